@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* libpare_media: open files, cameras and URLs as frames; write video. Built on pare.h; no libav type appears here.
+ * Conventions as in pare.h. */
+#ifndef PARE_MEDIA_H
+#define PARE_MEDIA_H
+
+#include <pare/pare.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One opened input. One thread at a time. */
+typedef struct pare_source pare_source;
+
+typedef struct pare_source_opts {
+    uint32_t struct_size;
+    const char *format;  /* NULL = by content; "y4m", "rgb24" (needs width, height, rate), "image", or a libav demuxer */
+    int32_t width, height; /* rgb24 only, pixels */
+    double rate;         /* frames per second: rgb24, or the rate asked of a camera */
+    double start, end;   /* seconds; end 0 = to the last frame */
+    double fps;          /* sample at this rate */
+    int64_t frames;      /* sample this many, uniformly over [start, end] */
+    int64_t every;       /* sample every n-th frame. At most one of fps, frames, every */
+    int32_t n_threads;   /* decoder threads; 0 = automatic */
+    const volatile int *stop; /* set to 1 (from a signal handler, say) to interrupt a blocking read; may be NULL */
+} pare_source_opts;
+
+typedef struct pare_source_info {
+    uint32_t struct_size;
+    const char *driver;  /* "libav", "stb", "y4m", "rgb24" */
+    const char *codec;   /* "mpeg4", "png", "rawvideo" */
+    int32_t width, height; /* upright, pixels */
+    int32_t rotation;    /* degrees clockwise applied to make it upright */
+    int32_t is_image;
+    int32_t is_live;     /* cannot be read twice */
+    double rate;         /* average frames per second, 0 if unknown */
+    double duration;     /* seconds, 0 if unknown */
+    int64_t n_damaged;   /* frames that could not be decoded so far */
+} pare_source_info;
+
+/* `path`: a file, URL, device, "-" (stdin: y4m or rgb24), or a printf pattern of numbered images (frame_%03d.png).
+ * Errors: IO, FORMAT, UNSUPPORTED, INVALID (options), LIMIT (pixels); the text names the path. */
+PARE_API int pare_source_open(pare_source **out, const char *path, const pare_source_opts *opts, pare_error *err);
+PARE_API int pare_source_get(const pare_source *s, pare_source_info *info, pare_error *err);
+/* Number of frames that read() will deliver, by a pass over the time stamps (no decoding where the container allows).
+ * Errors: UNSUPPORTED for input that cannot be read twice. */
+PARE_API int pare_source_count(pare_source *s, int64_t *n, pare_error *err);
+/* Next sampled frame, or PARE_EOF after the decoder is drained. The frame is borrowed until the next call on `s`.
+ * Damaged frames are skipped and counted; a source that yields none fails with FORMAT. */
+PARE_API int pare_source_read(pare_source *s, pare_frame *frame, pare_error *err);
+PARE_API void pare_source_close(pare_source **s);
+
+/* H.264 in MP4 (or what the suffix asks for), one thread at a time; the file appears on finish only. */
+typedef struct pare_video_writer pare_video_writer;
+
+/* Width and height must be positive; odd sizes are padded by one pixel. */
+PARE_API int pare_video_writer_open(pare_video_writer **out, const char *path, int32_t width, int32_t height,
+                                    double rate, pare_error *err);
+/* RGB [height, width, 3], dense; pts in seconds, increasing. */
+PARE_API int pare_video_writer_append(pare_video_writer *w, const uint8_t *rgb, double pts, pare_error *err);
+PARE_API int pare_video_writer_finish(pare_video_writer *w, pare_error *err);
+/* Without finish: removes the temporary file. */
+PARE_API void pare_video_writer_close(pare_video_writer **w);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: MIT */
+/* libpare: give the visual part of a ViT or of a multimodal LLM fewer tokens.
+ *
+ *     pare_runtime_init(NULL, &err);                          // once, before the first BLAS call of the process
+ *     pare_model_open(&model, "dinov2-small-q8_0.gguf", &err);
+ *     pare_reducer_create(&red, model, &(pare_reducer_opts){.struct_size = sizeof(pare_reducer_opts),
+ *                                                           .recipe = "temporal-redundancy@patches", .keep = 0.25,
+ *                                                           .video = 1}, &err);
+ *     while (have_frame) {
+ *         pare_reducer_push(red, &frame, &err);
+ *         while (pare_reducer_pull(red, &result, &err) == 0) { use(pare_result_get(result)); pare_result_free(&result); }
+ *     }
+ *     pare_reducer_flush(red, &err);                          // then pull until PARE_EOF
+ *
+ * Conventions, valid for every function of this header:
+ *   - `int` results are 0 or a negative PARE_E_* (PARE_AGAIN and PARE_EOF are positive and no errors);
+ *   - `pare_error *` may be NULL; it is written only on failure, by whoever detected the error;
+ *   - option structs start with `uint32_t struct_size`; every other field may be 0 = default;
+ *   - on failure out-parameters of handle type are NULL, others are untouched;
+ *   - `*_close` and `*_free` take the address of the handle, accept NULL, and set the handle to NULL;
+ *   - strings are UTF-8 and borrowed for the duration of the call; returned strings live as long as their owner;
+ *   - arrays are dense and row-major; `[n, d]` in a comment is a shape. */
+#ifndef PARE_PARE_H
+#define PARE_PARE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <pare/version.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32)
+#define PARE_API
+#else
+#define PARE_API __attribute__((visibility("default")))
+#endif
+
+/* ---- errors ------------------------------------------------------------------------------------------------- */
+
+/* X(name, value, text): one list yields the enum and pare_strerror(). Values are pinned. */
+#define PARE_ERROR_MAP(X)                                                                                              \
+    X(NOMEM, -1, "out of memory")                                                                                      \
+    X(INVALID, -2, "invalid argument or option")                                                                       \
+    X(IO, -3, "input or output failed")                                                                                \
+    X(FORMAT, -4, "malformed file or stream")                                                                          \
+    X(UNSUPPORTED, -5, "not supported")                                                                                \
+    X(NOTFOUND, -6, "not found")                                                                                       \
+    X(LIMIT, -7, "a limit was exceeded")                                                                               \
+    X(STATE, -8, "call not allowed in this state")                                                                     \
+    X(EXTERNAL, -9, "a library that pare uses failed")
+
+enum {
+    PARE_OK = 0,
+    PARE_AGAIN = 1, /* nothing to pull yet: push another frame or flush */
+    PARE_EOF = 2,   /* nothing will come any more */
+#define PARE_X(name, value, text) PARE_E_##name = value,
+    PARE_ERROR_MAP(PARE_X)
+#undef PARE_X
+};
+
+/* Owned by the caller, on the stack as a rule; may be reused. */
+typedef struct pare_error {
+    int32_t code;
+    char text[252];
+} pare_error;
+
+/* Static text of a code; never NULL. Any thread. */
+PARE_API const char *pare_strerror(int code);
+
+/* Fills `err` (if not NULL) with `code` and a printf-formatted text, and returns `code`. For code that extends pare
+ * (pare_media is built with it). Any thread. */
+PARE_API int pare_fail(pare_error *err, int code, const char *format, ...)
+#if defined(__GNUC__)
+    __attribute__((format(printf, 3, 4)))
+#endif
+    ;
+
+/* "0.1.0" of the linked library. */
+PARE_API const char *pare_version(void);
+
+/* ---- runtime ------------------------------------------------------------------------------------------------ */
+
+enum { PARE_LOG_ERROR, PARE_LOG_WARN, PARE_LOG_INFO, PARE_LOG_DEBUG };
+
+/* Called with one line without a newline. May be called from worker threads; must not call pare. */
+typedef void (*pare_log_fn)(void *user, int level, const char *text);
+
+typedef struct pare_runtime_opts {
+    uint32_t struct_size;
+    const char *blas_core; /* OpenBLAS core name to force ("SkylakeX"); NULL = chosen from cpuid */
+    pare_log_fn log;       /* NULL = silent */
+    void *log_user;
+} pare_runtime_opts;
+
+typedef struct pare_runtime_info {
+    uint32_t struct_size;
+    const char *cpu;            /* model name, "" if unknown */
+    const char *cpu_flags;      /* the flags that matter: "avx2 fma avx512f ..." */
+    const char *blas;           /* "OpenBLAS 0.3.21" */
+    const char *blas_core;      /* core whose kernels are running now */
+    const char *blas_core_best; /* core pare would choose here */
+    int32_t blas_threads;       /* threads of the BLAS library itself; pare wants 1 */
+    const char *vector_kernels; /* "avx512" | "avx2" | "c": pare's own kernels */
+    int32_t n_cpu;              /* CPUs this process may use */
+} pare_runtime_info;
+
+/* Picks the OpenBLAS core that fits this CPU and sets OpenBLAS to one thread (pare parallelises itself); installs the
+ * process-wide log callback. Optional, but must come before the first BLAS use of the process and before other threads
+ * exist. Without it nothing of the host's is touched: if BLAS then has several threads, pare runs one worker.
+ * Debian's OpenBLAS 0.3.21 runs Prescott kernels on Sapphire Rapids and Haswell kernels on Zen 5 otherwise.
+ * Errors: INVALID (unknown core name, struct_size). */
+PARE_API int pare_runtime_init(const pare_runtime_opts *opts, pare_error *err);
+
+/* Facts about this process. `info->struct_size` must be set. Strings are static. Any thread after init. */
+PARE_API int pare_runtime_get(pare_runtime_info *info, pare_error *err);
+
+/* ---- tensor files ------------------------------------------------------------------------------------------- */
+
+enum { PARE_F32, PARE_F16, PARE_BF16, PARE_F64, PARE_I32, PARE_I64, PARE_U8, PARE_I8, PARE_BOOL, PARE_DTYPE_COUNT };
+
+#define PARE_MAX_DIMS 8
+
+typedef struct pare_tensor {
+    const char *name;
+    int32_t dtype;
+    int32_t n_dim;
+    int64_t shape[PARE_MAX_DIMS];
+    const void *data; /* little-endian, not necessarily aligned when it comes from a file */
+} pare_tensor;
+
+/* A safetensors file (or GGUF, whose Q8_0 tensors do not appear here), memory-mapped and fully validated. Immutable;
+ * any number of threads. */
+typedef struct pare_tensors pare_tensors;
+
+/* Errors: IO, FORMAT, LIMIT; the text names the file and the tensor. */
+PARE_API int pare_tensors_open(pare_tensors **out, const char *path, pare_error *err);
+PARE_API void pare_tensors_close(pare_tensors **t);
+PARE_API int64_t pare_tensors_count(const pare_tensors *t);
+/* i-th tensor, or the one called `name`; NULL if there is none. Borrowed from `t`. */
+PARE_API const pare_tensor *pare_tensors_at(const pare_tensors *t, int64_t i);
+PARE_API const pare_tensor *pare_tensors_find(const pare_tensors *t, const char *name);
+/* Value of a `__metadata__` key, or NULL. */
+PARE_API const char *pare_tensors_meta(const pare_tensors *t, const char *key);
+/* Number of elements; 1 for a scalar. */
+PARE_API int64_t pare_tensor_count(const pare_tensor *t);
+/* Converts all elements to f32 (any dtype). `out` holds pare_tensor_count() floats. */
+PARE_API void pare_tensor_to_f32(const pare_tensor *t, float *out);
+/* Writes a safetensors file: temporary file beside it, fsync, rename; on failure nothing is left.
+ * `meta`: n_meta pairs key, value. Errors: IO, INVALID (duplicate name). */
+PARE_API int pare_tensors_save(const char *path, const pare_tensor *t, int64_t n, const char *const (*meta)[2],
+                               int64_t n_meta, pare_error *err);
+
+/* ---- frames ------------------------------------------------------------------------------------------------- */
+
+/* One RGB picture, upright. Borrowed for the call it is passed to. */
+typedef struct pare_frame {
+    const uint8_t *rgb; /* [height, width, 3], rows `stride` bytes apart */
+    int64_t stride;     /* bytes; may be negative */
+    int32_t width, height;
+    int32_t rotation;  /* degrees clockwise (0, 90, 180, 270) that made the stored picture upright */
+    double pts;        /* seconds */
+    double duration;   /* seconds; 0 if unknown */
+} pare_frame;
+
+/* ---- model -------------------------------------------------------------------------------------------------- */
+
+/* Immutable weights and family; shared by any number of threads; must outlive its reducers. */
+typedef struct pare_model pare_model;
+
+typedef struct pare_model_info {
+    uint32_t struct_size;
+    const char *family;       /* "dinov2" */
+    const char *name;         /* from the file, or its base name */
+    const char *path;
+    int32_t dim, n_layer, n_head, mlp_dim;
+    int32_t patch;            /* pixels per patch side */
+    int32_t n_prefix;         /* CLS + registers + distillation */
+    int32_t has_cls;
+    int32_t unit;             /* patches per unit side: tokens that live or die together */
+    int32_t temporal;         /* frames per temporal step */
+    int32_t n_class;          /* classifier outputs; 0 = no head */
+    int32_t image_width, image_height; /* pixels after the checkpoint's own preprocessing of a photo */
+    int32_t video_units;      /* units per frame that the default video size aims at */
+    int64_t n_params;
+} pare_model_info;
+
+/* Opens a checkpoint: a directory as the hub publishes it (config.json, *.safetensors or shards with an index,
+ * preprocessor_config.json), one .safetensors file beside its config.json, or a .gguf file.
+ * Errors: IO, FORMAT, UNSUPPORTED, NOTFOUND (all missing tensors are named), LIMIT. */
+PARE_API int pare_model_open(pare_model **out, const char *path, pare_error *err);
+PARE_API void pare_model_close(pare_model **m);
+PARE_API int pare_model_get(const pare_model *m, pare_model_info *info, pare_error *err);
+/* Label of class i, or NULL. */
+PARE_API const char *pare_model_label(const pare_model *m, int32_t i);
+/* Path of the default model: the compiled-in data directory, then beside the sources; NULL if neither exists. */
+PARE_API const char *pare_model_default_path(void);
+
+/* Pixels (width, height) to which a source of src_width x src_height is brought: photos by the checkpoint's rule
+ * (video = 0), video frames whole, aspect kept, sides rounded to whole units (video = 1). `width`, `height`,
+ * `max_side` as in pare_reducer_opts. Errors: INVALID, LIMIT. */
+PARE_API int pare_model_fit(const pare_model *m, int32_t src_width, int32_t src_height, int32_t video, int32_t width,
+                            int32_t height, int32_t max_side, int32_t *out_width, int32_t *out_height, pare_error *err);
+
+/* ---- maps --------------------------------------------------------------------------------------------------- */
+
+/* A reduction: CSR matrix R [n_out, n_in] with what R cannot say. Reduced rows = gain * (R . rows). Borrowed arrays. */
+typedef struct pare_map {
+    int64_t n_in, n_out;
+    const int64_t *row_start; /* [n_out + 1] */
+    const int32_t *index;     /* [row_start[n_out]] columns, ascending in a row */
+    const float *weight;      /* same; a row sums to 1 */
+    const int32_t *anchor;    /* [n_out] column whose place the row inherits */
+    const float *size;        /* [n_out] patches merged within the attention segment */
+    const float *gain;        /* [n_out] factor after R, or NULL = 1 */
+    const int64_t *member_start; /* [n_out + 1] or NULL: members are the columns of R */
+    const int32_t *member;       /* columns that the row stands for (a temporal run) */
+} pare_map;
+
+/* ---- reducer ------------------------------------------------------------------------------------------------ */
+
+/* One mutable timeline: frames of one photo set or clip in, windows of located tokens out. One thread at a time. */
+typedef struct pare_reducer pare_reducer;
+/* The tokens of one window; self-contained, survives the reducer and the model. One thread at a time. */
+typedef struct pare_result pare_result;
+
+typedef struct pare_reducer_opts {
+    uint32_t struct_size;
+    const char *recipe;       /* step{,step}, step = name{:key=value}[@site]; NULL = "none" */
+    double keep;              /* share of candidate units in the final result, 0 < keep <= 1 */
+    int64_t tokens;           /* units in the final result of the whole clip; needs n_frames */
+    int64_t tokens_per_frame; /* units of every frame. At most one of keep, tokens, tokens_per_frame */
+    int64_t n_frames;         /* frames that will be pushed; 0 = unknown */
+    int32_t min_per_frame;    /* floor of every frame, in units */
+    int32_t window;           /* temporal steps decided together; 0 = 32, -1 = the whole clip (refused over a limit) */
+    uint64_t seed;
+    int32_t n_threads;        /* 0 = all CPUs of the process */
+    int32_t video;            /* 1: keep the whole frame; 0: the checkpoint's photo rule */
+    int32_t width, height;    /* pixels of the grid; both or none */
+    int32_t max_side;         /* upper bound of the longer side, pixels */
+} pare_reducer_opts;
+
+/* Times in milliseconds, summed since creation. */
+typedef struct pare_reducer_stats {
+    uint32_t struct_size;
+    int64_t n_frames;
+    int64_t n_in, n_out; /* candidate units before and after */
+    double prep_ms, embed_ms, encode_ms, select_ms;
+} pare_reducer_stats;
+
+typedef struct pare_result_view {
+    int32_t first_frame; /* index of the first temporal step in the clip */
+    int32_t grid[3];     /* t, h, w in units, before any reduction */
+    int32_t n_prefix;
+    int32_t d;           /* width of a token */
+    int32_t n_class;
+    int64_t n, k;        /* candidate units before and rows after */
+    const float *embeds;    /* [k, d] */
+    const int32_t *place;   /* [k, 6] media, tile, t, row, col, level of the anchor; t counts from the clip's start */
+    const float *box;       /* [k, 4] x0, y0, x1, y1 in pixels of the stored source frame (crop, resize, rotation undone) */
+    const uint8_t *kind;    /* [k] 0 = patch */
+    const int64_t *index;   /* [k] anchor among all candidates of the clip */
+    const float *sizes;     /* [k] patches represented, temporal runs included */
+    const double *pts;      /* [t, 2] first and last time of each temporal step, seconds */
+    const int64_t *frame_start; /* [t + 1] rows of each temporal step */
+    const float *prefix;    /* [t, n_prefix, d] or NULL */
+    const float *pooled;    /* [t, d] */
+    const float *logits;    /* [t, n_class] or NULL */
+    const float *scores;    /* [n] last score of every candidate (NaN: none), or NULL */
+    pare_map map;           /* [k, n] */
+} pare_result_view;
+
+/* Errors: INVALID (recipe, budget, geometry: the text names the step or option and offers the nearest name),
+ * UNSUPPORTED (the family lacks what a step needs), NOMEM. The model must outlive the reducer. */
+PARE_API int pare_reducer_create(pare_reducer **out, const pare_model *model, const pare_reducer_opts *opts,
+                                 pare_error *err);
+/* Copies what it needs of the frame; may encode a whole window before it returns. Errors: INVALID (frame), STATE
+ * (after flush), LIMIT, NOMEM. After an error only close is allowed. */
+PARE_API int pare_reducer_push(pare_reducer *r, const pare_frame *frame, pare_error *err);
+/* No more frames: decides the last, shorter window. */
+PARE_API int pare_reducer_flush(pare_reducer *r, pare_error *err);
+/* 0 and a result owned by the caller, PARE_AGAIN, or PARE_EOF after flush. */
+PARE_API int pare_reducer_pull(pare_reducer *r, pare_result **out, pare_error *err);
+PARE_API int pare_reducer_get(const pare_reducer *r, pare_reducer_stats *stats, pare_error *err);
+/* The recipe as understood: every option and amount spelt out. Lives as long as the reducer. */
+PARE_API const char *pare_reducer_recipe(const pare_reducer *r);
+PARE_API void pare_reducer_close(pare_reducer **r);
+
+PARE_API const pare_result_view *pare_result_get(const pare_result *r);
+PARE_API void pare_result_free(pare_result **r);
+
+/* One-shot: pushes n frames, flushes, and returns the one window that holds them (window is taken as -1). */
+PARE_API int pare_reduce(const pare_model *model, const pare_reducer_opts *opts, const pare_frame *frames, int32_t n,
+                         pare_result **out, pare_error *err);
+
+/* Reduction of features that the caller already has; no encoder. Named arrays, f32 unless said otherwise:
+ * tokens [n,d] (required), q, k, v [n,d'], cls_row[.layer] [n], col_mean[.layer] [n], pixels u8 [T,H,W,3],
+ * grid_thw i32/i64 [3]. Without grid_thw the n tokens are one row. All steps of the recipe act at their site's view of
+ * these arrays in turn. opts: recipe, keep, tokens, tokens_per_frame, min_per_frame, seed. */
+PARE_API int pare_reduce_tokens(const pare_tensor *arrays, int32_t n_arrays, const pare_reducer_opts *opts,
+                                pare_result **out, pare_error *err);
+
+/* ---- trace: every stage of the reference arithmetic, for parity checks --------------------------------------- */
+
+/* One stage, under the names of the fixtures: pixel_values [B,3,H,W], embeddings [B,n,d], hidden.N, keys.N,
+ * attn.cls_row.N, attn.col_mean.N, last_hidden, pooled, logits. Borrowed for the call. Non-zero stops the trace. */
+typedef int (*pare_stage_fn)(void *user, const pare_tensor *stage);
+
+typedef struct pare_trace_opts {
+    uint32_t struct_size;
+    int32_t width, height;   /* as in pare_reducer_opts */
+    int32_t interpolate;     /* positions may be interpolated to the size of pixel_values */
+    int32_t video;           /* frames of one video instead of a batch of photos */
+    int32_t n_threads;
+} pare_trace_opts;
+
+/* Runs all tokens in f32, from pixel_values f32 [B,3,H,W] (`pixels`), or, if `pixels` is NULL, from n frames through
+ * the model's own preprocessing. */
+PARE_API int pare_trace(const pare_model *model, const pare_trace_opts *opts, const pare_tensor *pixels,
+                        const pare_frame *frames, int32_t n, pare_stage_fn stage, void *user, pare_error *err);
+
+/* ---- writers ------------------------------------------------------------------------------------------------ */
+
+/* Append-only writer of results; one thread at a time. Tensors spool beside the target; nothing is published before
+ * finish. */
+typedef struct pare_writer pare_writer;
+
+typedef struct pare_writer_opts {
+    uint32_t struct_size;
+    const char *format;             /* "safetensors", "npz"; NULL = from the file name */
+    const char *const (*meta)[2];   /* n_meta pairs key, value for the header */
+    int64_t n_meta;
+} pare_writer_opts;
+
+PARE_API int pare_writer_open(pare_writer **out, const char *path, const pare_writer_opts *opts, pare_error *err);
+PARE_API int pare_writer_append(pare_writer *w, const pare_result *r, pare_error *err);
+/* Writes header and data, fsyncs, renames. `complete` = 0 marks a valid file that holds only the first part. */
+PARE_API int pare_writer_finish(pare_writer *w, int complete, pare_error *err);
+/* Without finish: removes everything that was spooled. */
+PARE_API void pare_writer_close(pare_writer **w);
+
+/* Writes RGB [h, w, 3] as PNG, atomically. */
+PARE_API int pare_png_save(const char *path, const uint8_t *rgb, int32_t width, int32_t height, pare_error *err);
+
+/* ---- heatmaps ----------------------------------------------------------------------------------------------- */
+
+enum { PARE_HEATMAP_BOTH, PARE_HEATMAP_KEPT, PARE_HEATMAP_SCORE };
+
+typedef struct pare_heatmap_opts {
+    uint32_t struct_size;
+    int32_t style;       /* BOTH: score colours on what is kept, dropped dimmed */
+    const char *palette; /* "viridis" (default), "turbo", "magma", "gray" */
+    double alpha;        /* opacity of the score colours; 0 = 0.55 */
+    int32_t legend;      /* 1 = a strip of PARE_HEATMAP_LEGEND_HEIGHT rows below the picture */
+} pare_heatmap_opts;
+
+#define PARE_HEATMAP_LEGEND_HEIGHT 36
+
+/* Paints temporal step `t` of a result (0-based within the result) over its upright source frame: kept, dropped and
+ * merged units (one outline colour per merged group) and the score. `rgb` holds [height (+ legend), width, 3].
+ * Errors: INVALID (t, palette, size). */
+PARE_API int pare_heatmap_draw(const pare_result *r, int32_t t, const pare_frame *frame, const pare_heatmap_opts *opts,
+                               uint8_t *rgb, pare_error *err);
+
+/* ---- listing: what `pare list` and --help print -------------------------------------------------------------- */
+
+enum {
+    PARE_LIST_METHODS,
+    PARE_LIST_SCORES,
+    PARE_LIST_ALLOCATORS,
+    PARE_LIST_SELECTORS,
+    PARE_LIST_FAMILIES,
+    PARE_LIST_BACKENDS,
+    PARE_LIST_WRITERS,
+    PARE_LIST_COUNT
+};
+
+typedef struct pare_option_info {
+    const char *name, *help, *type; /* type: "int", "float", "bool", "text" */
+    const char *choices;            /* "a|b|c" or NULL */
+    const char *default_text;
+    double min, max;
+} pare_option_info;
+
+typedef struct pare_list_entry {
+    const char *name, *summary, *cite;
+    const char *sites; /* "patches,block,output" or "" */
+    const char *flags; /* "merges,random" or "" */
+    int32_t n_options;
+} pare_list_entry;
+
+/* i-th entry of a table; PARE_E_NOTFOUND past its end. Strings are static. Any thread. */
+PARE_API int pare_list(int kind, int32_t i, pare_list_entry *out);
+PARE_API int pare_list_option(int kind, int32_t i, int32_t i_option, pare_option_info *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* Option tables: one table per plug-in yields parsing, --help, `pare list`, validation and the docs. */
+#ifndef PARE_CORE_OPTION_H
+#define PARE_CORE_OPTION_H
+
+#include <pare/pare.h>
+
+typedef enum { PARE__INT, PARE__FLOAT, PARE__BOOL, PARE__CHOICE, PARE__TEXT } pare__option_type;
+
+/* Storage in the private struct at `offset`: INT int64_t, FLOAT double, BOOL int32_t, CHOICE int32_t (position in
+ * `choices`), TEXT char[64]. A table ends with name == NULL. */
+typedef struct pare__option {
+    const char *name, *help;
+    size_t offset;
+    pare__option_type type;
+    double def;          /* CHOICE: position */
+    double min, max;     /* INT, FLOAT: inclusive; NaN and infinities are never accepted */
+    const char *choices; /* CHOICE: "a|b|c" */
+    const char *def_text; /* TEXT: default; INT, FLOAT: how "not given" is shown ("auto"), else NULL */
+} pare__option;
+
+/* Writes all defaults into `priv`. */
+void pare__option_defaults(const pare__option *table, void *priv);
+/* Finds `key`; NULL if absent. `table` may be NULL. */
+const pare__option *pare__option_find(const pare__option *table, const char *key);
+/* Parses `value` into priv. `owner` names the plug-in in messages ("topk"). Errors: INVALID (with range or choices). */
+int pare__option_set(const pare__option *opt, void *priv, const char *owner, const char *value, pare_error *err);
+/* Appends ":key=value" for every option that differs from its default. Returns bytes written (snprintf rules). */
+int pare__option_print(const pare__option *table, const void *priv, char *out, size_t size);
+int32_t pare__option_count(const pare__option *table);
+/* Public mirror of entry i. `text` (>= 64 bytes) holds the default's text. */
+void pare__option_describe(const pare__option *opt, pare_option_info *info, char *text, size_t size);
+
+/* The name of `names[0..n)` nearest to `given` by edit distance, if near enough to be a typo; else NULL. */
+const char *pare__nearest(const char *given, const char *const *names, int32_t n);
+/* Strict number parsing of a whole string: no trailing bytes, no NaN, no infinity. 0 or PARE_E_INVALID. */
+int pare__parse_int(const char *text, int64_t *out);
+int pare__parse_float(const char *text, double *out);
+
+#endif

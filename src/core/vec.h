@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* Vector kernels, one table per instruction set chosen at run time from cpuid. pare__vec_c is plain C with libm and
+ * double accumulation where it matters: the oracle of the others. Rows are dense floats of length n. */
+#ifndef PARE_CORE_VEC_H
+#define PARE_CORE_VEC_H
+
+#include <stdint.h>
+
+typedef struct pare__vec {
+    const char *name; /* "c", "avx2", "avx512", "neon" */
+    float (*dot)(const float *a, const float *b, int64_t n);
+    float (*sum)(const float *a, int64_t n);
+    float (*max)(const float *a, int64_t n);
+    void (*axpy)(float *y, float a, const float *x, int64_t n);                    /* y += a x */
+    void (*layer_norm)(float *y, const float *x, const float *w, const float *b, int64_t n, float eps);
+    void (*rms_norm)(float *y, const float *x, const float *w, int64_t n, float eps);
+    void (*softmax)(float *x, int64_t n, float scale, const float *bias);          /* x = softmax(scale x + bias); bias may be NULL */
+    void (*bias)(float *x, const float *b, int64_t n);                             /* x += b */
+    void (*bias_gelu)(float *x, const float *b, int64_t n);                        /* erf GELU of x + b; b may be NULL */
+    void (*bias_gelu_tanh)(float *x, const float *b, int64_t n);
+    void (*bias_gelu_quick)(float *x, const float *b, int64_t n);
+    void (*silu_mul)(float *y, const float *gate, const float *up, int64_t n);     /* y = silu(gate) * up */
+    void (*residual)(float *y, const float *x, const float *b, const float *scale, int64_t n); /* y += scale * (x + b); b, scale may be NULL */
+    /* sum |a - b| of bytes */
+    uint64_t (*sad_u8)(const uint8_t *a, const uint8_t *b, int64_t n);
+    void (*f16_to_f32)(float *y, const uint16_t *x, int64_t n); /* x may be unaligned */
+    void (*bf16_to_f32)(float *y, const uint16_t *x, int64_t n);
+    void (*q8_0_to_f32)(float *y, const uint8_t *blocks, int64_t n); /* n % 32 == 0; 34-byte blocks */
+} pare__vec;
+
+extern const pare__vec pare__vec_c;
+/* The fastest table of this CPU. Any thread. */
+const pare__vec *pare__vec_best(void);
+/* All tables that can run here, for tests; NULL past the end. */
+const pare__vec *pare__vec_at(int32_t i);
+/* "avx2 fma avx512f avx512_vnni ...": static text. */
+const char *pare__cpu_flags(void);
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* The encoder: packed ragged batches through the blocks of a ViT. It does not know selectors; at each site it calls
+ * back, gets a map over the candidates, and shrinks every array that has one row per token.
+ *
+ * A pack holds all rows of a few segments (frames):  [prefix | candidates] [prefix | candidates] ...   cu = segment starts
+ * Packs are cut by their content only (never by threads), so the same input gives the same bytes. */
+#ifndef PARE_ENCODE_ENCODER_H
+#define PARE_ENCODE_ENCODER_H
+
+#include <pare/pare.h>
+
+#include "core/gemm.h"
+#include "core/map.h"
+#include "core/mem.h"
+#include "core/pool.h"
+#include "core/vec.h"
+#include "model/model.h"
+
+enum { PARE__PACK_ROWS = 2048 }; /* a pack is closed before it grows past this, unless one segment is larger */
+
+/* Arrays that selectors can ask of a block; one bit each. */
+enum {
+    PARE__WANT_Q = 1,       /* [n, dim] */
+    PARE__WANT_K = 2,       /* [n, dim] */
+    PARE__WANT_V = 4,       /* [n, dim] */
+    PARE__WANT_K_MEAN = 8,  /* [n, head_dim] keys, mean over heads */
+    PARE__WANT_CLS_ROW = 16, /* [n] attention of the segment's CLS query, mean over heads */
+    PARE__WANT_COL_MEAN = 32, /* [n] attention received, mean over heads and queries */
+    PARE__WANT_TOKENS = 64,  /* [n, dim] tokens entering the block */
+    PARE__WANT_COUNT = 7
+};
+
+/* One captured array: row-aligned with the pack, reduced with it (weighted means; attention rows too). */
+typedef struct pare__capture {
+    int32_t block; /* 0-based */
+    uint32_t what; /* one bit */
+    int32_t width;
+    float *data;   /* [n, width] */
+} pare__capture;
+
+typedef struct pare__pack {
+    int32_t n_seg;
+    int64_t n;       /* rows = cu[n_seg] */
+    int64_t *cu;     /* [n_seg + 1] */
+    int32_t n_prefix;
+    int32_t d;
+    float *x;        /* [n, d] hidden state */
+    float *size;     /* [n] patches merged within the segment; prefix 1 */
+    int32_t has_size; /* some size != 1: attention adds log(size) of the key */
+    int32_t *thw;    /* [n, 3] place of the anchor (t counts within the window); prefix rows repeat t, -1, -1 */
+    pare__capture *capture; /* [n_capture] */
+    int32_t n_capture;
+    int64_t cap_rows;
+} pare__pack;
+
+typedef enum { PARE__PHASE_PRE, PARE__PHASE_MID, PARE__PHASE_POST } pare__phase;
+
+/* Called for every block and phase that was asked for. Returns 1 with a finished map over the pack's candidates (prefix
+ * rows left out, segments in order, rows grouped by segment) and the rows left per segment in n_out[n_seg]; 0 = keep
+ * everything; negative = error, which encode returns. Runs in the calling thread. */
+typedef int (*pare__site_fn)(void *user, const pare__pack *pack, int32_t block, pare__phase phase, pare__map *map,
+                             int64_t *n_out, pare_error *err);
+/* Stages for tracing: name as in pare_stage_fn without batch axis; rows of the pack. Non-zero stops. */
+typedef int (*pare__pack_stage_fn)(void *user, const char *name, int32_t block, const float *data, int64_t rows,
+                                   int64_t width);
+
+typedef struct pare__encode_plan {
+    uint32_t want[PARE__MAX_BLOCKS];  /* arrays kept for a site of the same or a later block, or for the output */
+    uint8_t site[PARE__MAX_BLOCKS];   /* bit (1 << phase): call on_site there */
+    pare__site_fn on_site;
+    void *user;
+    pare__pack_stage_fn stage;        /* NULL = no tracing */
+    void *stage_user;
+} pare__encode_plan;
+
+typedef struct pare__encoder pare__encoder;
+
+/* `pool` is borrowed and may be NULL. max_rows: largest segment (prefix included). The plan is copied. */
+int pare__encoder_create(pare__encoder **out, const pare_model *model, pare__pool *pool, const pare__encode_plan *plan,
+                         int64_t max_rows, pare_error *err);
+void pare__encoder_free(pare__encoder **e);
+
+/* Pixels of one segment: u8 RGB at grid size, and which units are embedded. */
+typedef struct pare__segment {
+    const uint8_t *rgb;     /* [grid_h * P, grid_w * P, 3] dense; or NULL when `pixels` is given */
+    const float *pixels;    /* [3, H, W] normalised (trace) */
+    int32_t grid_h, grid_w; /* patches */
+    int32_t t;              /* temporal step within the window */
+    const int32_t *unit;    /* [n] raster index of every surviving unit, ascending; NULL = all */
+    int64_t n;              /* units */
+    const float *size;      /* [n] or NULL = 1 */
+} pare__segment;
+
+/* How many of seg[0..n) fit the next pack (>= 1). */
+int32_t pare__encoder_fit(const pare__encoder *e, const pare__segment *seg, int32_t n);
+/* Embeds the segments into the encoder's pack (positions by original place), runs all blocks with their sites and the
+ * final norm. The pack belongs to the encoder and is valid until the next call. times_ms[2] += embed, blocks (site
+ * callbacks excluded); may be NULL. */
+int pare__encoder_run(pare__encoder *e, const pare__segment *seg, int32_t n_seg, const pare__pack **out,
+                      double *times_ms, pare_error *err);
+
+/* Head: prefix rows and reduced tokens of one frame -> pooled [dim], logits [n_class] (may be NULL). Means are weighted
+ * by size (NULL = 1) and exclude prefix tokens; without tokens the CLS stands in. `token` is after the final norm. */
+void pare__head(const pare_model *m, const float *prefix, const float *token, const float *size, int64_t n,
+                float *pooled, float *logits);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* Preprocessing: from an upright RGB frame to the u8 picture whose patches are the grid. PIL-exact, because accuracy
+ * depends on it. */
+#ifndef PARE_ENCODE_PREP_H
+#define PARE_ENCODE_PREP_H
+
+#include <pare/pare.h>
+
+#include "core/fit.h"
+#include "core/mem.h"
+#include "core/pool.h"
+#include "model/model.h"
+
+/* Target geometry as pare_model_fit describes it. width/height/max_side as in pare_reducer_opts. */
+int pare__prep_fit(const pare_model *m, int32_t src_width, int32_t src_height, int32_t video, int32_t width,
+                   int32_t height, int32_t max_side, pare__fit *fit, pare_error *err);
+/* Resize (u8 to u8, 22-bit fixed point, horizontal then vertical, as Pillow) and crop into out [fit->height,
+ * fit->width, 3]. Scratch from `arena`. `pool` may be NULL. Padding outside the picture is zero. */
+int pare__prep_frame(const pare_frame *frame, const pare__fit *fit, pare__resample resample, uint8_t *out,
+                     pare__arena *arena, pare__pool *pool, pare_error *err);
+/* Plain resize of dense RGB, the kernel of the above. */
+int pare__resize_u8(const uint8_t *src, int64_t stride, int32_t sw, int32_t sh, uint8_t *dst, int32_t dw, int32_t dh,
+                    pare__resample resample, pare__arena *arena, pare__pool *pool, pare_error *err);
+/* One channel value as the network sees it: (u8 * rescale - mean) / std in f32. out [3, h, w]. */
+void pare__prep_normalise(const pare__prep_rule *rule, const uint8_t *rgb, int32_t w, int32_t h, float *out);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* An opened checkpoint: hyper-parameters (what a family reads from its config), weights as f32 rows, preprocessing
+ * rule. Immutable after open. Everything that differs between families is data in here: the encoder has no family
+ * names. */
+#ifndef PARE_MODEL_MODEL_H
+#define PARE_MODEL_MODEL_H
+
+#include <pare/pare.h>
+
+#include "core/limits.h"
+
+typedef enum { PARE__ACT_GELU, PARE__ACT_GELU_TANH, PARE__ACT_GELU_QUICK, PARE__ACT_SILU } pare__act;
+typedef enum { PARE__NORM_LAYER, PARE__NORM_RMS } pare__norm_kind;
+/* How a learned position table is brought to another grid. */
+typedef enum {
+    PARE__INTERP_BICUBIC,    /* a = -0.75, 4 taps, borders clamped, no antialias (HF ViT, DINOv2) */
+    PARE__INTERP_BICUBIC_AA, /* a = -0.5, support widened when shrinking (timm, DINOv2 with registers) */
+    PARE__INTERP_BILINEAR_AA
+} pare__interp;
+/* Which prefix tokens have a row in the position table, before the patch rows. */
+typedef enum { PARE__POS_NO_PREFIX, PARE__POS_CLS_ONLY, PARE__POS_ALL_PREFIX } pare__pos_prefix;
+/* What the head reads from the final tokens. */
+typedef enum { PARE__POOL_CLS, PARE__POOL_MEAN, PARE__POOL_MEAN_ALL } pare__pool_kind;
+typedef enum { PARE__LOGITS_POOLED, PARE__LOGITS_CLS_MEAN } pare__logits_kind;
+
+typedef enum { PARE__RESAMPLE_NEAREST, PARE__RESAMPLE_BOX, PARE__RESAMPLE_BILINEAR, PARE__RESAMPLE_BICUBIC,
+               PARE__RESAMPLE_LANCZOS } pare__resample;
+typedef enum { PARE__RESIZE_NONE, PARE__RESIZE_EXACT, PARE__RESIZE_SHORTEST } pare__resize_rule;
+/* Odd margins: floor((n - c) / 2) (HF numpy/PIL) or round half to even of it (torchvision, timm). */
+typedef enum { PARE__CROP_NONE, PARE__CROP_FLOOR, PARE__CROP_ROUND } pare__crop_rule;
+
+/* The checkpoint's own rule for photos. */
+typedef struct pare__prep_rule {
+    pare__resize_rule resize;
+    int32_t resize_width, resize_height; /* EXACT */
+    int32_t shortest;                    /* SHORTEST: long side = floor(shortest * long / short) */
+    pare__resample resample;
+    pare__crop_rule crop;
+    int32_t crop_width, crop_height;
+    double rescale;                      /* 1/255 */
+    float mean[3], std[3];
+} pare__prep_rule;
+
+typedef struct pare__hparams {
+    int32_t dim, n_layer, n_head, mlp_dim, patch, temporal, unit;
+    int32_t pos_rows, pos_cols;          /* grid of the position table */
+    int32_t has_cls, n_register, n_prefix; /* prefix order: CLS, then registers */
+    pare__pos_prefix pos_prefix;
+    pare__interp interp;
+    pare__norm_kind norm;
+    float eps;
+    pare__act act;
+    int32_t gated;                       /* act(first half of fc1) * second half */
+    pare__pool_kind pool;
+    pare__logits_kind logits;
+    int32_t pooler_tanh;                 /* pooled = tanh(pooler . pooled) where the checkpoint has a pooler */
+    int32_t n_class;
+    int32_t video_units;
+} pare__hparams;
+
+/* y = x W^T + b; W [out, in] */
+typedef struct pare__linear {
+    const float *w; /* [n_out, n_in] */
+    const float *b; /* [n_out] or NULL */
+    int32_t n_in, n_out;
+} pare__linear;
+
+typedef struct pare__norm_w {
+    const float *w, *b; /* [dim]; w NULL = identity */
+} pare__norm_w;
+
+typedef struct pare__block_w {
+    pare__norm_w norm1, norm2;
+    pare__linear qkv;  /* [3 dim, dim] */
+    pare__linear proj; /* [dim, dim] */
+    pare__linear fc1;  /* [mlp_dim or 2 mlp_dim, dim] */
+    pare__linear fc2;  /* [dim, mlp_dim] */
+    const float *scale1, *scale2; /* [dim] layer scale, or NULL */
+} pare__block_w;
+
+typedef struct pare__weights {
+    pare__linear patch;      /* [dim, 3 patch patch], input order channel, row, col */
+    const float *cls;        /* [dim] */
+    const float *registers;  /* [n_register, dim] */
+    const float *pos;        /* [prefix rows + pos_rows*pos_cols, dim] */
+    pare__norm_w pre_norm, norm, fc_norm;
+    pare__linear pooler, head;
+    pare__block_w *block;    /* [n_layer] */
+} pare__weights;
+
+struct pare_model {
+    const struct pare__family *family;
+    char *name, *path;
+    pare__hparams hp;
+    pare__prep_rule prep;
+    pare__weights w;
+    char **label;            /* [hp.n_class] or NULL */
+    int64_t n_params;
+    void *store;             /* owner of the weight memory and mappings (weights.c) */
+};
+
+/* The work behind pare_model_open/close. */
+int pare__model_load(pare_model **out, const char *path, pare_error *err);
+void pare__model_free(pare_model **m);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* A selector: turns a view and a budget into a map (the survey's strategy P). One file + one line in selectors.c.
+ * The core zero-allocates priv_size bytes, sets the options, calls init; fini is always called, also after a failed
+ * init. select() is deterministic, allocates from view->arena only, and emits one row per survivor. */
+#ifndef PARE_SELECT_SELECTOR_H
+#define PARE_SELECT_SELECTOR_H
+
+#include "select/view.h"
+
+enum {
+    PARE__SCOPE_WINDOW = 1,    /* sees all frames of a window at once; otherwise one frame at a time */
+    PARE__MERGES = 2,
+    PARE__RANDOM = 4,          /* uses the seed */
+    PARE__VARIABLE_COUNT = 8,  /* may decide the count itself (view->k = -1); with a budget it must be exact all the same,
+                                * unless AT_MOST */
+    PARE__USES_SCORE = 16,     /* the step takes score=NAME; view->score is filled */
+    PARE__KEEPS_ORDER = 32,    /* in-block rows stay as emitted (ToMe's [unmerged ; dst]); else sorted by anchor */
+    PARE__AT_MOST = 64,        /* the count may stay below the budget (pool: the largest grid that fits) */
+    PARE__ORIGINAL = 128       /* is ours, not published */
+};
+
+enum { PARE__AMOUNT_NONE = -1, PARE__AMOUNT_VARIABLE = -2 };
+
+typedef struct pare__selector {
+    const char *name, *summary, *cite;
+    unsigned sites, flags;
+    const char *default_score;   /* USES_SCORE: used when the recipe names none */
+    int32_t default_site;        /* one bit: used when the recipe names none */
+    const pare__option *options; /* or NULL */
+    size_t priv_size;
+    int (*init)(void *priv, pare_error *err);  /* or NULL */
+    void (*fini)(void *priv);                  /* or NULL */
+    int (*needs)(const void *priv, int32_t site, pare__need *need); /* or NULL */
+    /* The step's own amount: rows left of a frame that has n candidates on a grid_h x grid_w grid, from its options
+     * (rows x cols, r, ...); NONE if the options do not say, VARIABLE if select() will decide. NULL = NONE. `keep=` and
+     * `k=` are common to all selectors and handled by the framework first. */
+    int64_t (*amount)(const void *priv, int64_t n, int32_t grid_h, int32_t grid_w, int32_t i_block, int32_t n_block);
+    /* Bytes kept from window to window. NULL = 0. */
+    size_t (*carry)(const void *priv, const pare__view *v);
+    int (*select)(const void *priv, const pare__view *v, pare__map *map, pare_error *err);
+    /* Smallest count a single application can reach from n candidates (ToMe: n - floor(n/2)). NULL = 1 (0 if the budget
+     * allows empty frames). */
+    int64_t (*least)(const void *priv, int64_t n);
+} pare__selector;
+
+extern const pare__selector *const pare__selectors[]; /* ends with NULL */
+const pare__selector *pare__selector_find(const char *name);
+
+/* A published method: a recipe step under its own name, with its citation (methods.c). */
+typedef struct pare__method {
+    const char *name, *recipe, *summary, *cite;
+} pare__method;
+extern const pare__method pare__methods[]; /* ends with name == NULL */
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* What a selector, score or allocator sees: candidates only (prefix tokens are never candidates and never appear),
+ * one row per unit. Arrays are borrowed and valid during the call; scratch comes from `arena` only. */
+#ifndef PARE_SELECT_VIEW_H
+#define PARE_SELECT_VIEW_H
+
+#include <pare/pare.h>
+
+#include "core/gemm.h"
+#include "core/map.h"
+#include "core/mem.h"
+#include "core/option.h"
+#include "core/rank.h"
+#include "core/vec.h"
+
+enum { PARE__SITE_FRAMES = 1, PARE__SITE_PATCHES = 2, PARE__SITE_BLOCK = 4, PARE__SITE_OUTPUT = 8 };
+
+typedef enum {
+    PARE__ARRAY_PIXELS,   /* view->pixels; patches and frames only */
+    PARE__ARRAY_TOKENS,   /* [n, d] hidden state at the site (final tokens at output) */
+    PARE__ARRAY_Q,        /* [n, n_head * head_dim] */
+    PARE__ARRAY_K,        /* [n, n_head * head_dim] */
+    PARE__ARRAY_V,
+    PARE__ARRAY_K_MEAN,   /* [n, head_dim] mean over heads */
+    PARE__ARRAY_CLS_ROW,  /* [n] mean over heads; needs a family with CLS */
+    PARE__ARRAY_COL_MEAN, /* [n] mean over heads and queries */
+    PARE__ARRAY_COUNT
+} pare__array;
+
+#define PARE__LAYER_HERE INT32_MIN /* the block of the site */
+
+/* `layer` counts blocks: 0 .. n_layer-1, negatives from the end (-1 = last), PARE__LAYER_HERE at a block site. A layer
+ * after the site is an error of the recipe. */
+typedef struct pare__need {
+    pare__array array;
+    int32_t layer;
+} pare__need;
+
+#define PARE__MAX_NEEDS 8
+
+/* Pictures of the temporal steps, after resize and crop: what the patches are cut from. */
+typedef struct pare__pixels {
+    const uint8_t *const *frame; /* [n_frame * temporal] each [grid_h * patch, grid_w * patch, 3] dense */
+    const uint8_t *previous;     /* last frame of the window before, or NULL at the start */
+    int32_t patch;               /* pixels per unit side */
+    int32_t temporal;            /* frames per temporal step */
+    float mean[3], std[3];       /* of value / 255 */
+} pare__pixels;
+
+typedef struct pare__view_array {
+    pare__need need;     /* layer resolved to 0..n_layer-1 */
+    int32_t width;
+    const float *data;   /* [n, width] */
+} pare__view_array;
+
+typedef struct pare__view {
+    int32_t site;            /* one PARE__SITE_* bit */
+    int32_t block, n_block;  /* block of a block site, else -1; n_block = blocks that this step acts at */
+    int32_t i_block;         /* which of them this is, 0-based */
+    int64_t n;               /* candidates */
+    int32_t d;               /* width of tokens */
+    int32_t n_head;
+    int32_t n_frame;         /* temporal steps in the view: 1 for FRAME scope */
+    const int64_t *frame_start; /* [n_frame + 1] rows of each step */
+    int32_t grid_h, grid_w;  /* units, before any reduction */
+    int32_t t0;              /* index in the clip of the first step of the view */
+    int32_t is_first, is_last; /* the clip's first / last window */
+    int32_t n_prefix;        /* prefix rows that stand before the candidates of every frame in the sequence */
+    const int32_t *thw;      /* [n, 3] place of the anchor, t relative to t0 */
+    const float *size;       /* [n] */
+    const uint8_t *must;     /* [n] must-keep mask, or NULL */
+    int64_t k;               /* rows that may remain in the whole view; -1 = the selector decides (VARIABLE_COUNT) */
+    const int64_t *k_frame;  /* [n_frame] the same per step (sums to k); NULL when k = -1 */
+    const pare__view_array *array;
+    int32_t n_array;
+    const pare__pixels *pixels; /* NULL unless asked for */
+    const float *score;      /* [n] of the step's score, or NULL */
+    uint64_t seed;
+    pare__arena *arena;
+    const pare__gemm *gemm;
+    const pare__vec *vec;
+    void *carry;             /* selector's `carry` bytes, kept from window to window, zeroed at the clip's start */
+    float *score_out;        /* [n] a selector without a framework score may publish what it ranked by; prefilled NaN */
+} pare__view;
+
+/* The array, or NULL if the step did not ask for it. layer as in pare__need (resolved by the caller of the selector:
+ * pass what `needs` returned). Width through `width` (may be NULL). */
+const float *pare__view_get(const pare__view *v, pare__array array, int32_t layer, int32_t *width);
+
+#endif
