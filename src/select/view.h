@@ -71,6 +71,7 @@ typedef struct pare__view {
     const uint8_t *must;     /* [n] must-keep mask, or NULL */
     int64_t k;               /* rows that may remain in the whole view; -1 = the selector decides (VARIABLE_COUNT) */
     const int64_t *k_frame;  /* [n_frame] the same per step (sums to k); NULL when k = -1 */
+    int64_t floor;           /* WINDOW scope: rows that every step keeps at least (or all it has); 0 = none */
     const pare__view_array *array;
     int32_t n_array;
     const pare__pixels *pixels; /* NULL unless asked for */
