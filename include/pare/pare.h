@@ -270,6 +270,7 @@ typedef struct pare_result_view {
     const float *logits;    /* [t, n_class] or NULL */
     const float *scores;    /* [n] last score of every candidate (NaN: none), or NULL */
     pare_map map;           /* [k, n] */
+    int32_t unit;           /* patches per unit side; 0 is read as 1 */
 } pare_result_view;
 
 /* Errors: INVALID (recipe, budget, geometry: the text names the step or option and offers the nearest name),
