@@ -14,7 +14,32 @@ typedef struct pare__writer_format {
     int (*publish)(const pare__spool *spool, int fd, const char *path, pare_error *err);
 } pare__writer_format;
 
-extern const pare__writer_format *const pare__writer_formats[]; /* ends with NULL */
+extern const pare__writer_format *const pare__writer_formats[]; /* ends with NULL; [0] is the default */
+/* By name, else (name NULL) by the suffix of path, else the default. NULL if no format has this name. */
 const pare__writer_format *pare__writer_format_find(const char *name, const char *path);
+
+/* What pare_writer of pare.h stands for; api.c wraps these one to one. */
+struct pare_writer {
+    const pare__writer_format *format;
+    char *path, *dir; /* target; where tensors spool */
+    pare__spool spool;
+    int64_t n, k, nnz, n_member;                        /* candidates, rows, weights and members so far */
+    int64_t n_step;                                     /* temporal steps so far */
+    int32_t d, n_prefix, n_class, grid_h, grid_w, unit; /* of the first window; the others must agree */
+    int32_t n_window;
+    int32_t is_broken; /* a call failed: only close is allowed */
+};
+
+int pare__writer_open(pare_writer **out, const char *path, const pare_writer_opts *opts, pare_error *err);
+int pare__writer_append(pare_writer *w, const pare_result_view *v, pare_error *err);
+int pare__writer_finish(pare_writer *w, int complete, pare_error *err);
+void pare__writer_close(pare_writer **w);
+
+extern const pare__writer_format pare__writer_safetensors, pare__writer_npz;
+
+/* Header of a safetensors file with tensors in the order given: length, JSON, spaces. Owned by the caller (pare__free),
+ * `size` bytes. `data` of the tensors is not looked at. Errors: INVALID (names), LIMIT, NOMEM. */
+int pare__safetensors_header(const char *path, const pare_tensor *t, const int32_t *order, int64_t n,
+                             const char *const (*meta)[2], int64_t n_meta, char **out, size_t *size, pare_error *err);
 
 #endif
