@@ -1,0 +1,595 @@
+/* SPDX-License-Identifier: MIT */
+/* write/: result files round trip, are the same bytes twice, count over the clip, and leave nothing behind on failure. */
+#include <check.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "model/tensorfile.h"
+#include "write/atomic.h"
+#include "write/writer.h"
+
+enum { STEPS = 2, GRID_H = 2, GRID_W = 3, N = STEPS * GRID_H * GRID_W, K = 4, D = 5, CLASSES = 3 };
+
+static char dir[256];
+
+static void make_dir(void)
+{
+    snprintf(dir, sizeof dir, "%s/pare-test-XXXXXX", P_tmpdir);
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+}
+
+static int64_t count_files(void)
+{
+    int64_t n = 0;
+    DIR *d = opendir(dir);
+    for (struct dirent *e = readdir(d); e != NULL; e = readdir(d)) n += e->d_name[0] != '.' || e->d_name[1] == 'p';
+    closedir(d);
+    return n;
+}
+
+static void remove_dir(void)
+{
+    chmod(dir, 0700);
+    char path[600];
+    DIR *d = opendir(dir);
+    for (struct dirent *e = readdir(d); e != NULL; e = readdir(d)) {
+        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) remove(path);
+    }
+    closedir(d);
+    rmdir(dir);
+}
+
+static const char *in_dir(const char *name)
+{
+    static char path[4][600];
+    static int i;
+    i = (i + 1) % 4;
+    snprintf(path[i], sizeof path[i], "%s/%s", dir, name);
+    return path[i];
+}
+
+/* One window of made-up tokens: window w, rows anchored at columns 1, 4, 7, 10, each of two columns. */
+typedef struct window {
+    float embeds[K * D], box[K * 4], sizes[K], pooled[STEPS * D], logits[STEPS * CLASSES], prefix[STEPS * D], scores[N];
+    int32_t place[K * 6], index[2 * K], anchor[K], member[N];
+    int64_t clip_index[K], row_start[K + 1], frame_start[STEPS + 1], member_start[K + 1];
+    float weight[2 * K], gain[K];
+    double pts[STEPS * 2];
+    uint8_t kind[K];
+    pare_result_view v;
+} window;
+
+static void fill_rows(window *x, int w)
+{
+    for (int i = 0; i < K * D; i++) x->embeds[i] = (float)(100 * w + i);
+    for (int i = 0; i < K * 4; i++) x->box[i] = (float)i;
+    for (int i = 0; i < K; i++) {
+        const int column = 1 + 3 * i;
+        x->sizes[i] = 2.0F;
+        x->kind[i] = 0;
+        x->clip_index[i] = (int64_t)w * N + column;
+        const int32_t place[6] = {0, 0, w * STEPS + column / 6, column % 6 / 3, column % 3, 0};
+        memcpy(x->place + (ptrdiff_t)6 * i, place, sizeof place);
+        x->row_start[i] = (int64_t)2 * i;
+        x->member_start[i] = (int64_t)3 * i;
+        x->index[2 * i] = column - 1;
+        x->index[2 * i + 1] = column;
+        x->weight[2 * i] = x->weight[2 * i + 1] = 0.5F;
+        x->anchor[i] = column;
+        x->gain[i] = 2.0F;
+        for (int j = 0; j < 3; j++) x->member[3 * i + j] = 3 * i + j;
+    }
+    x->row_start[K] = (int64_t)2 * K;
+    x->member_start[K] = N;
+}
+
+static void fill_steps(window *x, int w)
+{
+    for (int t = 0; t < STEPS; t++) x->pts[2 * t] = x->pts[2 * t + 1] = w * STEPS + t;
+    for (int i = 0; i < STEPS * D; i++) x->pooled[i] = x->prefix[i] = (float)(w + i);
+    for (int i = 0; i < STEPS * CLASSES; i++) x->logits[i] = (float)(w - i);
+    for (int i = 0; i < N; i++) x->scores[i] = (float)i / N;
+    for (int t = 0; t <= STEPS; t++) x->frame_start[t] = (int64_t)t * K / STEPS;
+}
+
+static const pare_result_view *make_window(window *x, int w)
+{
+    fill_rows(x, w);
+    fill_steps(x, w);
+    x->v = (pare_result_view){.first_frame = w * STEPS,
+                              .grid = {STEPS, GRID_H, GRID_W},
+                              .n_prefix = 1,
+                              .d = D,
+                              .n_class = CLASSES,
+                              .n = N,
+                              .k = K,
+                              .embeds = x->embeds,
+                              .place = x->place,
+                              .box = x->box,
+                              .kind = x->kind,
+                              .index = x->clip_index,
+                              .sizes = x->sizes,
+                              .pts = x->pts,
+                              .frame_start = x->frame_start,
+                              .prefix = x->prefix,
+                              .pooled = x->pooled,
+                              .logits = x->logits,
+                              .scores = x->scores,
+                              .unit = 2,
+                              .map = {.n_in = N,
+                                      .n_out = K,
+                                      .row_start = x->row_start,
+                                      .index = x->index,
+                                      .weight = x->weight,
+                                      .anchor = x->anchor,
+                                      .size = x->sizes}};
+    return &x->v;
+}
+
+static int write_clip(const char *path, int n_window, int complete, pare_error *err)
+{
+    static const char *const meta[][2] = {{"recipe", "tome:r=8@block"}, {"model", "a \"quoted\" name"}};
+    const pare_writer_opts opts = {.struct_size = sizeof opts, .meta = meta, .n_meta = 2};
+    pare_writer *w = NULL;
+    static window x;
+    int rc = pare__writer_open(&w, path, &opts, err);
+    for (int i = 0; i < n_window && rc == 0; i++) rc = pare__writer_append(w, make_window(&x, i), err);
+    if (rc == 0) rc = pare__writer_finish(w, complete, err);
+    pare__writer_close(&w);
+    return rc;
+}
+
+static pare_tensors *open_tensors(const char *path)
+{
+    pare_tensors *t = NULL;
+    pare_error err;
+    ck_assert_msg(pare__safetensors_open(&t, path, &err) == 0, "%s", err.text);
+    return t;
+}
+
+static const pare_tensor *tensor(const pare_tensors *t, const char *name, int32_t dtype, int64_t rows)
+{
+    const pare_tensor *x = pare__tensors_find(t, name);
+    ck_assert_msg(x != NULL, "no tensor %s", name);
+    ck_assert_int_eq(x->dtype, dtype);
+    ck_assert_int_eq(x->shape[0], rows);
+    return x;
+}
+
+static int64_t i32_at(const pare_tensor *t, int64_t i)
+{
+    int32_t v;
+    memcpy(&v, (const char *)t->data + 4 * i, 4);
+    return v;
+}
+
+static int64_t i64_at(const pare_tensor *t, int64_t i)
+{
+    int64_t v;
+    memcpy(&v, (const char *)t->data + 8 * i, 8);
+    return v;
+}
+
+static float f32_at(const pare_tensor *t, int64_t i)
+{
+    float v;
+    memcpy(&v, (const char *)t->data + 4 * i, 4);
+    return v;
+}
+
+static char *slurp(const char *path, size_t *size)
+{
+    FILE *f = fopen(path, "rb");
+    ck_assert_ptr_nonnull(f);
+    char *bytes = malloc(1 << 20);
+    *size = fread(bytes, 1, 1 << 20, f);
+    fclose(f);
+    return bytes;
+}
+
+/* ---- content ------------------------------------------------------------------------------------------------- */
+
+START_TEST(round_trip)
+{
+    pare_error err;
+    ck_assert_msg(write_clip(in_dir("a.safetensors"), 3, 1, &err) == 0, "%s", err.text);
+    pare_tensors *t = open_tensors(in_dir("a.safetensors"));
+    const pare_tensor *embeds = tensor(t, "embeds", PARE_F32, 3 * K);
+    ck_assert_int_eq(embeds->shape[1], D);
+    ck_assert_float_eq(f32_at(embeds, K * D + 1), 101.0F);
+    const pare_tensor *index = tensor(t, "index", PARE_I32, 3 * K), *column = tensor(t, "map.index", PARE_I32, 6 * K);
+    const pare_tensor *anchor = tensor(t, "map.anchor", PARE_I32, 3 * K);
+    const pare_tensor *start = tensor(t, "map.row_start", PARE_I64, 3 * K + 1);
+    for (int64_t i = 0; i < 3 * K; i++) {
+        ck_assert_int_eq(i32_at(index, i), i32_at(anchor, i));
+        ck_assert_int_eq(i32_at(column, i64_at(start, i) + 1), i32_at(anchor, i));
+        ck_assert_int_eq(i64_at(start, i + 1), 2 * (i + 1));
+    }
+    const pare_tensor *thw = tensor(t, "thw", PARE_I32, 3 * K), *grid = tensor(t, "grid_thw", PARE_I64, 1);
+    for (int64_t i = 0; i < 3 * K; i++)
+        ck_assert_int_eq((i32_at(thw, 3 * i) * GRID_H + i32_at(thw, 3 * i + 1)) * GRID_W + i32_at(thw, 3 * i + 2),
+                         i32_at(index, i));
+    ck_assert_int_eq(i64_at(grid, 0), 3 * STEPS);
+    ck_assert_int_eq(i64_at(grid, 1), 2 * GRID_H);
+    ck_assert_int_eq(i64_at(grid, 2), 2 * GRID_W);
+    tensor(t, "pts", PARE_F64, 3 * STEPS);
+    tensor(t, "kind", PARE_U8, 3 * K);
+    tensor(t, "scores", PARE_F32, 3 * N);
+    tensor(t, "logits", PARE_F32, 3 * STEPS);
+    tensor(t, "pooled", PARE_F32, 3 * STEPS);
+    ck_assert_int_eq(tensor(t, "prefix", PARE_F32, 3 * STEPS)->shape[2], D);
+    ck_assert_ptr_null(pare__tensors_find(t, "map.gain"));
+    ck_assert_ptr_null(pare__tensors_find(t, "map.member"));
+    ck_assert_str_eq(json_string_value(json_object_get(t->meta, "model")), "a \"quoted\" name");
+    ck_assert_str_eq(json_string_value(json_object_get(t->meta, "complete")), "true");
+    ck_assert_str_eq(json_string_value(json_object_get(t->meta, "schema_version")), "1");
+    ck_assert_str_eq(json_string_value(json_object_get(t->meta, "unit")), "2");
+    pare__tensors_free(&t);
+    ck_assert_int_eq(count_files(), 1);
+}
+END_TEST
+
+START_TEST(header_is_aligned_and_dense)
+{
+    pare_error err;
+    ck_assert_int_eq(write_clip(in_dir("a.safetensors"), 1, 0, &err), 0);
+    size_t size;
+    char *bytes = slurp(in_dir("a.safetensors"), &size);
+    uint64_t n;
+    memcpy(&n, bytes, 8);
+    ck_assert_uint_eq(n % 8, 0);
+    pare_tensors *t = open_tensors(in_dir("a.safetensors"));
+    ck_assert_str_eq(json_string_value(json_object_get(t->meta, "complete")), "false");
+    size_t total = 8 + n;
+    for (int64_t i = 0; i < t->n; i++) {
+        const size_t at = (size_t)((const char *)t->t[i].data - (const char *)t->map);
+        ck_assert_uint_eq(at % (size_t)pare__dtype_size(t->t[i].dtype), 0);
+        total += (size_t)t->n_bytes[i];
+    }
+    ck_assert_uint_eq(total, size);
+    pare__tensors_free(&t);
+    free(bytes);
+}
+END_TEST
+
+START_TEST(same_bytes_twice)
+{
+    static const char *const suffix[] = {"safetensors", "npz"};
+    for (int i = 0; i < 2; i++) {
+        char name[2][32];
+        size_t size[2];
+        char *bytes[2];
+        for (int j = 0; j < 2; j++) {
+            snprintf(name[j], sizeof name[j], "%d.%s", j, suffix[i]);
+            ck_assert_int_eq(write_clip(in_dir(name[j]), 5, 1, NULL), 0);
+            bytes[j] = slurp(in_dir(name[j]), &size[j]);
+        }
+        ck_assert_uint_eq(size[0], size[1]);
+        ck_assert_mem_eq(bytes[0], bytes[1], size[0]);
+        free(bytes[0]);
+        free(bytes[1]);
+    }
+}
+END_TEST
+
+/* Gain, members and scores that only the second of three windows has. */
+START_TEST(late_columns_are_filled)
+{
+    pare_writer *w = NULL;
+    window x;
+    ck_assert_int_eq(pare__writer_open(&w, in_dir("late.safetensors"), NULL, NULL), 0);
+    for (int i = 0; i < 3; i++) {
+        make_window(&x, i);
+        x.v.scores = i == 1 ? x.scores : NULL;
+        x.v.map.gain = i == 1 ? x.gain : NULL;
+        x.v.map.member_start = i == 1 ? x.member_start : NULL;
+        x.v.map.member = i == 1 ? x.member : NULL;
+        ck_assert_int_eq(pare__writer_append(w, &x.v, NULL), 0);
+    }
+    ck_assert_int_eq(pare__writer_finish(w, 1, NULL), 0);
+    pare__writer_close(&w);
+    pare_tensors *t = open_tensors(in_dir("late.safetensors"));
+    const pare_tensor *gain = tensor(t, "map.gain", PARE_F32, 3 * K), *scores = tensor(t, "scores", PARE_F32, 3 * N);
+    const pare_tensor *member = tensor(t, "map.member", PARE_I32, 2 * K + N + 2 * K);
+    const pare_tensor *start = tensor(t, "map.member_start", PARE_I64, 3 * K + 1);
+    for (int i = 0; i < 3 * K; i++) ck_assert_float_eq(f32_at(gain, i), i / K == 1 ? 2.0F : 1.0F);
+    for (int i = 0; i < 3 * N; i++) ck_assert_int_eq(isnan(f32_at(scores, i)) != 0, i / N != 1);
+    ck_assert_int_eq(i64_at(start, K), 2 * K);
+    ck_assert_int_eq(i64_at(start, K + 1), 2 * K + 3);
+    ck_assert_int_eq(i64_at(start, 3 * K), 4 * K + N);
+    for (int i = 0; i < N; i++) ck_assert_int_eq(i32_at(member, 2 * K + i), N + i);
+    ck_assert_int_eq(i32_at(member, 2 * K + N), 2 * N);
+    ck_assert_int_eq(i32_at(member, 1), 1);
+    pare__tensors_free(&t);
+}
+END_TEST
+
+/* The spool's buffers and pieces are crossed by more rows than they hold. */
+START_TEST(many_windows)
+{
+    ck_assert_int_eq(write_clip(in_dir("many.safetensors"), 2000, 1, NULL), 0);
+    pare_tensors *t = open_tensors(in_dir("many.safetensors"));
+    const pare_tensor *anchor = tensor(t, "map.anchor", PARE_I32, 2000 * K);
+    for (int64_t i = 0; i < (int64_t)2000 * K; i++) ck_assert_int_eq(i32_at(anchor, i), i / K * N + 1 + i % K * 3);
+    pare__tensors_free(&t);
+}
+END_TEST
+
+START_TEST(npz_is_numpy)
+{
+    ck_assert_int_eq(write_clip(in_dir("a.npz"), 3, 1, NULL), 0);
+    if (system("python3 -c 'import numpy' 2>/dev/null") != 0) return; /* no numpy here: the bytes are tested above */
+    char command[1200];
+    snprintf(
+        command, sizeof command,
+        "python3 -c \"import numpy,json,zipfile; f=numpy.load('%s'); assert zipfile.ZipFile('%s').testzip() is None;"
+        "e=f['embeds']; assert e.shape==(12,5) and e.dtype=='f4' and e[4,1]==101;"
+        "assert (f['index']==f['map.anchor']).all() and f['pts'].dtype=='f8' and f['kind'].dtype=='u1';"
+        "assert f['grid_thw'].tolist()==[[6,4,6]] and f['map.row_start'][-1]==24;"
+        "assert json.loads(f['metadata.json'])['complete']=='true'\"",
+        in_dir("a.npz"), in_dir("a.npz"));
+    ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
+START_TEST(tensors_save_round_trip)
+{
+    const float a[6] = {1, 2, 3, 4, 5, 6};
+    const uint8_t b[3] = {7, 8, 9};
+    const int64_t c = -5;
+    pare_tensor t[4] = {{"b", PARE_U8, 1, {3}, b},
+                        {"a", PARE_F32, 2, {2, 3}, a},
+                        {"c", PARE_I64, 0, {0}, &c},
+                        {"empty", PARE_F32, 2, {0, 3}, NULL}};
+    static const char *const meta[][2] = {{"k", "v\n"}};
+    pare_error err;
+    ck_assert_msg(pare_tensors_save(in_dir("t.safetensors"), t, 4, meta, 1, &err) == 0, "%s", err.text);
+    pare_tensors *f = open_tensors(in_dir("t.safetensors"));
+    ck_assert_int_eq(f->n, 4);
+    ck_assert_float_eq(f32_at(tensor(f, "a", PARE_F32, 2), 5), 6.0F);
+    ck_assert_int_eq(i64_at(pare__tensors_find(f, "c"), 0), -5);
+    ck_assert_int_eq(((const uint8_t *)tensor(f, "b", PARE_U8, 3)->data)[2], 9);
+    ck_assert_str_eq(json_string_value(json_object_get(f->meta, "k")), "v\n");
+    pare__tensors_free(&f);
+    t[1].name = "b";
+    ck_assert_int_eq(pare_tensors_save(in_dir("u.safetensors"), t, 2, NULL, 0, &err), PARE_E_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.text, "'b'"));
+    t[1].name = "\xff\xfe";
+    ck_assert_int_eq(pare_tensors_save(in_dir("u.safetensors"), t, 2, NULL, 0, &err), PARE_E_INVALID);
+    t[1] = (pare_tensor){"a", 100, 1, {3}, a};
+    ck_assert_int_eq(pare_tensors_save(in_dir("u.safetensors"), t, 2, NULL, 0, &err), PARE_E_INVALID);
+    ck_assert_int_eq(count_files(), 1);
+}
+END_TEST
+
+START_TEST(png_is_a_picture)
+{
+    static uint8_t rgb[8 * 4 * 3];
+    ck_assert_int_eq(pare_png_save(in_dir("p.png"), rgb, 8, 4, NULL), 0);
+    size_t size;
+    char *bytes = slurp(in_dir("p.png"), &size);
+    ck_assert_mem_eq(bytes, "\x89PNG\r\n\x1a\n", 8);
+    ck_assert_mem_eq(bytes + size - 8, "IEND", 4);
+    ck_assert_int_eq(bytes[19], 8);
+    ck_assert_int_eq(bytes[23], 4);
+    free(bytes);
+    ck_assert_int_eq(pare_png_save(in_dir("q.png"), rgb, 0, 4, NULL), PARE_E_INVALID);
+    ck_assert_int_eq(pare_png_save(in_dir("q.png"), rgb, 1 << 20, 4, NULL), PARE_E_LIMIT);
+    ck_assert_int_eq(count_files(), 1);
+}
+END_TEST
+
+/* ---- failures ------------------------------------------------------------------------------------------------ */
+
+START_TEST(no_directory)
+{
+    pare_error err;
+    ck_assert_int_eq(write_clip(in_dir("none/a.safetensors"), 1, 1, &err), PARE_E_IO);
+    ck_assert_ptr_nonnull(strstr(err.text, "none"));
+    ck_assert_ptr_nonnull(strstr(err.text, strerror(ENOENT)));
+    ck_assert_int_eq(pare_png_save(in_dir("none/a.png"), (const uint8_t *)"abc", 1, 1, &err), PARE_E_IO);
+    ck_assert_int_eq(pare_tensors_save(in_dir("none/a.safetensors"), NULL, 0, NULL, 0, &err), PARE_E_IO);
+    ck_assert_int_eq(pare_tensors_save(dir, NULL, 0, NULL, 0, &err), PARE_E_IO);
+    ck_assert_ptr_nonnull(strstr(err.text, "directory"));
+}
+END_TEST
+
+START_TEST(read_only_directory)
+{
+    if (geteuid() == 0 && setegid(65534) == 0 && seteuid(65534) != 0) return;
+    pare_error err;
+    chmod(dir, 0500);
+    ck_assert_int_eq(write_clip(in_dir("a.safetensors"), 1, 1, &err), PARE_E_IO);
+    ck_assert_ptr_nonnull(strstr(err.text, strerror(EACCES)));
+    if (getuid() == 0) {
+        ck_assert_int_eq(seteuid(0), 0);
+        ck_assert_int_eq(setegid(0), 0);
+    }
+    chmod(dir, 0700);
+    ck_assert_int_eq(count_files(), 0);
+}
+END_TEST
+
+START_TEST(full_device)
+{
+    pare_error err;
+    ck_assert_int_eq(write_clip("/dev/full", 1, 1, &err), PARE_E_IO);
+    ck_assert_ptr_nonnull(strstr(err.text, "/dev/full"));
+    ck_assert_ptr_nonnull(strstr(err.text, strerror(ENOSPC)));
+    static uint8_t rgb[64 * 64 * 3];
+    ck_assert_int_eq(pare_png_save("/dev/full", rgb, 64, 64, &err), PARE_E_IO);
+    ck_assert_int_eq(pare_tensors_save("/dev/full", NULL, 0, NULL, 0, &err), PARE_E_IO);
+    struct stat st;
+    ck_assert_int_eq(stat("/dev/full", &st), 0);
+    ck_assert(S_ISCHR(st.st_mode));
+}
+END_TEST
+
+START_TEST(full_disk)
+{
+    static const rlim_t limit[] = {0, 1000, 20000}; /* at the probe, in the spool, in the finished file */
+    struct rlimit before, now;
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before);
+    FILE *old = fopen(in_dir("a.safetensors"), "w");
+    fputs("old", old);
+    fclose(old);
+    for (int i = 0; i < 3; i++) {
+        pare_error err = {0};
+        now = (struct rlimit){limit[i], before.rlim_max};
+        setrlimit(RLIMIT_FSIZE, &now);
+        const int rc = write_clip(in_dir("a.safetensors"), 150, 1, &err);
+        setrlimit(RLIMIT_FSIZE, &before);
+        ck_assert_int_eq(rc, PARE_E_IO);
+        ck_assert_ptr_nonnull(strstr(err.text, strerror(EFBIG)));
+        ck_assert_int_eq(count_files(), 1);
+        size_t size;
+        char *bytes = slurp(in_dir("a.safetensors"), &size);
+        ck_assert_uint_eq(size, 3);
+        free(bytes);
+    }
+}
+END_TEST
+
+START_TEST(no_finish_leaves_nothing)
+{
+    pare_writer *w = NULL;
+    window x;
+    ck_assert_int_eq(pare__writer_open(&w, in_dir("a.safetensors"), NULL, NULL), 0);
+    ck_assert_int_eq(pare__writer_append(w, make_window(&x, 0), NULL), 0);
+    ck_assert_int_eq(count_files(), 0);
+    pare__writer_close(&w);
+    ck_assert_ptr_null(w);
+    pare__writer_close(&w);
+    pare__writer_close(NULL);
+    ck_assert_int_eq(count_files(), 0);
+}
+END_TEST
+
+START_TEST(wrong_calls)
+{
+    pare_error err;
+    pare_writer *w = NULL;
+    window x;
+    const pare_writer_opts bad = {.struct_size = sizeof bad, .format = "hdf5"};
+    ck_assert_int_eq(pare__writer_open(&w, in_dir("a"), &bad, &err), PARE_E_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.text, "hdf5"));
+    ck_assert_int_eq(pare__writer_open(&w, "", NULL, &err), PARE_E_INVALID);
+    ck_assert_int_eq(pare__writer_open(&w, in_dir("a"), NULL, &err), 0);
+    ck_assert_int_eq(pare__writer_append(w, make_window(&x, 0), &err), 0);
+    make_window(&x, 1);
+    x.v.grid[2] = 7;
+    ck_assert_int_eq(pare__writer_append(w, &x.v, &err), PARE_E_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.text, "grid width"));
+    ck_assert_int_eq(pare__writer_append(w, make_window(&x, 1), &err), PARE_E_STATE);
+    ck_assert_int_eq(pare__writer_finish(w, 1, &err), PARE_E_STATE);
+    pare__writer_close(&w);
+    ck_assert_int_eq(write_clip(in_dir("empty"), 0, 1, &err), PARE_E_STATE);
+    ck_assert_int_eq(count_files(), 0);
+}
+END_TEST
+
+START_TEST(too_many_candidates)
+{
+    pare_error err;
+    pare_writer *w = NULL;
+    window x;
+    ck_assert_int_eq(pare__writer_open(&w, in_dir("a"), NULL, &err), 0);
+    w->n = INT32_MAX - N + 1;
+    ck_assert_int_eq(pare__writer_append(w, make_window(&x, 0), &err), PARE_E_LIMIT);
+    pare__writer_close(&w);
+}
+END_TEST
+
+/* ---- files that appear whole ---------------------------------------------------------------------------------- */
+
+START_TEST(replaces_on_commit_only)
+{
+    pare__atomic a;
+    FILE *old = fopen(in_dir("f"), "w");
+    fputs("old", old);
+    fclose(old);
+    chmod(in_dir("f"), 0640);
+    ck_assert_int_eq(symlink(in_dir("f"), in_dir("link")), 0);
+    for (int commit = 0; commit < 2; commit++) {
+        ck_assert_int_eq(pare__atomic_open(&a, in_dir("link"), NULL), 0);
+        ck_assert_int_eq(pare__atomic_write(&a, "newer", 5, NULL), 0);
+        if (commit)
+            ck_assert_int_eq(pare__atomic_commit(&a, NULL), 0);
+        else
+            pare__atomic_abort(&a);
+        pare__atomic_abort(&a);
+        size_t size;
+        char *bytes = slurp(in_dir("f"), &size);
+        ck_assert_uint_eq(size, commit ? 5 : 3);
+        free(bytes);
+    }
+    struct stat st;
+    ck_assert_int_eq(lstat(in_dir("link"), &st), 0);
+    ck_assert(S_ISLNK(st.st_mode));
+    ck_assert_int_eq(stat(in_dir("f"), &st), 0);
+    ck_assert_uint_eq(st.st_mode & 0777, 0640);
+    ck_assert_int_eq(count_files(), 2);
+    pare__atomic zero = {0};
+    pare__atomic_abort(&zero);
+}
+END_TEST
+
+START_TEST(dash_is_stdout)
+{
+    fflush(stdout);
+    const int saved = dup(STDOUT_FILENO);
+    const int file = open(in_dir("out"), O_CREAT | O_RDWR, 0600);
+    dup2(file, STDOUT_FILENO);
+    const int rc = write_clip("-", 2, 1, NULL);
+    dup2(saved, STDOUT_FILENO);
+    close(saved);
+    close(file);
+    ck_assert_int_eq(rc, 0);
+    ck_assert_int_eq(write_clip(in_dir("same.safetensors"), 2, 1, NULL), 0);
+    size_t size[2];
+    char *a = slurp(in_dir("out"), &size[0]), *b = slurp(in_dir("same.safetensors"), &size[1]);
+    ck_assert_uint_eq(size[0], size[1]);
+    ck_assert_mem_eq(a, b, size[0]);
+    free(a);
+    free(b);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("write");
+    const struct {
+        const char *name;
+        const TTest *test[10];
+    } cases[] = {
+        {"content",
+         {round_trip, header_is_aligned_and_dense, same_bytes_twice, late_columns_are_filled, many_windows,
+          npz_is_numpy, tensors_save_round_trip, png_is_a_picture}},
+        {"failures",
+         {no_directory, read_only_directory, full_device, full_disk, no_finish_leaves_nothing, wrong_calls,
+          too_many_candidates}},
+        {"atomic", {replaces_on_commit_only, dash_is_stdout}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        TCase *c = tcase_create(cases[i].name);
+        tcase_add_checked_fixture(c, make_dir, remove_dir);
+        for (int j = 0; cases[i].test[j] != NULL; j++) tcase_add_test(c, cases[i].test[j]);
+        suite_add_tcase(s, c);
+    }
+    SRunner *runner = srunner_create(s);
+    srunner_run_all(runner, CK_NORMAL);
+    const int n_failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return n_failed != 0;
+}
