@@ -1,1 +1,225 @@
 /* SPDX-License-Identifier: MIT */
+/* pare info: this machine, or what a model, a result or a video is. */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "input.h"
+#include "json_line.h"
+
+typedef struct info_opts {
+    cli_common common;
+    cli_pick pick;
+} info_opts;
+
+static const cli_group groups[] = {
+    {"Frames:", cli_pick_options, offsetof(info_opts, pick)},
+    {"Common:", cli_common_options, 0},
+    {0},
+};
+
+static const char *const dtype_names[PARE_DTYPE_COUNT] = {"f32", "f16", "bf16", "f64", "i32",
+                                                          "i64", "u8",  "i8",   "bool"};
+
+/* Prints `object` as one JSON line, or as "key  value" lines. Takes it. */
+static void show(const cli_common *c, json_t *object)
+{
+    const char *key;
+    json_t *value;
+    if (c->json) {
+        cli_json_print(object, 0, stdout);
+        return;
+    }
+    json_object_foreach(object, key, value)
+    {
+        printf("%-18s ", key);
+        if (json_is_string(value))
+            puts(json_string_value(value));
+        else if (json_is_null(value))
+            puts("-");
+        else {
+            json_dumpf(value, stdout, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(10));
+            putchar('\n');
+        }
+    }
+    json_decref(object);
+}
+
+/* ---- this machine --------------------------------------------------------------------------------------------- */
+
+static int info_machine(cli_common *c)
+{
+    pare_runtime_info run = {.struct_size = sizeof run};
+    pare_error err = {0};
+    if (pare_runtime_get(&run, &err) != 0) return cli_fail(c, &err, CLI_FAILED);
+    json_t *o = json_object();
+    cli_json_text(o, "version", pare_version());
+    cli_json_text(o, "cpu", run.cpu);
+    cli_json_text(o, "cpu_flags", run.cpu_flags);
+    cli_json_int(o, "cpus", run.n_cpu);
+    cli_json_text(o, "blas", run.blas);
+    cli_json_text(o, "blas_core", run.blas_core);
+    cli_json_text(o, "blas_core_best", run.blas_core_best);
+    cli_json_int(o, "blas_threads", run.blas_threads);
+    cli_json_text(o, "vector_kernels", run.vector_kernels);
+    cli_json_text(o, "default_model", pare_model_default_path());
+    show(c, o);
+    if (strcmp(run.blas_core, run.blas_core_best) != 0)
+        cli_say(c, "OpenBLAS runs its %s kernels; %s would be faster on this CPU", run.blas_core, run.blas_core_best);
+    return CLI_OK;
+}
+
+/* ---- a model -------------------------------------------------------------------------------------------------- */
+
+/* "16x16 units of 14 px, 224x224" for a source of that size. */
+static void add_fit(json_t *o, const char *key, const pare_model *m, const pare_model_info *info, int32_t width,
+                    int32_t height, int32_t video)
+{
+    char text[96];
+    int32_t w, h, side = info->patch * info->unit;
+    pare_error err = {0};
+    if (pare_model_fit(m, width, height, video, 0, 0, 0, &w, &h, &err) != 0)
+        snprintf(text, sizeof text, "%.90s", err.text);
+    else
+        snprintf(text, sizeof text, "%dx%d px, %dx%d = %d units", w, h, w / side, h / side, (w / side) * (h / side));
+    cli_json_text(o, key, text);
+}
+
+static int info_model(cli_common *c, const char *path)
+{
+    pare_model *m = NULL;
+    pare_model_info info;
+    c->model = path;
+    int rc = cli_model_open(c, &m, &info);
+    if (rc != CLI_OK) return rc;
+    json_t *o = json_object();
+    cli_json_text(o, "model", info.name);
+    cli_json_text(o, "family", info.family);
+    cli_json_text(o, "path", info.path);
+    cli_json_int(o, "parameters", info.n_params);
+    cli_json_int(o, "dim", info.dim);
+    cli_json_int(o, "layers", info.n_layer);
+    cli_json_int(o, "heads", info.n_head);
+    cli_json_int(o, "mlp_dim", info.mlp_dim);
+    cli_json_int(o, "patch", info.patch);
+    cli_json_int(o, "unit", info.unit);
+    cli_json_int(o, "temporal", info.temporal);
+    cli_json_int(o, "prefix_tokens", info.n_prefix);
+    cli_json_bool(o, "cls", info.has_cls);
+    cli_json_int(o, "classes", info.n_class);
+    add_fit(o, "photo_640x480", m, &info, 640, 480, 0);
+    add_fit(o, "video_768x576", m, &info, 768, 576, 1);
+    show(c, o);
+    pare_model_close(&m);
+    return CLI_OK;
+}
+
+/* ---- a tensor file -------------------------------------------------------------------------------------------- */
+
+static void add_tensor(json_t *tensors, const pare_tensor *t)
+{
+    char text[160];
+    int n = snprintf(text, sizeof text, "%s [", t->dtype < PARE_DTYPE_COUNT ? dtype_names[t->dtype] : "?");
+    for (int32_t i = 0; i < t->n_dim && n < (int)sizeof text - 24; i++)
+        n += snprintf(text + n, sizeof text - (size_t)n, "%s%lld", i > 0 ? "," : "", (long long)t->shape[i]);
+    snprintf(text + n, sizeof text - (size_t)n, "]");
+    cli_json_text(tensors, t->name, text);
+}
+
+/* Metadata that a result carries, in this order. */
+static const char *const meta_keys[] = {"schema_version", "complete", "model",      "family",      "recipe",   "seed",
+                                        "version",        "input",    "input_hash", "source_size", "rotation", "unit"};
+
+static void info_tensors(cli_common *c, const char *path, const pare_tensors *file)
+{
+    json_t *o = json_object(), *tensors = json_object();
+    cli_json_text(o, "file", path);
+    for (size_t i = 0; i < sizeof meta_keys / sizeof *meta_keys; i++) {
+        const char *value = pare_tensors_meta(file, meta_keys[i]);
+        if (value != NULL) cli_json_text(o, meta_keys[i], value);
+    }
+    for (int64_t i = 0; i < pare_tensors_count(file); i++) add_tensor(tensors, pare_tensors_at(file, i));
+    if (c->json) {
+        json_object_set_new(o, "tensors", tensors);
+        show(c, o);
+        return;
+    }
+    show(c, o);
+    show(c, tensors);
+}
+
+/* ---- a video or photo ----------------------------------------------------------------------------------------- */
+
+static int info_media(info_opts *opts, const char *path)
+{
+    cli_common *c = &opts->common;
+    pare_source *s = NULL;
+    pare_source_info info;
+    pare_error err = {0};
+    int64_t n = 0;
+    int rc = cli_source_open(c, &opts->pick, path, &s, &info);
+    if (rc != CLI_OK) return rc;
+    int counted = info.is_image ? 0 : pare_source_count(s, &n, &err);
+    if (info.is_image) n = 1;
+    if (counted != 0 && err.code != PARE_E_UNSUPPORTED) {
+        rc = cli_fail(c, &err, CLI_UNREADABLE);
+        goto done;
+    }
+    json_t *o = json_object();
+    cli_json_text(o, "input", path);
+    cli_json_text(o, "driver", info.driver);
+    cli_json_text(o, "codec", info.codec);
+    cli_json_int(o, "width", info.width);
+    cli_json_int(o, "height", info.height);
+    cli_json_int(o, "rotation", info.rotation);
+    cli_json_bool(o, "image", info.is_image);
+    cli_json_bool(o, "live", info.is_live);
+    cli_json_real(o, "rate", info.rate, 6);
+    cli_json_real(o, "duration", info.duration, 6);
+    if (counted == 0) cli_json_int(o, "frames", n);
+    show(c, o);
+done:
+    pare_source_close(&s);
+    return rc;
+}
+
+/* ---- the command ---------------------------------------------------------------------------------------------- */
+
+/* A .safetensors file is a model when its configuration stands beside it and no pare metadata is inside. */
+static int info_safetensors(cli_common *c, const char *path)
+{
+    char config[1024];
+    pare_tensors *file = NULL;
+    pare_error err = {0};
+    struct stat st;
+    if (pare_tensors_open(&file, path, &err) != 0) return cli_fail(c, &err, CLI_UNREADABLE);
+    snprintf(config, sizeof config, "%.*sconfig.json", (int)(cli_base_name(path) - path), path);
+    int is_model = pare_tensors_meta(file, "schema_version") == NULL && stat(config, &st) == 0;
+    if (!is_model) info_tensors(c, path, file);
+    pare_tensors_close(&file);
+    return is_model ? info_model(c, path) : CLI_OK;
+}
+
+static int run(void *opts, const cli_list *paths)
+{
+    info_opts *o = opts;
+    struct stat st;
+    int rc = cli_pick_check(&o->common, &o->pick), n_failed = 0;
+    if (rc != CLI_OK) return rc;
+    if (paths->n == 0)
+        return o->common.model != NULL ? info_model(&o->common, o->common.model) : info_machine(&o->common);
+    for (int32_t i = 0; i < paths->n; i++) {
+        const char *path = paths->item[i];
+        if ((stat(path, &st) == 0 && S_ISDIR(st.st_mode)) || cli_has_suffix(path, ".gguf"))
+            rc = info_model(&o->common, path);
+        else if (cli_has_suffix(path, ".safetensors"))
+            rc = info_safetensors(&o->common, path);
+        else
+            rc = info_media(o, path);
+        n_failed += rc != CLI_OK;
+    }
+    return n_failed == 0 ? CLI_OK : paths->n > 1 ? CLI_SOME : rc;
+}
+
+const cli_command cli_cmd_info = {
+    "info", "[MODEL|RESULT|VIDEO|PHOTO]...", "this machine, or what a file is", groups, sizeof(info_opts), run,
+};

@@ -1,1 +1,431 @@
 /* SPDX-License-Identifier: MIT */
+/* pare reduce: inputs in, fewer located tokens out, one row or JSON line per input.
+ * source -> reducer -> writer, frame by frame; nothing but the current window is held. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "input.h"
+#include "json_line.h"
+
+typedef struct reduce_opts {
+    cli_common common;
+    cli_pick pick;
+    cli_budget budget;
+    cli_layout layout;
+    const char *output, *writer;
+} reduce_opts;
+
+/* One input on its way; everything is released by job_close, also half-built. */
+typedef struct job {
+    reduce_opts *o;
+    const pare_model *model;
+    const pare_model_info *model_info;
+    const char *input;
+    char *output; /* NULL = none */
+    pare_source *source;
+    pare_source_info info;
+    pare_reducer *reducer;
+    pare_writer *writer;
+    pare_reducer_opts opts;
+    char hash[17];
+    double began, decode_ms, write_ms;
+    int64_t grid[3]; /* t, h, w in units */
+    int complete, published;
+} job;
+
+static const cli_option own_options[] = {
+    {"output", 'o', CLI_TEXT, offsetof(reduce_opts, output), "FILE|DIR/", 0, 0,
+     "result of one input (.safetensors, .npz, - = stdout), or a directory for many"},
+    {"writer", 0, CLI_TEXT, offsetof(reduce_opts, writer), "NAME", 0, 0, "result format (default: by suffix)"},
+    {0},
+};
+
+static const cli_group groups[] = {
+    {"Output:", own_options, 0},
+    {"Budget:", cli_budget_options, offsetof(reduce_opts, budget)},
+    {"Frames:", cli_pick_options, offsetof(reduce_opts, pick)},
+    {"Grid and windows:", cli_layout_options, offsetof(reduce_opts, layout)},
+    {"Common:", cli_common_options, 0},
+    {0},
+};
+
+/* ---- steps of one input --------------------------------------------------------------------------------------- */
+
+/* --tokens speaks of the whole input: its frames are counted first. */
+static int count_frames(job *j)
+{
+    pare_error err = {0};
+    cli_common *c = &j->o->common;
+    if (j->info.is_image) j->opts.n_frames = 1;
+    if (j->info.is_image || j->opts.tokens <= 0) return CLI_OK;
+    if (pare_source_count(j->source, &j->opts.n_frames, &err) == 0) return CLI_OK;
+    if (err.code != PARE_E_UNSUPPORTED) return cli_fail(c, &err, CLI_UNREADABLE);
+    cli_say(c, "--tokens needs the number of frames and %s cannot be read twice; use --keep or --tokens-per-frame",
+            j->input);
+    return CLI_USAGE;
+}
+
+static int open_writer(job *j)
+{
+    const pare_source_info *s = &j->info;
+    char seed[24], size[32], rotation[8];
+    pare_error err = {0};
+    if (j->output == NULL) return CLI_OK;
+    snprintf(seed, sizeof seed, "%llu", (unsigned long long)j->opts.seed);
+    snprintf(size, sizeof size, "%dx%d", s->width, s->height);
+    snprintf(rotation, sizeof rotation, "%d", s->rotation);
+    const char *const meta[][2] = {
+        {"model", j->model_info->name},
+        {"family", j->model_info->family},
+        {"recipe", pare_reducer_recipe(j->reducer)},
+        {"seed", seed},
+        {"version", pare_version()},
+        {"input", cli_base_name(j->input)},
+        {"input_hash", j->hash},
+        {"source_size", size},
+        {"rotation", rotation},
+    };
+    pare_writer_opts opts = {.struct_size = sizeof opts,
+                             .format = j->o->writer,
+                             .meta = meta,
+                             .n_meta = (int64_t)(sizeof meta / sizeof *meta)};
+    if (pare_writer_open(&j->writer, j->output, &opts, &err) == 0) return CLI_OK;
+    return cli_fail(&j->o->common, &err, CLI_FAILED);
+}
+
+static int job_open(job *j, int32_t window)
+{
+    reduce_opts *o = j->o;
+    cli_hash_file(j->input, j->hash);
+    j->began = cli_now();
+    int rc = cli_source_open(&o->common, &o->pick, j->input, &j->source, &j->info);
+    if (rc != CLI_OK) return rc;
+    j->opts = cli_reducer_opts(&o->common, &o->budget, &o->layout, j->info.is_image);
+    j->opts.window = window;
+    rc = count_frames(j);
+    if (rc == CLI_OK) rc = cli_reducer_create(&o->common, j->model, &j->opts, &j->reducer);
+    if (rc == CLI_OK) rc = open_writer(j);
+    return rc;
+}
+
+static int take_result(job *j, pare_result *result)
+{
+    const pare_result_view *v = pare_result_get(result);
+    pare_error err = {0};
+    double t0 = cli_now();
+    j->grid[0] += v->grid[0];
+    j->grid[1] = v->grid[1];
+    j->grid[2] = v->grid[2];
+    if (j->writer != NULL && pare_writer_append(j->writer, result, &err) != 0)
+        return cli_fail(&j->o->common, &err, CLI_FAILED);
+    j->write_ms += (cli_now() - t0) * 1e3;
+    return CLI_OK;
+}
+
+/* Takes every result that is ready. */
+static int drain(job *j)
+{
+    pare_error err = {0};
+    for (int rc = CLI_OK;;) {
+        pare_result *result = NULL;
+        int pulled = pare_reducer_pull(j->reducer, &result, &err);
+        if (pulled < 0) return cli_fail(&j->o->common, &err, CLI_FAILED);
+        if (pulled != 0) return CLI_OK;
+        rc = take_result(j, result);
+        pare_result_free(&result);
+        if (rc != CLI_OK) return rc;
+    }
+}
+
+/* Reads to the end, to a signal (CLI_STOPPED) or to the unexpected end of a live source (CLI_UNREADABLE): the last two
+ * leave what was decided so far to be published as incomplete. Other failures publish nothing. */
+static int read_frames(job *j, int *publish)
+{
+    cli_common *c = &j->o->common;
+    pare_error err = {0};
+    *publish = 0;
+    for (int64_t n = 0;; n++) {
+        pare_frame frame;
+        double t0 = cli_now();
+        int got = pare_source_read(j->source, &frame, &err);
+        j->decode_ms += (cli_now() - t0) * 1e3;
+        if (got != 0 || *cli_stop_flag()) {
+            *publish = n > 0 && (got == PARE_EOF || *cli_stop_flag() || j->info.is_live);
+            if (*cli_stop_flag()) return CLI_STOPPED;
+            if (got < 0) return cli_fail(c, &err, CLI_UNREADABLE);
+            if (n == 0) cli_say(c, "%s: no frame in the range asked for", j->input);
+            return n == 0 ? CLI_UNREADABLE : CLI_OK;
+        }
+        if (pare_reducer_push(j->reducer, &frame, &err) != 0) return cli_fail(c, &err, CLI_FAILED);
+        int rc = drain(j);
+        if (rc != CLI_OK) return rc;
+        cli_progress_step(&c->bar, n + 1);
+    }
+}
+
+static int publish_result(job *j, int complete)
+{
+    cli_common *c = &j->o->common;
+    pare_error err = {0};
+    if (pare_reducer_flush(j->reducer, &err) != 0) return cli_fail(c, &err, CLI_FAILED);
+    int rc = drain(j);
+    if (rc != CLI_OK) return rc;
+    double t0 = cli_now();
+    if (j->writer != NULL && pare_writer_finish(j->writer, complete, &err) != 0) return cli_fail(c, &err, CLI_FAILED);
+    j->write_ms += (cli_now() - t0) * 1e3;
+    j->complete = complete;
+    j->published = 1;
+    return CLI_OK;
+}
+
+static int job_run(job *j)
+{
+    cli_common *c = &j->o->common;
+    int publish;
+    cli_progress_begin(&c->bar, c->quiet ? CLI_PROGRESS_NONE : c->progress, "frames",
+                       cli_pick_estimate(&j->o->pick, &j->info));
+    int rc = read_frames(j, &publish);
+    int late = publish ? publish_result(j, rc == CLI_OK) : CLI_OK;
+    cli_progress_end(&c->bar);
+    pare_source_get(j->source, &j->info, NULL);
+    return late != CLI_OK ? late : rc;
+}
+
+static void job_close(job *j)
+{
+    pare_writer_close(&j->writer);
+    pare_reducer_close(&j->reducer);
+    pare_source_close(&j->source);
+    free(j->output);
+}
+
+/* ---- what is printed ------------------------------------------------------------------------------------------ */
+
+static json_t *stage_json(const job *j, const pare_reducer_stats *s)
+{
+    json_t *ms = json_object();
+    cli_json_real(ms, "decode", j->decode_ms, 2);
+    cli_json_real(ms, "prep", s->prep_ms, 2);
+    cli_json_real(ms, "embed", s->embed_ms, 2);
+    cli_json_real(ms, "encode", s->encode_ms, 2);
+    cli_json_real(ms, "select", s->select_ms, 2);
+    cli_json_real(ms, "write", j->write_ms, 2);
+    return ms;
+}
+
+/* The places a recipe acts at, once each, in order. */
+static json_t *site_json(const char *recipe)
+{
+    json_t *sites = json_array();
+    for (const char *at = strchr(recipe, '@'); at != NULL; at = strchr(at + 1, '@'))
+        json_array_append_new(sites, json_stringn(at + 1, strcspn(at + 1, ",")));
+    return sites;
+}
+
+static int print_json(const job *j, const pare_reducer_stats *s, double wall_ms)
+{
+    pare_runtime_info run = {.struct_size = sizeof run};
+    json_t *o = json_object();
+    pare_runtime_get(&run, NULL);
+    cli_json_int(o, "schema_version", CLI_SCHEMA_VERSION);
+    cli_json_text(o, "input", j->input);
+    cli_json_text(o, "input_hash", j->hash[0] != '\0' ? j->hash : NULL);
+    cli_json_int(o, "frames", s->n_frames);
+    cli_json_size(o, "grid", j->grid, 3);
+    cli_json_int(o, "units_in", s->n_in);
+    cli_json_int(o, "units_out", s->n_out);
+    cli_json_real(o, "keep", (double)s->n_out / (double)s->n_in, 6);
+    cli_json_text(o, "recipe", pare_reducer_recipe(j->reducer));
+    json_object_set_new(o, "sites", site_json(pare_reducer_recipe(j->reducer)));
+    cli_json_text(o, "model", j->model_info->name);
+    cli_json_text(o, "family", j->model_info->family);
+    cli_json_int(o, "seed", (int64_t)j->opts.seed);
+    json_object_set_new(o, "ms", stage_json(j, s));
+    cli_json_real(o, "wall_ms", wall_ms, 2);
+    cli_json_real(o, "frames_per_s", 1e3 * (double)s->n_frames / wall_ms, 2);
+    cli_json_real(o, "peak_rss_mb", cli_peak_rss_mb(), 1);
+    cli_json_text(o, "blas", run.blas);
+    cli_json_text(o, "blas_core", run.blas_core);
+    cli_json_int(o, "threads", j->opts.n_threads > 0 ? j->opts.n_threads : run.n_cpu);
+    cli_json_int(o, "damaged", j->info.n_damaged);
+    cli_json_bool(o, "complete", j->complete);
+    cli_json_text(o, "output", j->output);
+    return cli_json_print(o, 0, stdout);
+}
+
+static void print_table(const job *j, const pare_reducer_stats *s, double wall_ms)
+{
+    const int64_t *g = j->grid;
+    printf("%s: %lld frames of %dx%d, grid %lldx%lldx%lld, %lld units -> %lld (%.2f %%)%s\n", j->input,
+           (long long)s->n_frames, j->info.width, j->info.height, (long long)g[0], (long long)g[1], (long long)g[2],
+           (long long)s->n_in, (long long)s->n_out, 100.0 * (double)s->n_out / (double)s->n_in,
+           j->complete ? "" : ", INCOMPLETE");
+    printf("  recipe  %s\n", pare_reducer_recipe(j->reducer));
+    printf("  model   %s, seed %llu\n", j->model_info->name, (unsigned long long)j->opts.seed);
+    printf("  ms      decode %.1f  prep %.1f  embed %.1f  encode %.1f  select %.1f  write %.1f\n", j->decode_ms,
+           s->prep_ms, s->embed_ms, s->encode_ms, s->select_ms, j->write_ms);
+    printf("  total   %.1f ms, %.2f frames/s, peak %.0f MB\n", wall_ms, 1e3 * (double)s->n_frames / wall_ms,
+           cli_peak_rss_mb());
+    if (j->info.n_damaged > 0) printf("  damaged %lld frames skipped\n", (long long)j->info.n_damaged);
+    if (j->output != NULL) printf("  wrote   %s\n", j->output);
+}
+
+static void print_failure(const job *j, int code)
+{
+    json_t *o = json_object();
+    cli_json_int(o, "schema_version", CLI_SCHEMA_VERSION);
+    cli_json_text(o, "input", j->input);
+    cli_json_int(o, "exit", code);
+    cli_json_print(o, 0, stdout);
+}
+
+/* ---- outputs -------------------------------------------------------------------------------------------------- */
+
+static int is_directory(const char *path)
+{
+    struct stat st;
+    return cli_has_suffix(path, "/") || (stat(path, &st) == 0 && S_ISDIR(st.st_mode));
+}
+
+/* DIR/<stem>.safetensors for a directory, else -o itself; NULL without -o. The caller frees. */
+static int name_output(reduce_opts *o, const char *input, char **out)
+{
+    char stem[256];
+    int n = 0;
+    *out = NULL;
+    if (o->output == NULL) return CLI_OK;
+    cli_stem(input, stem, sizeof stem);
+    if (is_directory(o->output)) {
+        int slash = cli_has_suffix(o->output, "/");
+        const char *suffix = o->writer != NULL ? o->writer : "safetensors";
+        n = asprintf(out, "%s%s%s.%s", o->output, slash ? "" : "/", stem, suffix);
+    } else {
+        *out = strdup(o->output);
+    }
+    if (n >= 0 && *out != NULL) return CLI_OK;
+    cli_say(&o->common, "out of memory for the name of an output");
+    return CLI_FAILED;
+}
+
+/* A directory must exist and two inputs must not meet in one file; told before any work is done. */
+static int check_outputs(reduce_opts *o, const cli_list *inputs)
+{
+    cli_common *c = &o->common;
+    if (o->output == NULL) return CLI_OK;
+    int directory = is_directory(o->output), is_stdout = strcmp(o->output, "-") == 0;
+    if (inputs->n > 1 && !directory) return cli_usage(c, "%d inputs need -o DIR/, not %s", inputs->n, o->output);
+    if (is_stdout && c->json) return cli_usage(c, "-o - and --json both want standard output");
+    for (int32_t i = 0; i < inputs->n; i++)
+        for (int32_t k = 0; k < i; k++) {
+            char a[256], b[256];
+            cli_stem(inputs->item[i], a, sizeof a);
+            cli_stem(inputs->item[k], b, sizeof b);
+            if (strcmp(a, b) == 0)
+                return cli_usage(c, "%s and %s would both become %s", inputs->item[k], inputs->item[i], a);
+        }
+    if (directory && mkdir(o->output, 0777) != 0 && errno != EEXIST) {
+        cli_say(c, "cannot create %s: %s", o->output, strerror(errno));
+        return CLI_FAILED;
+    }
+    return CLI_OK;
+}
+
+static int copy_to_stdout(cli_common *c, const char *path)
+{
+    char buffer[1 << 16];
+    FILE *f = fopen(path, "rb");
+    int ok = f != NULL;
+    for (size_t n; ok && (n = fread(buffer, 1, sizeof buffer, f)) > 0;) ok = fwrite(buffer, 1, n, stdout) == n;
+    if (f != NULL) {
+        ok = ok && !ferror(f);
+        fclose(f);
+    }
+    if (!ok) cli_say(c, "cannot copy the result to standard output");
+    return ok ? CLI_OK : CLI_FAILED;
+}
+
+/* ---- the command ---------------------------------------------------------------------------------------------- */
+
+static int reduce_one(reduce_opts *o, const pare_model *model, const pare_model_info *info, const char *input,
+                      const char *spool)
+{
+    int32_t window;
+    job j = {.o = o, .model = model, .model_info = info, .input = input};
+    pare_reducer_stats stats = {.struct_size = sizeof stats};
+    int rc = cli_layout_check(&o->common, &o->layout, &window);
+    if (rc == CLI_OK)
+        rc = spool != NULL ? ((j.output = strdup(spool)) != NULL ? CLI_OK : CLI_FAILED)
+                           : name_output(o, input, &j.output);
+    if (rc == CLI_OK) rc = job_open(&j, window);
+    if (rc == CLI_OK) rc = job_run(&j);
+    if (j.published && pare_reducer_get(j.reducer, &stats, NULL) == 0) {
+        double wall_ms = (cli_now() - j.began) * 1e3;
+        if (o->common.json)
+            print_json(&j, &stats, wall_ms);
+        else if (spool == NULL)
+            print_table(&j, &stats, wall_ms);
+    } else if (o->common.json) {
+        print_failure(&j, rc);
+    }
+    job_close(&j);
+    return rc;
+}
+
+/* -o -: the format needs the whole result before its header, so it is spooled in a private directory first. */
+static int reduce_to_stdout(reduce_opts *o, const pare_model *model, const pare_model_info *info, const char *input)
+{
+    const char *tmp = getenv("TMPDIR");
+    char dir[512], path[640];
+    snprintf(dir, sizeof dir, "%s/pare-XXXXXX", tmp != NULL && tmp[0] != '\0' ? tmp : "/tmp");
+    if (mkdtemp(dir) == NULL) {
+        cli_say(&o->common, "cannot create a directory like %s: %s", dir, strerror(errno));
+        return CLI_FAILED;
+    }
+    snprintf(path, sizeof path, "%s/result.%s", dir, o->writer != NULL ? o->writer : "safetensors");
+    int rc = reduce_one(o, model, info, input, path);
+    if (access(path, R_OK) == 0) {
+        int copied = copy_to_stdout(&o->common, path);
+        if (rc == CLI_OK) rc = copied;
+        unlink(path);
+    }
+    rmdir(dir);
+    return rc;
+}
+
+static int reduce_all(reduce_opts *o, const pare_model *model, const pare_model_info *info, const cli_list *inputs)
+{
+    int n_failed = 0, rc = CLI_OK;
+    int is_stdout = o->output != NULL && strcmp(o->output, "-") == 0;
+    for (int32_t i = 0; i < inputs->n; i++) {
+        rc = is_stdout ? reduce_to_stdout(o, model, info, inputs->item[i])
+                       : reduce_one(o, model, info, inputs->item[i], NULL);
+        if (rc == CLI_STOPPED || rc == CLI_USAGE) return rc;
+        n_failed += rc != CLI_OK;
+    }
+    return n_failed == 0 ? CLI_OK : inputs->n > 1 ? CLI_SOME : rc;
+}
+
+static int run(void *opts, const cli_list *inputs)
+{
+    reduce_opts *o = opts;
+    pare_model *model = NULL;
+    pare_model_info info;
+    int32_t window;
+    if (inputs->n == 0) return cli_usage(&o->common, "reduce: no input; pare reduce --help");
+    int rc = cli_pick_check(&o->common, &o->pick);
+    if (rc == CLI_OK) rc = cli_budget_check(&o->common, &o->budget);
+    if (rc == CLI_OK) rc = cli_layout_check(&o->common, &o->layout, &window);
+    if (rc == CLI_OK) rc = check_outputs(o, inputs);
+    if (rc == CLI_OK) rc = cli_model_open(&o->common, &model, &info);
+    if (rc == CLI_OK) rc = reduce_all(o, model, &info, inputs);
+    pare_model_close(&model);
+    return rc;
+}
+
+const cli_command cli_cmd_reduce = {
+    "reduce", "[OPTIONS] INPUT...", "videos, photos, cameras, - in; fewer, located tokens out",
+    groups,   sizeof(reduce_opts),  run,
+};

@@ -1,1 +1,273 @@
 /* SPDX-License-Identifier: MIT */
+/* pare trace: every stage of the encoder, all tokens, f32, for parity checks. Input is either pixel_values
+ * [B,3,H,W] from a file or pictures through the model's own preprocessing; the latter also writes pixel_values.
+ * Families without time-dependent tensors have no use for --fps. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "input.h"
+#include "json_line.h"
+
+#define MAX_FRAME_BYTES ((int64_t)4 << 30)
+
+typedef struct trace_opts {
+    cli_common common;
+    cli_list images, fps;
+    const char *inputs, *output;
+    cli_size size;
+    int32_t interpolate, video;
+} trace_opts;
+
+/* Stages and frames, owned copies. */
+typedef struct tape {
+    cli_common *c;
+    pare_tensor *stage;
+    int64_t n, cap;
+    int keep_pixels; /* pixel_values is ours to write */
+    pare_frame *frame;
+    int32_t n_frame, frame_cap;
+    int64_t frame_bytes;
+    pare_tensor pixels; /* from --inputs, f32, owned data */
+} tape;
+
+static const cli_option own_options[] = {
+    {"image", 'i', CLI_LIST, offsetof(trace_opts, images), "FILE", 0, 0,
+     "picture (repeatable: a batch), or a pattern like frame_%03d.png: a video"},
+    {"inputs", 0, CLI_TEXT, offsetof(trace_opts, inputs), "FILE", 0, 0, "safetensors with pixel_values [B,3,H,W]"},
+    {"output", 'o', CLI_TEXT, offsetof(trace_opts, output), "FILE", 0, 0, "safetensors with every stage"},
+    {"size", 's', CLI_SIZE, offsetof(trace_opts, size), "WxH", 0, 0, "pixels of the grid (default: the model's rule)"},
+    {"fps", 0, CLI_LIST, offsetof(trace_opts, fps), "F", 0, 0, "rate for time-dependent tensors (repeatable)"},
+    {"interpolate", 0, CLI_FLAG, offsetof(trace_opts, interpolate), NULL, 0, 0, "interpolate positions to the size"},
+    {"video", 0, CLI_FLAG, offsetof(trace_opts, video), NULL, 0, 0, "the pictures are frames of one video"},
+    {0},
+};
+
+static const cli_group groups[] = {{"Trace:", own_options, 0}, {"Common:", cli_common_options, 0}, {0}};
+
+/* ---- stages --------------------------------------------------------------------------------------------------- */
+
+static int is_float(int32_t dtype)
+{
+    return dtype == PARE_F32 || dtype == PARE_F16 || dtype == PARE_BF16 || dtype == PARE_F64;
+}
+
+static void to_i32(const pare_tensor *t, int64_t n, int32_t *out)
+{
+    const uint8_t *bytes = t->data;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t wide = 0;
+        if (t->dtype == PARE_I64)
+            memcpy(&wide, bytes + i * 8, 8);
+        else if (t->dtype == PARE_I32)
+            memcpy(&out[i], bytes + i * 4, 4);
+        else
+            wide = t->dtype == PARE_I8 ? (int8_t)bytes[i] : bytes[i];
+        if (t->dtype != PARE_I32) out[i] = (int32_t)wide;
+    }
+}
+
+/* Owned copy: floats as f32, integers as i32. 0 or -1. */
+static int copy_tensor(const pare_tensor *t, const char *name, pare_tensor *out)
+{
+    int64_t n = pare_tensor_count(t);
+    char *own_name = strdup(name);
+    void *data = malloc((size_t)(n > 0 ? n : 1) * 4);
+    if (own_name == NULL || data == NULL) {
+        free(own_name);
+        free(data);
+        return -1;
+    }
+    *out = *t;
+    out->name = own_name;
+    out->data = data;
+    out->dtype = is_float(t->dtype) ? PARE_F32 : PARE_I32;
+    if (out->dtype == PARE_F32)
+        pare_tensor_to_f32(t, data);
+    else
+        to_i32(t, n, data);
+    return 0;
+}
+
+static void free_tensor(pare_tensor *t)
+{
+    free((void *)(uintptr_t)t->name);
+    free((void *)(uintptr_t)t->data);
+    *t = (pare_tensor){0};
+}
+
+static int on_stage(void *user, const pare_tensor *stage)
+{
+    tape *p = user;
+    if (*cli_stop_flag()) return 1;
+    if (strcmp(stage->name, "pixel_values") == 0 && !p->keep_pixels) return 0;
+    if (p->n == p->cap) {
+        int64_t cap = p->cap > 0 ? 2 * p->cap : 64;
+        pare_tensor *grown = realloc(p->stage, (size_t)cap * sizeof *grown);
+        if (grown == NULL) return 1;
+        p->stage = grown;
+        p->cap = cap;
+    }
+    if (copy_tensor(stage, stage->name, &p->stage[p->n]) != 0) return 1;
+    p->n++;
+    return 0;
+}
+
+/* ---- inputs --------------------------------------------------------------------------------------------------- */
+
+static int read_pixels(tape *p, const char *path)
+{
+    pare_tensors *file = NULL;
+    pare_error err = {0};
+    int rc = CLI_UNREADABLE;
+    if (pare_tensors_open(&file, path, &err) != 0) return cli_fail(p->c, &err, CLI_UNREADABLE);
+    const pare_tensor *t = pare_tensors_find(file, "pixel_values");
+    if (t == NULL)
+        cli_say(p->c, "%s: no tensor pixel_values", path);
+    else if (t->n_dim != 4 || t->shape[1] != 3 || !is_float(t->dtype))
+        cli_say(p->c, "%s: pixel_values must be floats [B,3,H,W]; it has %d dimensions", path, t->n_dim);
+    else if (copy_tensor(t, "pixel_values", &p->pixels) != 0)
+        cli_say(p->c, "%s: out of memory for pixel_values", path);
+    else
+        rc = CLI_OK;
+    pare_tensors_close(&file);
+    return rc;
+}
+
+/* Owned, dense copy of a frame at the end of the tape. */
+static int add_frame(tape *p, const pare_frame *frame, const char *path)
+{
+    size_t row = (size_t)frame->width * 3, bytes = row * (size_t)frame->height;
+    if (p->n_frame == p->frame_cap) {
+        int32_t cap = p->frame_cap > 0 ? 2 * p->frame_cap : 16;
+        pare_frame *grown = realloc(p->frame, (size_t)cap * sizeof *grown);
+        if (grown != NULL) {
+            p->frame = grown;
+            p->frame_cap = cap;
+        }
+    }
+    uint8_t *rgb =
+        p->n_frame < p->frame_cap && p->frame_bytes + (int64_t)bytes <= MAX_FRAME_BYTES ? malloc(bytes) : NULL;
+    if (rgb == NULL) {
+        cli_say(p->c, "%s: no memory for frame %d", path, p->n_frame + 1);
+        return CLI_FAILED;
+    }
+    for (int32_t y = 0; y < frame->height; y++) memcpy(rgb + (size_t)y * row, frame->rgb + y * frame->stride, row);
+    p->frame[p->n_frame] = *frame;
+    p->frame[p->n_frame].rgb = rgb;
+    p->frame[p->n_frame].stride = (int64_t)row;
+    p->frame_bytes += (int64_t)bytes;
+    p->n_frame++;
+    return CLI_OK;
+}
+
+static int read_image(tape *p, const char *path)
+{
+    cli_pick pick = {0};
+    pare_source *source = NULL;
+    pare_source_info info;
+    pare_error err = {0};
+    pare_frame frame;
+    int got = 0, rc = cli_source_open(p->c, &pick, path, &source, &info);
+    while (rc == CLI_OK && (got = pare_source_read(source, &frame, &err)) == 0) rc = add_frame(p, &frame, path);
+    if (rc == CLI_OK && got < 0) rc = *cli_stop_flag() ? CLI_STOPPED : cli_fail(p->c, &err, CLI_UNREADABLE);
+    pare_source_close(&source);
+    return rc;
+}
+
+static int read_images(tape *p, const cli_list *images, int *video)
+{
+    int rc = CLI_OK;
+    for (int32_t i = 0; i < images->n && rc == CLI_OK; i++) {
+        if (strchr(images->item[i], '%') != NULL) *video = 1;
+        rc = read_image(p, images->item[i]);
+    }
+    return rc;
+}
+
+/* ---- the command ---------------------------------------------------------------------------------------------- */
+
+static int trace(trace_opts *o, tape *p, const pare_model *model)
+{
+    pare_error err = {0};
+    pare_trace_opts opts = {.struct_size = sizeof opts,
+                            .width = o->size.width,
+                            .height = o->size.height,
+                            .interpolate = o->interpolate,
+                            .video = o->video,
+                            .n_threads = (int32_t)o->common.threads};
+    const pare_tensor *pixels = o->inputs != NULL ? &p->pixels : NULL;
+    int rc = pare_trace(model, &opts, pixels, p->frame, p->n_frame, on_stage, p, &err);
+    if (*cli_stop_flag()) return CLI_STOPPED;
+    if (rc < 0) return cli_fail(p->c, &err, CLI_FAILED);
+    if (rc > 0) {
+        cli_say(p->c, "out of memory after %lld stages", (long long)p->n);
+        return CLI_FAILED;
+    }
+    if (pare_tensors_save(o->output, p->stage, p->n, NULL, 0, &err) != 0) return cli_fail(p->c, &err, CLI_FAILED);
+    return CLI_OK;
+}
+
+static void print_stages(const trace_opts *o, const tape *p)
+{
+    if (o->common.json) {
+        json_t *line = json_object(), *stages = json_object();
+        cli_json_int(line, "schema_version", CLI_SCHEMA_VERSION);
+        cli_json_text(line, "output", o->output);
+        for (int64_t i = 0; i < p->n; i++)
+            cli_json_size(stages, p->stage[i].name, p->stage[i].shape, p->stage[i].n_dim);
+        json_object_set_new(line, "stages", stages);
+        cli_json_print(line, 0, stdout);
+        return;
+    }
+    printf("wrote %s: %lld stages\n", o->output, (long long)p->n);
+}
+
+static int check_opts(trace_opts *o, const cli_list *more)
+{
+    cli_common *c = &o->common;
+    double fps;
+    if (o->output == NULL) return cli_usage(c, "trace: -o FILE.safetensors is missing");
+    if ((o->inputs != NULL) == (o->images.n + more->n > 0))
+        return cli_usage(c, "trace needs either --inputs FILE or -i IMAGE");
+    for (int32_t i = 0; i < o->fps.n; i++)
+        if (cli_parse_real(o->fps.item[i], &fps) != 0 || !(fps > 0))
+            return cli_usage(c, "--fps: '%s' is not a positive number", o->fps.item[i]);
+    return CLI_OK;
+}
+
+static void tape_free(tape *p)
+{
+    for (int64_t i = 0; i < p->n; i++) free_tensor(&p->stage[i]);
+    for (int32_t i = 0; i < p->n_frame; i++) free((void *)(uintptr_t)p->frame[i].rgb);
+    free_tensor(&p->pixels);
+    free(p->stage);
+    free(p->frame);
+}
+
+static int run(void *opts, const cli_list *more)
+{
+    trace_opts *o = opts;
+    tape p = {.c = &o->common, .keep_pixels = o->inputs == NULL};
+    pare_model *model = NULL;
+    pare_model_info info;
+    int video = o->video, rc = check_opts(o, more);
+    if (rc == CLI_OK) rc = cli_model_open(&o->common, &model, &info);
+    if (rc == CLI_OK && o->inputs != NULL) rc = read_pixels(&p, o->inputs);
+    if (rc == CLI_OK) rc = read_images(&p, &o->images, &video);
+    if (rc == CLI_OK) rc = read_images(&p, more, &video);
+    o->video = video;
+    if (rc == CLI_OK) rc = trace(o, &p, model);
+    if (rc == CLI_OK) print_stages(o, &p);
+    tape_free(&p);
+    pare_model_close(&model);
+    return rc;
+}
+
+const cli_command cli_cmd_trace = {
+    "trace",
+    "-m MODEL (--inputs FILE | -i IMAGE...) [OPTIONS] -o FILE",
+    "every stage of the encoder, for parity checks",
+    groups,
+    sizeof(trace_opts),
+    run,
+};

@@ -1,1 +1,188 @@
 /* SPDX-License-Identifier: MIT */
+/* Sources, models and reducer options from parsed options (input.h). */
+#include "input.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <xxhash.h>
+
+#define MANY 1e15
+
+const cli_option cli_pick_options[] = {
+    {"fps", 0, CLI_REAL, offsetof(cli_pick, fps), "F", 1e-6, 1e6, "sample at this rate"},
+    {"frames", 0, CLI_INT, offsetof(cli_pick, frames), "N", 1, 1e9, "sample N frames, uniformly"},
+    {"every", 0, CLI_INT, offsetof(cli_pick, every), "N", 1, 1e9, "sample every N-th frame"},
+    {"start", 0, CLI_REAL, offsetof(cli_pick, start), "SECONDS", 0, 1e9, "first moment"},
+    {"end", 0, CLI_REAL, offsetof(cli_pick, end), "SECONDS", 0, 1e9, "last moment (default: the end)"},
+    {"format", 0, CLI_TEXT, offsetof(cli_pick, format), "NAME", 0, 0,
+     "y4m, rgb24, image or a libav demuxer (default: by content)"},
+    {"source-size", 0, CLI_SIZE, offsetof(cli_pick, source_size), "WxH", 0, 0, "picture size of rgb24 input"},
+    {"rate", 0, CLI_REAL, offsetof(cli_pick, rate), "F", 1e-6, 1e6, "frame rate of rgb24 input or of a camera"},
+    {0},
+};
+
+const cli_option cli_budget_options[] = {
+    {"recipe", 'r', CLI_TEXT, offsetof(cli_budget, recipe), "STEPS", 0, 0,
+     "step{,step}, step = name{:key=value}[@site] (default: " CLI_RECIPE_VIDEO ", photos " CLI_RECIPE_PHOTO ")"},
+    {"keep", 'k', CLI_REAL, offsetof(cli_budget, keep), "SHARE", 1e-9, 1,
+     "share of the units that remains (default 0.25)"},
+    {"tokens", 0, CLI_INT, offsetof(cli_budget, tokens), "N", 1, MANY, "units that remain of the whole input, exactly"},
+    {"tokens-per-frame", 0, CLI_INT, offsetof(cli_budget, tokens_per_frame), "N", 1, 65536,
+     "units that remain of every frame"},
+    {"min-per-frame", 0, CLI_INT, offsetof(cli_budget, min_per_frame), "N", 0, 65536, "floor of every frame"},
+    {0},
+};
+
+const cli_option cli_layout_options[] = {
+    {"window", 0, CLI_TEXT, offsetof(cli_layout, window), "N|all", 0, 0,
+     "temporal steps decided together (default 32)"},
+    {"seed", 0, CLI_INT, offsetof(cli_layout, seed), "N", 0, MANY, "seed of everything random (default 0)"},
+    {"size", 's', CLI_SIZE, offsetof(cli_layout, size), "WxH", 0, 0, "pixels of the grid (default: the model's rule)"},
+    {"max-side", 0, CLI_INT, offsetof(cli_layout, max_side), "N", 1, 16384, "upper bound of the grid's longer side"},
+    {0},
+};
+
+/* ---- checks --------------------------------------------------------------------------------------------------- */
+
+int cli_pick_check(cli_common *c, const cli_pick *pick)
+{
+    int ways = (pick->fps > 0) + (pick->frames > 0) + (pick->every > 0);
+    if (ways > 1) return cli_usage(c, "--fps, --frames and --every exclude each other");
+    if (pick->end > 0 && pick->end < pick->start)
+        return cli_usage(c, "--end %.10g lies before --start %.10g", pick->end, pick->start);
+    return CLI_OK;
+}
+
+int cli_budget_check(cli_common *c, const cli_budget *budget)
+{
+    int ways = (budget->keep > 0) + (budget->tokens > 0) + (budget->tokens_per_frame > 0);
+    if (ways > 1) return cli_usage(c, "--keep, --tokens and --tokens-per-frame exclude each other");
+    if (budget->tokens_per_frame > 0 && budget->min_per_frame > budget->tokens_per_frame)
+        return cli_usage(c, "--min-per-frame %lld exceeds --tokens-per-frame %lld", (long long)budget->min_per_frame,
+                         (long long)budget->tokens_per_frame);
+    return CLI_OK;
+}
+
+int cli_layout_check(cli_common *c, const cli_layout *layout, int32_t *window)
+{
+    int64_t n = 0;
+    *window = 0;
+    if (layout->size.width > 0 && layout->max_side > 0) return cli_usage(c, "--size and --max-side exclude each other");
+    if (layout->window == NULL) return CLI_OK;
+    if (strcmp(layout->window, "all") == 0) {
+        *window = -1;
+        return CLI_OK;
+    }
+    if (cli_parse_int(layout->window, &n) != 0 || n < 1 || n > 16384)
+        return cli_usage(c, "--window: '%s' is not 'all' or a number from 1 to 16384", layout->window);
+    *window = (int32_t)n;
+    return CLI_OK;
+}
+
+/* ---- handles -------------------------------------------------------------------------------------------------- */
+
+int cli_model_open(cli_common *c, pare_model **out, pare_model_info *info)
+{
+    pare_error err = {0};
+    const char *path = c->model != NULL ? c->model : pare_model_default_path();
+    *info = (pare_model_info){.struct_size = sizeof *info};
+    *out = NULL;
+    if (path == NULL) {
+        cli_say(c, "the model that ships with pare is not installed; name one with -m DIR or -m FILE");
+        return CLI_MODEL;
+    }
+    if (pare_model_open(out, path, &err) != 0 || pare_model_get(*out, info, &err) != 0) {
+        cli_say(c, "%s", err.text);
+        pare_model_close(out);
+        return CLI_MODEL;
+    }
+    return CLI_OK;
+}
+
+int cli_source_open(cli_common *c, const cli_pick *pick, const char *path, pare_source **out, pare_source_info *info)
+{
+    pare_error err = {0};
+    pare_source_opts opts = {.struct_size = sizeof opts,
+                             .format = pick->format,
+                             .width = pick->source_size.width,
+                             .height = pick->source_size.height,
+                             .rate = pick->rate,
+                             .start = pick->start,
+                             .end = pick->end,
+                             .fps = pick->fps,
+                             .frames = pick->frames,
+                             .every = pick->every,
+                             .stop = cli_stop_flag()};
+    *info = (pare_source_info){.struct_size = sizeof *info};
+    *out = NULL;
+    if (pare_source_open(out, path, &opts, &err) == 0 && pare_source_get(*out, info, &err) == 0) return CLI_OK;
+    pare_source_close(out);
+    return cli_fail(c, &err, CLI_UNREADABLE);
+}
+
+int64_t cli_pick_estimate(const cli_pick *pick, const pare_source_info *info)
+{
+    double end = pick->end > 0 && (info->duration <= 0 || pick->end < info->duration) ? pick->end : info->duration;
+    double rate = pick->fps > 0 ? pick->fps : pick->every > 0 ? info->rate / (double)pick->every : info->rate;
+    if (info->is_image) return 1;
+    if (pick->frames > 0) return pick->frames;
+    return end > pick->start ? (int64_t)((end - pick->start) * rate + 0.5) : 0;
+}
+
+/* ---- reducers -------------------------------------------------------------------------------------------------- */
+
+pare_reducer_opts cli_reducer_opts(const cli_common *c, const cli_budget *budget, const cli_layout *layout,
+                                   int32_t is_image)
+{
+    return (pare_reducer_opts){
+        .struct_size = sizeof(pare_reducer_opts),
+        .recipe = budget->recipe != NULL ? budget->recipe
+                  : is_image             ? CLI_RECIPE_PHOTO
+                                         : CLI_RECIPE_VIDEO,
+        .keep = budget->keep,
+        .tokens = budget->tokens,
+        .tokens_per_frame = budget->tokens_per_frame,
+        .min_per_frame = (int32_t)budget->min_per_frame,
+        .seed = (uint64_t)layout->seed,
+        .n_threads = (int32_t)c->threads,
+        .video = !is_image,
+        .width = layout->size.width,
+        .height = layout->size.height,
+        .max_side = (int32_t)layout->max_side,
+    };
+}
+
+/* Only the library knows whether a recipe leaves an amount open: the default share is offered first, and taken back
+ * when the recipe has no use for it. */
+int cli_reducer_create(cli_common *c, const pare_model *model, pare_reducer_opts *opts, pare_reducer **out)
+{
+    pare_error err = {0}, second = {0};
+    int open = opts->tokens <= 0 && opts->tokens_per_frame <= 0 && !(opts->keep > 0);
+    if (open) opts->keep = CLI_DEFAULT_KEEP;
+    int rc = pare_reducer_create(out, model, opts, &err);
+    if (rc == PARE_E_INVALID && open) {
+        opts->keep = 0;
+        rc = pare_reducer_create(out, model, opts, &second);
+    }
+    return rc == 0 ? CLI_OK : cli_fail(c, &err, CLI_FAILED);
+}
+
+/* ---- hash ------------------------------------------------------------------------------------------------------ */
+
+void cli_hash_file(const char *path, char out[17])
+{
+    char buffer[1 << 16];
+    struct stat st;
+    out[0] = '\0';
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) return;
+    FILE *f = fopen(path, "rb");
+    XXH3_state_t *state = XXH3_createState();
+    if (f == NULL || state == NULL) goto done;
+    XXH3_64bits_reset(state);
+    for (size_t n; (n = fread(buffer, 1, sizeof buffer, f)) > 0;) XXH3_64bits_update(state, buffer, n);
+    if (!ferror(f)) snprintf(out, 17, "%016llx", (unsigned long long)XXH3_64bits_digest(state));
+done:
+    XXH3_freeState(state);
+    if (f != NULL) fclose(f);
+}

@@ -1,1 +1,43 @@
 /* SPDX-License-Identifier: MIT */
+/* JSON helpers over jansson (json_line.h). */
+#include "json_line.h"
+
+#include <math.h>
+
+void cli_json_text(json_t *object, const char *key, const char *value)
+{
+    json_t *text = value != NULL ? json_string(value) : NULL;
+    json_object_set_new(object, key, text != NULL ? text : json_null());
+}
+
+void cli_json_int(json_t *object, const char *key, int64_t value)
+{
+    json_object_set_new(object, key, json_integer(value));
+}
+
+void cli_json_real(json_t *object, const char *key, double value, int digits)
+{
+    double scale = pow(10, digits);
+    json_object_set_new(object, key, isfinite(value) ? json_real(round(value * scale) / scale) : json_null());
+}
+
+void cli_json_bool(json_t *object, const char *key, int value)
+{
+    json_object_set_new(object, key, json_boolean(value));
+}
+
+void cli_json_size(json_t *object, const char *key, const int64_t *values, int32_t n)
+{
+    json_t *array = json_array();
+    for (int32_t i = 0; i < n; i++) json_array_append_new(array, json_integer(values[i]));
+    json_object_set_new(object, key, array);
+}
+
+int cli_json_print(json_t *value, int indented, FILE *out)
+{
+    size_t layout = indented ? JSON_INDENT(2) : JSON_COMPACT;
+    int rc = json_dumpf(value, out, layout | JSON_REAL_PRECISION(10));
+    json_decref(value);
+    if (rc != 0 || fputc('\n', out) == EOF) return -1;
+    return 0;
+}

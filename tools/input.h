@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* From options to handles: sources, models, reducer options, input hashes. Functions that return `int` return an exit
+ * code and have said on stderr what went wrong. */
+#ifndef PARE_TOOLS_INPUT_H
+#define PARE_TOOLS_INPUT_H
+
+#include <pare/media.h>
+
+#include "session.h"
+
+/* Defaults of --recipe, the one place where they stand. */
+#define CLI_RECIPE_VIDEO "temporal-redundancy@patches"
+#define CLI_RECIPE_PHOTO "tome@block"
+#define CLI_DEFAULT_KEEP 0.25
+
+/* Which frames of an input. */
+typedef struct cli_pick {
+    const char *format;
+    cli_size source_size;
+    double rate, start, end, fps;
+    int64_t frames, every;
+} cli_pick;
+extern const cli_option cli_pick_options[];
+
+/* How many units remain, and by which recipe. */
+typedef struct cli_budget {
+    const char *recipe;
+    double keep;
+    int64_t tokens, tokens_per_frame, min_per_frame;
+} cli_budget;
+extern const cli_option cli_budget_options[];
+
+/* How frames become grids and windows. */
+typedef struct cli_layout {
+    const char *window;
+    int64_t seed, max_side;
+    cli_size size;
+} cli_layout;
+extern const cli_option cli_layout_options[];
+
+int cli_model_open(cli_common *c, pare_model **out, pare_model_info *info);
+int cli_source_open(cli_common *c, const cli_pick *pick, const char *path, pare_source **out, pare_source_info *info);
+/* The pick's own contradictions, before anything is opened. */
+int cli_pick_check(cli_common *c, const cli_pick *pick);
+/* Frames that will probably be read; 0 = unknown. */
+int64_t cli_pick_estimate(const cli_pick *pick, const pare_source_info *info);
+
+/* Contradictions of a budget and a layout, before anything is opened. */
+int cli_budget_check(cli_common *c, const cli_budget *budget);
+int cli_layout_check(cli_common *c, const cli_layout *layout, int32_t *window);
+/* Reducer options for one input; window and n_frames are the caller's. */
+pare_reducer_opts cli_reducer_opts(const cli_common *c, const cli_budget *budget, const cli_layout *layout,
+                                   int32_t is_image);
+/* Creates the reducer; without any amount in `opts` and an open one in the recipe, keep becomes CLI_DEFAULT_KEEP. */
+int cli_reducer_create(cli_common *c, const pare_model *model, pare_reducer_opts *opts, pare_reducer **out);
+
+/* xxh3-64 of a regular file as 16 hex digits; "" for anything else (stdin, URLs, cameras, patterns). */
+void cli_hash_file(const char *path, char out[17]);
+
+#endif

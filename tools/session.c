@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* Shared services of the commands (session.h). */
+#include "session.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* A signal handler can reach nothing but a global; this flag is the only one. */
+static volatile int stop_flag;
+
+const cli_option cli_common_options[] = {
+    {"model", 'm', CLI_TEXT, offsetof(cli_common, model), "DIR|FILE", 0, 0,
+     "checkpoint: directory, .safetensors or .gguf (default: the one shipped with pare)"},
+    {"threads", 'j', CLI_INT, offsetof(cli_common, threads), "N", 0, 256, "worker threads (default: every CPU)"},
+    {"json", 0, CLI_FLAG, offsetof(cli_common, json), NULL, 0, 0, "results on stdout as JSON"},
+    {"progress", 0, CLI_CHOICE, offsetof(cli_common, progress), "auto|bar|json|none", 0, 0, "progress on stderr"},
+    {"quiet", 'q', CLI_FLAG, offsetof(cli_common, quiet), NULL, 0, 0, "errors only"},
+    {"verbose", 'v', CLI_FLAG, offsetof(cli_common, verbose), NULL, 0, 0, "say more on stderr"},
+    {0},
+};
+
+/* ---- log ------------------------------------------------------------------------------------------------------ */
+
+static void say(cli_common *c, const char *format, va_list args)
+{
+    char text[1024];
+    vsnprintf(text, sizeof text, format, args);
+    cli_progress_clear(&c->bar);
+    fprintf(stderr, "pare: %s\n", text);
+}
+
+void cli_say(cli_common *c, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say(c, format, args);
+    va_end(args);
+}
+
+int cli_usage(cli_common *c, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say(c, format, args);
+    va_end(args);
+    return CLI_USAGE;
+}
+
+void cli_log(void *user, int level, const char *text)
+{
+    cli_common *c = user;
+    int most = c->quiet ? PARE_LOG_ERROR : c->verbose ? PARE_LOG_DEBUG : PARE_LOG_WARN;
+    if (level <= most) cli_say(c, "%s", text);
+}
+
+int cli_fail(cli_common *c, const pare_error *err, int otherwise)
+{
+    cli_say(c, "%s", err->text[0] != '\0' ? err->text : pare_strerror(err->code));
+    return err->code == PARE_E_INVALID ? CLI_USAGE : otherwise;
+}
+
+int cli_close_stdout(cli_common *c, int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+    cli_say(c, "cannot write to standard output");
+    return code == CLI_OK ? CLI_FAILED : code;
+}
+
+/* ---- signals -------------------------------------------------------------------------------------------------- */
+
+static void on_signal(int number)
+{
+    (void)number;
+    stop_flag = 1;
+}
+
+void cli_catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+const volatile int *cli_stop_flag(void) { return &stop_flag; }
+
+/* ---- facts and names ------------------------------------------------------------------------------------------ */
+
+/* VmHWM and not ru_maxrss: the latter survives exec and would report the shell's. */
+double cli_peak_rss_mb(void)
+{
+    FILE *f = fopen("/proc/self/status", "r");
+    char line[256];
+    long long kb = 0;
+    if (f == NULL) return 0;
+    while (fgets(line, sizeof line, f) != NULL)
+        if (sscanf(line, "VmHWM: %lld", &kb) == 1) break;
+    fclose(f);
+    return (double)kb / 1024;
+}
+
+const char *cli_base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+void cli_stem(const char *path, char *out, size_t size)
+{
+    const char *base = cli_base_name(path), *dot = strrchr(base, '.');
+    int n = dot != NULL && dot != base ? (int)(dot - base) : (int)strlen(base);
+    snprintf(out, size, "%.*s", n, base);
+}
+
+int cli_has_suffix(const char *path, const char *suffix)
+{
+    size_t n = strlen(path), m = strlen(suffix);
+    return n >= m && strcasecmp(path + n - m, suffix) == 0;
+}

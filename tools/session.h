@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* What every command shares: common options, log lines on stderr, signals, process facts, the command table's row. */
+#ifndef PARE_TOOLS_SESSION_H
+#define PARE_TOOLS_SESSION_H
+
+#include <pare/pare.h>
+
+#include "args.h"
+#include "progress.h"
+
+/* First member of every command's options. */
+typedef struct cli_common {
+    const char *model;
+    int64_t threads;
+    int32_t progress, json, quiet, verbose;
+    cli_progress bar; /* live state, so that log lines can step around it */
+    int argc;         /* the whole command line, for reports */
+    char **argv;
+} cli_common;
+
+extern const cli_option cli_common_options[];
+
+typedef struct cli_command {
+    const char *name, *usage, *summary;
+    const cli_group *groups;
+    size_t opts_size;                                 /* a struct that begins with cli_common */
+    int (*run)(void *opts, const cli_list *operands); /* returns an exit code */
+} cli_command;
+
+extern const cli_command cli_cmd_reduce, cli_cmd_heatmap, cli_cmd_bench, cli_cmd_trace, cli_cmd_tokens, cli_cmd_list,
+    cli_cmd_info;
+
+/* One line "pare: ..." on stderr, around the progress bar. */
+void cli_say(cli_common *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* pare_log_fn; user = cli_common. */
+void cli_log(void *user, int level, const char *text);
+/* Prints the error and returns the exit code: INVALID is the user's, everything else `otherwise`. */
+int cli_fail(cli_common *c, const pare_error *err, int otherwise);
+/* Prints "pare: ..." and returns CLI_USAGE. */
+int cli_usage(cli_common *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* SIGINT and SIGTERM set the flag; a second one ends the process. SIGPIPE becomes a write error. */
+void cli_catch_signals(void);
+const volatile int *cli_stop_flag(void);
+
+double cli_peak_rss_mb(void);
+const char *cli_base_name(const char *path);
+/* Base name without its last suffix. */
+void cli_stem(const char *path, char *out, size_t size);
+int cli_has_suffix(const char *path, const char *suffix);
+/* Flushes stdout; complains and returns CLI_FAILED when it could not be written, else `code`. */
+int cli_close_stdout(cli_common *c, int code);
+
+#endif
