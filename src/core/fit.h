@@ -11,8 +11,8 @@ typedef struct pare__fit {
     int32_t src_width, src_height; /* upright */
     int32_t rotation;              /* degrees clockwise that made it upright */
     int32_t resized_width, resized_height;
-    int32_t crop_x, crop_y;        /* in resized pixels; negative where the picture was padded */
-    int32_t width, height;         /* after the crop */
+    int32_t crop_x, crop_y; /* in resized pixels; negative where the picture was padded */
+    int32_t width, height;  /* after the crop */
 } pare__fit;
 
 /* Rectangle x0,y0,x1,y1 of cropped pixels in pixels of the upright source, clipped to it. */

@@ -13,9 +13,9 @@ typedef struct pare__option {
     const char *name, *help;
     size_t offset;
     pare__option_type type;
-    double def;          /* CHOICE: position */
-    double min, max;     /* INT, FLOAT: inclusive; NaN and infinities are never accepted */
-    const char *choices; /* CHOICE: "a|b|c" */
+    double def;           /* CHOICE: position */
+    double min, max;      /* INT, FLOAT: inclusive; NaN and infinities are never accepted */
+    const char *choices;  /* CHOICE: "a|b|c" */
     const char *def_text; /* TEXT: default; INT, FLOAT: how "not given" is shown ("auto"), else NULL */
 } pare__option;
 

@@ -21,8 +21,8 @@ typedef struct pare__rng {
 } pare__rng;
 pare__rng pare__rng_make(uint64_t seed, uint64_t a, uint64_t b);
 uint64_t pare__rng_u64(pare__rng *r);
-double pare__rng_unit(pare__rng *r);                 /* [0, 1) */
-int64_t pare__rng_below(pare__rng *r, int64_t n);    /* [0, n), unbiased */
+double pare__rng_unit(pare__rng *r);              /* [0, 1) */
+int64_t pare__rng_below(pare__rng *r, int64_t n); /* [0, n), unbiased */
 
 /* Splits `total` over n bins in proportion to weight[n] (NULL = equal) within floor[n] (NULL = 0) and cap[n] by largest
  * remainder, ties to the lower index. Sum is min(max(total, sum floor), sum cap) exactly. NaN or negative weights count

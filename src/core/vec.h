@@ -11,16 +11,18 @@ typedef struct pare__vec {
     float (*dot)(const float *a, const float *b, int64_t n);
     float (*sum)(const float *a, int64_t n);
     float (*max)(const float *a, int64_t n);
-    void (*axpy)(float *y, float a, const float *x, int64_t n);                    /* y += a x */
+    void (*axpy)(float *y, float a, const float *x, int64_t n); /* y += a x */
     void (*layer_norm)(float *y, const float *x, const float *w, const float *b, int64_t n, float eps);
     void (*rms_norm)(float *y, const float *x, const float *w, int64_t n, float eps);
-    void (*softmax)(float *x, int64_t n, float scale, const float *bias);          /* x = softmax(scale x + bias); bias may be NULL */
-    void (*bias)(float *x, const float *b, int64_t n);                             /* x += b */
-    void (*bias_gelu)(float *x, const float *b, int64_t n);                        /* erf GELU of x + b; b may be NULL */
+    void (*softmax)(float *x, int64_t n, float scale,
+                    const float *bias);                     /* x = softmax(scale x + bias); bias may be NULL */
+    void (*bias)(float *x, const float *b, int64_t n);      /* x += b */
+    void (*bias_gelu)(float *x, const float *b, int64_t n); /* erf GELU of x + b; b may be NULL */
     void (*bias_gelu_tanh)(float *x, const float *b, int64_t n);
     void (*bias_gelu_quick)(float *x, const float *b, int64_t n);
-    void (*silu_mul)(float *y, const float *gate, const float *up, int64_t n);     /* y = silu(gate) * up */
-    void (*residual)(float *y, const float *x, const float *b, const float *scale, int64_t n); /* y += scale * (x + b); b, scale may be NULL */
+    void (*silu_mul)(float *y, const float *gate, const float *up, int64_t n); /* y = silu(gate) * up */
+    void (*residual)(float *y, const float *x, const float *b, const float *scale,
+                     int64_t n); /* y += scale * (x + b); b, scale may be NULL */
     /* sum |a - b| of bytes */
     uint64_t (*sad_u8)(const uint8_t *a, const uint8_t *b, int64_t n);
     void (*f16_to_f32)(float *y, const uint16_t *x, int64_t n); /* x may be unaligned */
