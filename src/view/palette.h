@@ -11,6 +11,7 @@ typedef struct pare__palette {
 } pare__palette;
 
 extern const pare__palette pare__palettes[]; /* ends with name == NULL; [0] is the default */
+/* NULL = the default. NULL if there is none of this name. */
 const pare__palette *pare__palette_find(const char *name);
 
 #endif

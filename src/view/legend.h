@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* The strip below a heatmap: how much was kept, when, and what the colours mean. */
+#ifndef PARE_VIEW_LEGEND_H
+#define PARE_VIEW_LEGEND_H
+
+#include "view/overlay.h"
+#include "view/palette.h"
+
+typedef struct pare__legend {
+    int64_t n_kept, n;            /* units of the step */
+    double keep;                  /* share kept */
+    double pts;                   /* seconds */
+    double low, high;             /* scores at the ends of the palette */
+    const pare__palette *palette; /* NULL: no scores, no bar */
+} pare__legend;
+
+/* Fills the whole canvas. Narrow strips lose the bar first, then words. */
+void pare__legend_draw(const pare__canvas *c, const pare__legend *legend);
+
+#endif
