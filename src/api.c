@@ -1,1 +1,384 @@
 /* SPDX-License-Identifier: MIT */
+/* The public functions of pare.h: checks arguments, calls inward. Listing is in list.c; pare_fail and pare_strerror are
+ * in core/error.c, pare_tensors_save and pare_png_save in write/, because their callers inside need them as they are. */
+#include <stdio.h>
+#include <string.h>
+#include <pthread.h>
+
+#include <pare/pare.h>
+
+#include "core/error.h"
+#include "core/pool.h"
+#include "core/vec.h"
+#include "encode/backend.h"
+#include "encode/prep.h"
+#include "encode/trace.h"
+#include "model/family.h"
+#include "model/model.h"
+#include "model/tensorfile.h"
+#include "reduce/reducer.h"
+#include "reduce/tokens.h"
+#include "select/allocator.h"
+#include "select/score.h"
+#include "select/selector.h"
+#include "view/heatmap.h"
+#include "write/writer.h"
+
+/* ---- arguments ------------------------------------------------------------------------------------------------ */
+
+static int no_argument(const char *function, const char *argument, pare_error *err)
+{
+    return pare_fail(err, PARE_E_INVALID, "%s: %s is missing", function, argument);
+}
+
+/* Copies the part of a caller's struct that both sides know over zeroed defaults. A newer caller's unknown tail must be
+ * zero. */
+static int take_struct(void *own, size_t own_size, const void *given, const char *function, pare_error *err)
+{
+    memset(own, 0, own_size);
+    if (!given) return 0;
+    uint32_t size;
+    memcpy(&size, given, sizeof size);
+    if (size < sizeof size)
+        return pare_fail(err, PARE_E_INVALID, "%s: struct_size is %u, the struct has %zu bytes", function, size,
+                         own_size);
+    memcpy(own, given, size < own_size ? size : own_size);
+    for (size_t i = own_size; i < size; i++)
+        if (((const char *)given)[i])
+            return pare_fail(err, PARE_E_UNSUPPORTED, "%s: an option at byte %zu is newer than this library", function,
+                             i);
+    return 0;
+}
+
+/* Copies a filled struct out as far as the caller's struct goes. */
+static int give_struct(void *to, const void *own, size_t own_size, const char *function, pare_error *err)
+{
+    uint32_t size = 0;
+    if (to) memcpy(&size, to, sizeof size);
+    if (size < sizeof size) return no_argument(function, "struct_size", err);
+    memcpy(to, own, size < own_size ? size : own_size);
+    memcpy(to, &size, sizeof size);
+    return 0;
+}
+
+/* ---- runtime -------------------------------------------------------------------------------------------------- */
+
+const char *pare_version(void) { return PARE_VERSION_TEXT; }
+
+int pare_runtime_init(const pare_runtime_opts *opts, pare_error *err)
+{
+    pare_runtime_opts o;
+    const int rc = take_struct(&o, sizeof o, opts, "pare_runtime_init", err);
+    if (rc) return rc;
+    pare__log_set(o.log, o.log_user);
+    return pare__backends[0]->init(o.blas_core, err);
+}
+
+/* Read once: the model name of the CPU never changes. */
+static char cpu_name[128];
+
+static void read_cpu_name(void)
+{
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    char line[256];
+    while (f && fgets(line, sizeof line, f)) {
+        const char *colon = strchr(line, ':');
+        if (!colon || strncmp(line, "model name", 10)) continue;
+        snprintf(cpu_name, sizeof cpu_name, "%s", colon + 2);
+        cpu_name[strcspn(cpu_name, "\n")] = 0;
+        break;
+    }
+    if (f) fclose(f);
+}
+
+int pare_runtime_get(pare_runtime_info *info, pare_error *err)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, read_cpu_name);
+    pare_runtime_info own = {.struct_size = sizeof own,
+                             .cpu = cpu_name,
+                             .cpu_flags = pare__cpu_flags(),
+                             .vector_kernels = pare__vec_best()->name,
+                             .n_cpu = pare__cpu_count()};
+    pare__backends[0]->describe(&own);
+    return give_struct(info, &own, sizeof own, "pare_runtime_get", err);
+}
+
+/* ---- tensor files --------------------------------------------------------------------------------------------- */
+
+int pare_tensors_open(pare_tensors **out, const char *path, pare_error *err)
+{
+    if (!out) return no_argument("pare_tensors_open", "out", err);
+    *out = NULL;
+    if (!path) return no_argument("pare_tensors_open", "path", err);
+    return pare__tensors_open(out, path, err);
+}
+
+void pare_tensors_close(pare_tensors **t) { pare__tensors_free(t); }
+
+int64_t pare_tensors_count(const pare_tensors *t) { return t ? t->n_public : 0; }
+
+const pare_tensor *pare_tensors_at(const pare_tensors *t, int64_t i)
+{
+    return t && i >= 0 && i < t->n_public ? &t->t[i] : NULL;
+}
+
+const pare_tensor *pare_tensors_find(const pare_tensors *t, const char *name)
+{
+    const pare_tensor *found = t && name ? pare__tensors_find(t, name) : NULL;
+    return found && found - t->t < t->n_public ? found : NULL;
+}
+
+const char *pare_tensors_meta(const pare_tensors *t, const char *key)
+{
+    return t && key ? json_string_value(json_object_get(t->meta, key)) : NULL;
+}
+
+int64_t pare_tensor_count(const pare_tensor *t) { return t ? pare__tensor_count(t) : 0; }
+
+void pare_tensor_to_f32(const pare_tensor *t, float *out)
+{
+    if (t && out) pare__tensor_f32(t, out);
+}
+
+/* ---- model ---------------------------------------------------------------------------------------------------- */
+
+int pare_model_open(pare_model **out, const char *path, pare_error *err)
+{
+    if (!out) return no_argument("pare_model_open", "out", err);
+    *out = NULL;
+    if (!path) return no_argument("pare_model_open", "path", err);
+    return pare__model_load(out, path, err);
+}
+
+void pare_model_close(pare_model **m) { pare__model_free(m); }
+
+const char *pare_model_default_path(void) { return pare__model_default_path(); }
+
+const char *pare_model_label(const pare_model *m, int32_t i)
+{
+    return m && m->label && i >= 0 && i < m->hp.n_class ? m->label[i] : NULL;
+}
+
+/* Pixels of a photo by the checkpoint's rule; a rule that keeps the picture's own size is shown at its table's size. */
+static void photo_size(const pare_model *m, int32_t *width, int32_t *height)
+{
+    pare__fit fit;
+    const int32_t side = m->hp.pos_rows * m->hp.patch, other = m->hp.pos_cols * m->hp.patch;
+    *width = *height = 0;
+    if (pare__prep_fit(m, other, side, 0, 0, 0, 0, &fit, NULL)) return;
+    *width = fit.width;
+    *height = fit.height;
+}
+
+int pare_model_get(const pare_model *m, pare_model_info *info, pare_error *err)
+{
+    if (!m) return no_argument("pare_model_get", "model", err);
+    const pare__hparams *hp = &m->hp;
+    pare_model_info own = {.struct_size = sizeof own,
+                           .family = m->family->name,
+                           .name = m->name,
+                           .path = m->path,
+                           .dim = hp->dim,
+                           .n_layer = hp->n_layer,
+                           .n_head = hp->n_head,
+                           .mlp_dim = hp->mlp_dim,
+                           .patch = hp->patch,
+                           .n_prefix = hp->n_prefix,
+                           .has_cls = hp->has_cls,
+                           .unit = hp->unit,
+                           .temporal = hp->temporal,
+                           .n_class = hp->n_class,
+                           .video_units = hp->video_units,
+                           .n_params = m->n_params};
+    photo_size(m, &own.image_width, &own.image_height);
+    return give_struct(info, &own, sizeof own, "pare_model_get", err);
+}
+
+int pare_model_fit(const pare_model *m, int32_t src_width, int32_t src_height, int32_t video, int32_t width,
+                   int32_t height, int32_t max_side, int32_t *out_width, int32_t *out_height, pare_error *err)
+{
+    if (!m || !out_width || !out_height) return no_argument("pare_model_fit", m ? "out" : "model", err);
+    pare__fit fit;
+    const int rc = pare__prep_fit(m, src_width, src_height, video, width, height, max_side, &fit, err);
+    if (rc) return rc;
+    *out_width = fit.width;
+    *out_height = fit.height;
+    return 0;
+}
+
+/* ---- reducer -------------------------------------------------------------------------------------------------- */
+
+int pare_reducer_create(pare_reducer **out, const pare_model *model, const pare_reducer_opts *opts, pare_error *err)
+{
+    if (!out) return no_argument("pare_reducer_create", "out", err);
+    *out = NULL;
+    if (!model) return no_argument("pare_reducer_create", "model", err);
+    pare_reducer_opts o;
+    const int rc = take_struct(&o, sizeof o, opts, "pare_reducer_create", err);
+    return rc ? rc : pare__reducer_create(out, model, &o, err);
+}
+
+static int check_frame(const pare_frame *f, const char *function, pare_error *err)
+{
+    if (!f || !f->rgb) return no_argument(function, "frame", err);
+    const int64_t row = 3 * (int64_t)f->width;
+    if (f->width < 1 || f->height < 1 || f->width > PARE__MAX_SIDE || f->height > PARE__MAX_SIDE)
+        return pare_fail(err, PARE_E_INVALID, "%s: frame of %d x %d pixels, sides must be 1..%d", function, f->width,
+                         f->height, PARE__MAX_SIDE);
+    if (f->stride < row && f->stride > -row)
+        return pare_fail(err, PARE_E_INVALID, "%s: stride of %lld bytes, a row has %lld", function,
+                         (long long)f->stride, (long long)row);
+    if (f->rotation % 90 || f->rotation < 0 || f->rotation > 270)
+        return pare_fail(err, PARE_E_INVALID, "%s: rotation %d, must be 0, 90, 180 or 270", function, f->rotation);
+    return 0;
+}
+
+int pare_reducer_push(pare_reducer *r, const pare_frame *frame, pare_error *err)
+{
+    if (!r) return no_argument("pare_reducer_push", "reducer", err);
+    const int rc = check_frame(frame, "pare_reducer_push", err);
+    return rc ? rc : pare__reducer_push(r, frame, err);
+}
+
+int pare_reducer_flush(pare_reducer *r, pare_error *err)
+{
+    return r ? pare__reducer_flush(r, err) : no_argument("pare_reducer_flush", "reducer", err);
+}
+
+int pare_reducer_pull(pare_reducer *r, pare_result **out, pare_error *err)
+{
+    if (!out) return no_argument("pare_reducer_pull", "out", err);
+    *out = NULL;
+    return r ? pare__reducer_pull(r, out, err) : no_argument("pare_reducer_pull", "reducer", err);
+}
+
+int pare_reducer_get(const pare_reducer *r, pare_reducer_stats *stats, pare_error *err)
+{
+    if (!r) return no_argument("pare_reducer_get", "reducer", err);
+    return give_struct(stats, &r->stats, sizeof r->stats, "pare_reducer_get", err);
+}
+
+const char *pare_reducer_recipe(const pare_reducer *r) { return r ? r->recipe_text : NULL; }
+
+void pare_reducer_close(pare_reducer **r) { pare__reducer_free(r); }
+
+const pare_result_view *pare_result_get(const pare_result *r) { return r ? &r->view : NULL; }
+
+void pare_result_free(pare_result **r) { pare__result_free(r); }
+
+int pare_reduce(const pare_model *model, const pare_reducer_opts *opts, const pare_frame *frames, int32_t n,
+                pare_result **out, pare_error *err)
+{
+    if (!out) return no_argument("pare_reduce", "out", err);
+    *out = NULL;
+    if (!frames || n < 1) return no_argument("pare_reduce", "frames", err);
+    pare_reducer_opts o;
+    int rc = take_struct(&o, sizeof o, opts, "pare_reduce", err);
+    if (rc) return rc;
+    o.struct_size = sizeof o;
+    o.window = -1;
+    o.n_frames = n;
+    pare_reducer *r = NULL;
+    rc = pare_reducer_create(&r, model, &o, err);
+    for (int32_t i = 0; !rc && i < n; i++) rc = pare_reducer_push(r, &frames[i], err);
+    if (!rc) rc = pare_reducer_flush(r, err);
+    if (!rc) rc = pare_reducer_pull(r, out, err);
+    pare_reducer_close(&r);
+    return rc;
+}
+
+int pare_reduce_tokens(const pare_tensor *arrays, int32_t n_arrays, const pare_reducer_opts *opts, pare_result **out,
+                       pare_error *err)
+{
+    if (!out) return no_argument("pare_reduce_tokens", "out", err);
+    *out = NULL;
+    if (!arrays || n_arrays < 1) return no_argument("pare_reduce_tokens", "arrays", err);
+    pare_reducer_opts o;
+    const int rc = take_struct(&o, sizeof o, opts, "pare_reduce_tokens", err);
+    return rc ? rc : pare__reduce_tokens(arrays, n_arrays, &o, out, err);
+}
+
+int pare_trace(const pare_model *model, const pare_trace_opts *opts, const pare_tensor *pixels,
+               const pare_frame *frames, int32_t n, pare_stage_fn stage, void *user, pare_error *err)
+{
+    if (!model || !stage) return no_argument("pare_trace", model ? "stage" : "model", err);
+    if (!pixels && (!frames || n < 1)) return no_argument("pare_trace", "pixels or frames", err);
+    pare_trace_opts o;
+    int rc = take_struct(&o, sizeof o, opts, "pare_trace", err);
+    for (int32_t i = 0; !rc && !pixels && i < n; i++) rc = check_frame(&frames[i], "pare_trace", err);
+    return rc ? rc : pare__trace(model, &o, pixels, frames, n, stage, user, err);
+}
+
+/* ---- writers and pictures ------------------------------------------------------------------------------------- */
+
+int pare_writer_open(pare_writer **out, const char *path, const pare_writer_opts *opts, pare_error *err)
+{
+    if (!out) return no_argument("pare_writer_open", "out", err);
+    *out = NULL;
+    if (!path) return no_argument("pare_writer_open", "path", err);
+    pare_writer_opts o;
+    const int rc = take_struct(&o, sizeof o, opts, "pare_writer_open", err);
+    return rc ? rc : pare__writer_open(out, path, &o, err);
+}
+
+int pare_writer_append(pare_writer *w, const pare_result *r, pare_error *err)
+{
+    if (!w || !r) return no_argument("pare_writer_append", w ? "result" : "writer", err);
+    return pare__writer_append(w, &r->view, err);
+}
+
+int pare_writer_finish(pare_writer *w, int complete, pare_error *err)
+{
+    return w ? pare__writer_finish(w, complete, err) : no_argument("pare_writer_finish", "writer", err);
+}
+
+void pare_writer_close(pare_writer **w) { pare__writer_close(w); }
+
+/* One temporal step of a result as the heatmap wants it; arrays live in `arena`. */
+static int make_heat(const pare_result *r, int32_t t, pare__heat *heat, pare__arena *arena)
+{
+    const pare_result_view *v = &r->view;
+    const int64_t units = (int64_t)v->grid[1] * v->grid[2], first = t * units;
+    int32_t *owner = PARE__ARENA(arena, int32_t, v->n);
+    uint8_t *kept = PARE__ARENA(arena, uint8_t, units);
+    if (!owner || !kept) return PARE_E_NOMEM;
+    pare__map_owner(&v->map, owner);
+    memset(kept, 0, (size_t)units);
+    for (int64_t i = v->frame_start[t]; i < v->frame_start[t + 1]; i++) kept[v->map.anchor[i] - first] = 1;
+    /* a unit that only a run of an earlier step stands for was dropped from this one */
+    for (int64_t i = first; i < first + units; i++)
+        if (owner[i] >= 0 && (owner[i] < v->frame_start[t] || owner[i] >= v->frame_start[t + 1])) owner[i] = -1;
+    *heat = (pare__heat){.grid_h = v->grid[1],
+                         .grid_w = v->grid[2],
+                         .unit_px = r->unit_px,
+                         .fit = &r->fit[t],
+                         .owner = owner + first,
+                         .kept = kept,
+                         .score = v->scores ? v->scores + first : NULL,
+                         .size = v->map.size,
+                         .keep = (double)(v->frame_start[t + 1] - v->frame_start[t]) / (double)units};
+    return 0;
+}
+
+int pare_heatmap_draw(const pare_result *r, int32_t t, const pare_frame *frame, const pare_heatmap_opts *opts,
+                      uint8_t *rgb, pare_error *err)
+{
+    if (!r || !rgb) return no_argument("pare_heatmap_draw", r ? "rgb" : "result", err);
+    if (!r->fit) return pare_fail(err, PARE_E_INVALID, "pare_heatmap_draw: the result has no pictures behind it");
+    if (t < 0 || t >= r->view.grid[0])
+        return pare_fail(err, PARE_E_INVALID, "pare_heatmap_draw: step %d, the result has %d", t, r->view.grid[0]);
+    int rc = check_frame(frame, "pare_heatmap_draw", err);
+    pare_heatmap_opts o;
+    if (!rc) rc = take_struct(&o, sizeof o, opts, "pare_heatmap_draw", err);
+    if (rc) return rc;
+    pare__arena arena = {0};
+    pare__heat heat;
+    rc = make_heat(r, t, &heat, &arena);
+    if (rc)
+        pare_fail(err, rc, "pare_heatmap_draw: out of memory");
+    else
+        rc = pare__heatmap_draw(&heat, frame, &o, rgb, err);
+    pare__arena_fini(&arena);
+    return rc;
+}

@@ -381,7 +381,7 @@ enum {
 typedef struct pare_option_info {
     const char *name, *help, *type; /* type: "int", "float", "bool", "text" */
     const char *choices;            /* "a|b|c" or NULL */
-    const char *default_text;
+    char default_text[32];
     double min, max;
 } pare_option_info;
 
@@ -392,7 +392,8 @@ typedef struct pare_list_entry {
     int32_t n_options;
 } pare_list_entry;
 
-/* i-th entry of a table; PARE_E_NOTFOUND past its end. Strings are static. Any thread. */
+/* i-th entry of a table; PARE_E_NOTFOUND past its end. Any thread. */
+/* Strings of the entry are static; option texts too, but default_text, which is the caller's. */
 PARE_API int pare_list(int kind, int32_t i, pare_list_entry *out);
 PARE_API int pare_list_option(int kind, int32_t i, int32_t i_option, pare_option_info *out);
 

@@ -339,7 +339,7 @@ static void print_default(const pare__option *opt, char *out, size_t size)
         print_float(opt->def, out, size);
 }
 
-void pare__option_describe(const pare__option *opt, pare_option_info *info, char *text, size_t size)
+void pare__option_describe(const pare__option *opt, pare_option_info *info)
 {
     static const char *const types[] = {[PARE__INT] = "int",
                                         [PARE__FLOAT] = "float",
@@ -347,12 +347,11 @@ void pare__option_describe(const pare__option *opt, pare_option_info *info, char
                                         [PARE__CHOICE] = "text",
                                         [PARE__TEXT] = "text"};
 
-    print_default(opt, text, size);
     *info = (pare_option_info){.name = opt->name,
                                .help = opt->help,
                                .type = types[opt->type],
                                .choices = opt->choices,
-                               .default_text = text,
                                .min = opt->min,
                                .max = opt->max};
+    print_default(opt, info->default_text, sizeof info->default_text);
 }

@@ -28,8 +28,8 @@ int pare__option_set(const pare__option *opt, void *priv, const char *owner, con
 /* Appends ":key=value" for every option that differs from its default. Returns bytes written (snprintf rules). */
 int pare__option_print(const pare__option *table, const void *priv, char *out, size_t size);
 int32_t pare__option_count(const pare__option *table);
-/* Public mirror of entry i. `text` (>= 64 bytes) holds the default's text. */
-void pare__option_describe(const pare__option *opt, pare_option_info *info, char *text, size_t size);
+/* Public mirror of an entry. */
+void pare__option_describe(const pare__option *opt, pare_option_info *info);
 
 /* The name of `names[0..n)` nearest to `given` by edit distance, if near enough to be a typo; else NULL. */
 const char *pare__nearest(const char *given, const char *const *names, int32_t n);

@@ -20,13 +20,13 @@ enum { PARE__PACK_ROWS = 2048 }; /* a pack is closed before it grows past this, 
 
 /* Arrays that selectors can ask of a block; one bit each. */
 enum {
-    PARE__WANT_Q = 1,       /* [n, dim] */
-    PARE__WANT_K = 2,       /* [n, dim] */
-    PARE__WANT_V = 4,       /* [n, dim] */
-    PARE__WANT_K_MEAN = 8,  /* [n, head_dim] keys, mean over heads */
-    PARE__WANT_CLS_ROW = 16, /* [n] attention of the segment's CLS query, mean over heads */
+    PARE__WANT_Q = 1,         /* [n, dim] */
+    PARE__WANT_K = 2,         /* [n, dim] */
+    PARE__WANT_V = 4,         /* [n, dim] */
+    PARE__WANT_K_MEAN = 8,    /* [n, head_dim] keys, mean over heads */
+    PARE__WANT_CLS_ROW = 16,  /* [n] attention of the segment's CLS query, mean over heads */
     PARE__WANT_COL_MEAN = 32, /* [n] attention received, mean over heads and queries */
-    PARE__WANT_TOKENS = 64,  /* [n, dim] tokens entering the block */
+    PARE__WANT_TOKENS = 64,   /* [n, dim] tokens entering the block */
     PARE__WANT_COUNT = 7
 };
 
@@ -35,19 +35,19 @@ typedef struct pare__capture {
     int32_t block; /* 0-based */
     uint32_t what; /* one bit */
     int32_t width;
-    float *data;   /* [n, width] */
+    float *data; /* [n, width] */
 } pare__capture;
 
 typedef struct pare__pack {
     int32_t n_seg;
-    int64_t n;       /* rows = cu[n_seg] */
-    int64_t *cu;     /* [n_seg + 1] */
+    int64_t n;   /* rows = cu[n_seg] */
+    int64_t *cu; /* [n_seg + 1] */
     int32_t n_prefix;
     int32_t d;
-    float *x;        /* [n, d] hidden state */
-    float *size;     /* [n] patches merged within the segment; prefix 1 */
-    int32_t has_size; /* some size != 1: attention adds log(size) of the key */
-    int32_t *thw;    /* [n, 3] place of the anchor (t counts within the window); prefix rows repeat t, -1, -1 */
+    float *x;               /* [n, d] hidden state */
+    float *size;            /* [n] patches merged within the segment; prefix 1 */
+    int32_t has_size;       /* some size != 1: attention adds log(size) of the key */
+    int32_t *thw;           /* [n, 3] place of the anchor (t counts within the window); prefix rows repeat t, -1, -1 */
     pare__capture *capture; /* [n_capture] */
     int32_t n_capture;
     int64_t cap_rows;
@@ -65,12 +65,14 @@ typedef int (*pare__pack_stage_fn)(void *user, const char *name, int32_t block, 
                                    int64_t width);
 
 typedef struct pare__encode_plan {
-    uint32_t want[PARE__MAX_BLOCKS];  /* arrays kept for a site of the same or a later block, or for the output */
-    uint8_t site[PARE__MAX_BLOCKS];   /* bit (1 << phase): call on_site there */
+    uint32_t want[PARE__MAX_BLOCKS]; /* arrays kept for a site of the same or a later block, or for the output */
+    uint8_t site[PARE__MAX_BLOCKS];  /* bit (1 << phase): call on_site there */
     pare__site_fn on_site;
     void *user;
-    pare__pack_stage_fn stage;        /* NULL = no tracing */
+    int32_t unbiased;          /* attention ignores the sizes of merged tokens */
+    pare__pack_stage_fn stage; /* NULL = no tracing */
     void *stage_user;
+    const pare__gemm *gemm; /* who multiplies; NULL = the default backend */
 } pare__encode_plan;
 
 typedef struct pare__encoder pare__encoder;

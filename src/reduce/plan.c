@@ -1,1 +1,233 @@
 /* SPDX-License-Identifier: MIT */
+#include "reduce/plan.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Which capture bit serves an array; 0 = none needed. */
+static uint32_t capture_bit(pare__array array)
+{
+    static const uint32_t bit[PARE__ARRAY_COUNT] = {[PARE__ARRAY_Q] = PARE__WANT_Q,
+                                                    [PARE__ARRAY_K] = PARE__WANT_K,
+                                                    [PARE__ARRAY_V] = PARE__WANT_V,
+                                                    [PARE__ARRAY_K_MEAN] = PARE__WANT_K_MEAN,
+                                                    [PARE__ARRAY_CLS_ROW] = PARE__WANT_CLS_ROW,
+                                                    [PARE__ARRAY_COL_MEAN] = PARE__WANT_COL_MEAN};
+    return bit[array];
+}
+
+/* ---- sites ---------------------------------------------------------------------------------------------------- */
+
+static int resolve_blocks(pare__step *s, int32_t n_layer, pare_error *err)
+{
+    if (s->site != PARE__SITE_BLOCK) return 0;
+    if (!s->n_block)
+        for (; s->n_block < n_layer; s->n_block++) s->block[s->n_block] = s->n_block;
+    const int32_t last = s->block[s->n_block - 1];
+    if (last >= n_layer)
+        return pare_fail(err, PARE_E_INVALID, "recipe step '%s': block %d, but the model has blocks 0..%d",
+                         s->sel->name, last, n_layer - 1);
+    return 0;
+}
+
+static int check_order(const pare__recipe *r, pare_error *err)
+{
+    for (int32_t i = 1; i < r->n; i++)
+        if (r->step[i].site < r->step[i - 1].site)
+            return pare_fail(err, PARE_E_INVALID, "recipe: step '%s' at '%s' cannot follow a step at '%s'",
+                             r->step[i].sel->name, pare__site_name(r->step[i].site),
+                             pare__site_name(r->step[i - 1].site));
+    return 0;
+}
+
+/* ---- needs ---------------------------------------------------------------------------------------------------- */
+
+static int collect(const pare__step *s, pare__need *need)
+{
+    int n = s->sel->needs ? s->sel->needs(s->priv, s->site, need) : 0;
+    if (s->score && s->score->needs) n += s->score->needs(s->score_priv, s->site, need + n);
+    if (s->alloc->needs) n += s->alloc->needs(s->alloc_priv, s->site, need + n);
+    return n;
+}
+
+static int resolve_layer(const pare__step *s, pare__need *need, int32_t n_layer, pare_error *err)
+{
+    if (need->layer == PARE__LAYER_HERE) {
+        if (s->site == PARE__SITE_BLOCK) return 0;
+        need->layer = n_layer - 1;
+    }
+    const int32_t layer = need->layer < 0 ? need->layer + n_layer : need->layer;
+    if (layer < 0 || layer >= n_layer)
+        return pare_fail(err, PARE_E_INVALID, "recipe step '%s': layer %d, but the model has layers 0..%d",
+                         s->sel->name, need->layer, n_layer - 1);
+    if (s->site == PARE__SITE_PATCHES || s->site == PARE__SITE_FRAMES)
+        return pare_fail(err, PARE_E_INVALID, "recipe step '%s' needs what the encoder computes: it cannot act at '%s'",
+                         s->sel->name, pare__site_name(s->site));
+    if (s->site == PARE__SITE_BLOCK && layer > s->block[0])
+        return pare_fail(err, PARE_E_INVALID, "recipe step '%s' at block %d needs layer %d, which comes later",
+                         s->sel->name, s->block[0], layer);
+    need->layer = layer;
+    return 0;
+}
+
+static int check_family(const pare__step *s, const pare__need *need, const pare_model *model, pare_error *err)
+{
+    if (need->array != PARE__ARRAY_CLS_ROW || model->hp.has_cls) return 0;
+    return pare_fail(err, PARE_E_UNSUPPORTED, "recipe step '%s' needs the attention of a CLS token, which '%s' lacks",
+                     s->sel->name, model->name);
+}
+
+static void want(pare__plan *plan, const pare__step *s, const pare__need *need)
+{
+    const uint32_t bit = capture_bit(need->array);
+    if (need->layer != PARE__LAYER_HERE) {
+        plan->encode.want[need->layer] |= bit;
+        return;
+    }
+    for (int32_t i = 0; i < s->n_block; i++) plan->encode.want[s->block[i]] |= bit;
+}
+
+static int plan_needs(pare__plan *plan, int32_t i, const pare_model *model, pare_error *err)
+{
+    const pare__step *s = &plan->recipe->step[i];
+    pare__step_plan *sp = &plan->step[i];
+    pare__need all[3 * PARE__MAX_NEEDS];
+    const int n = collect(s, all);
+    for (int j = 0; j < n; j++) {
+        pare__need need = all[j];
+        if (need.array == PARE__ARRAY_PIXELS) sp->wants_pixels = 1;
+        if (capture_bit(need.array)) {
+            int rc = model ? resolve_layer(s, &need, plan->n_layer, err) : 0;
+            if (!rc && model) rc = check_family(s, &need, model, err);
+            if (rc) return rc;
+            if (model) want(plan, s, &need);
+            for (int32_t b = 0; b < s->n_block; b++)
+                if (need.layer == PARE__LAYER_HERE || need.layer == s->block[b]) sp->phase = PARE__PHASE_MID;
+        }
+        if (sp->n_need == PARE__MAX_NEEDS) continue;
+        sp->layer[sp->n_need] = need.layer;
+        sp->need[sp->n_need++] = all[j];
+    }
+    return 0;
+}
+
+/* Pixels exist until embedding; an allocator of a later step weighs the frames there. */
+static int check_pixels(const pare__step *s, const pare__step_plan *sp, pare_error *err)
+{
+    const int before = s->site == PARE__SITE_PATCHES || s->site == PARE__SITE_FRAMES;
+    if (!sp->wants_pixels || before) return 0;
+    pare__need need[PARE__MAX_NEEDS];
+    const int n = s->sel->needs ? s->sel->needs(s->priv, s->site, need) : 0;
+    for (int i = 0; i < n; i++)
+        if (need[i].array == PARE__ARRAY_PIXELS)
+            return pare_fail(err, PARE_E_INVALID, "recipe step '%s' needs pixels: it cannot act at '%s'", s->sel->name,
+                             pare__site_name(s->site));
+    return 0;
+}
+
+static int plan_site(pare__plan *plan, int32_t i, pare_error *err)
+{
+    const pare__step *s = &plan->recipe->step[i];
+    if (s->site != PARE__SITE_BLOCK) return 0;
+    if (s->sel->flags & PARE__SCOPE_WINDOW)
+        return pare_fail(err, PARE_E_INVALID, "recipe step '%s' looks across frames: it cannot act inside a block",
+                         s->sel->name);
+    const uint8_t bit = (uint8_t)(1u << plan->step[i].phase);
+    for (int32_t b = 0; b < s->n_block; b++) {
+        uint8_t *site = &plan->encode.site[s->block[b]];
+        if (*site & bit)
+            return pare_fail(err, PARE_E_INVALID, "recipe: step '%s' and another one both act in block %d",
+                             s->sel->name, s->block[b]);
+        *site |= bit;
+    }
+    return 0;
+}
+
+/* ---- amounts -------------------------------------------------------------------------------------------------- */
+
+int64_t pare__step_amount(const pare__step *s, int64_t n, int32_t grid_h, int32_t grid_w, int32_t i_block)
+{
+    if (s->keep > 0) return (int64_t)floor(s->keep * (double)n + 0.5);
+    if (s->k > 0) return s->k < n ? s->k : n;
+    if (!s->sel->amount) return PARE__AMOUNT_NONE;
+    const int64_t k = s->sel->amount(s->priv, n, grid_h, grid_w, i_block, s->n_block > 0 ? s->n_block : 1);
+    return k > n ? n : k;
+}
+
+static int has_amount(const pare__step *s) { return pare__step_amount(s, 256, 16, 16, 0) != PARE__AMOUNT_NONE; }
+
+static int plan_budget(pare__plan *plan, int has_budget, int may_idle, pare_error *err)
+{
+    const pare__recipe *r = plan->recipe;
+    plan->final_step = -1;
+    if (has_budget)
+        for (int32_t i = 0; i < r->n; i++)
+            if (!has_amount(&r->step[i])) plan->final_step = i;
+    if (has_budget && plan->final_step < 0 && !may_idle)
+        return pare_fail(
+            err, PARE_E_INVALID,
+            "recipe: every step has an amount of its own, so there is nothing for --keep or --tokens to set");
+    for (int32_t i = 0; i < r->n; i++) {
+        const pare__step *s = &r->step[i];
+        if (i == plan->final_step || has_amount(s) || (s->sel->flags & PARE__VARIABLE_COUNT)) continue;
+        return pare_fail(err, PARE_E_INVALID, "recipe step '%s' has no amount: give keep= or k= there%s", s->sel->name,
+                         has_budget ? "" : ", or --keep or --tokens");
+    }
+    return 0;
+}
+
+/* A recipe without encoder runs its steps in order; only the needs matter. */
+int pare__plan_make(pare__plan *plan, pare__recipe *recipe, const pare_model *model, int has_budget, int may_idle,
+                    pare_error *err)
+{
+    *plan = (pare__plan){.recipe = recipe, .n_layer = model ? model->hp.n_layer : 0};
+    int rc = check_order(recipe, err);
+    for (int32_t i = 0; !rc && i < recipe->n; i++) {
+        pare__step *s = &recipe->step[i];
+        if (model) rc = resolve_blocks(s, plan->n_layer, err);
+        if (!rc) rc = plan_needs(plan, i, model, err);
+        if (!rc && model) rc = check_pixels(s, &plan->step[i], err);
+        if (!rc && model) rc = plan_site(plan, i, err);
+    }
+    return rc ? rc : plan_budget(plan, has_budget, may_idle, err);
+}
+
+/* ---- several blocks ------------------------------------------------------------------------------------------- */
+
+/* Rows after `applications` steps that each take r away, as far as the selector's limit and k allow. */
+static int64_t take_away(const pare__step *s, int64_t n, int64_t k, int64_t r, int32_t applications)
+{
+    for (int32_t i = 0; i < applications; i++) {
+        const int64_t limit = s->sel->least(s->priv, n);
+        const int64_t to = n - r > limit ? n - r : limit;
+        n = to > k ? to : k;
+    }
+    return n;
+}
+
+static int schedule_constant(const pare__step *s, int64_t n, int64_t k, int32_t i, int32_t m, int64_t *out,
+                             pare_error *err)
+{
+    int64_t r = (n - k + m - 1) / m;
+    while (r < n && take_away(s, n, k, r, m) > k) r++;
+    const int64_t reached = take_away(s, n, k, r, m);
+    if (reached > k)
+        return pare_fail(err, PARE_E_INVALID,
+                         "recipe step '%s': %d blocks bring %lld units down to %lld at best, %lld were asked",
+                         s->sel->name, m, (long long)n, (long long)reached, (long long)k);
+    *out = take_away(s, n, k, r, i + 1);
+    return 0;
+}
+
+int pare__step_schedule(const pare__step *s, int64_t n, int64_t k, int32_t i, int32_t m, int64_t *out, pare_error *err)
+{
+    if (k >= n) k = n;
+    if (s->sel->least) return schedule_constant(s, n, k, i, m, out, err);
+    *out = k;
+    if (i + 1 < m && n > 0 && k > 0) {
+        const double share = pow((double)k / (double)n, (double)(i + 1) / m);
+        const int64_t rows = (int64_t)floor((double)n * share + 0.5);
+        *out = rows < k ? k : rows > n ? n : rows;
+    }
+    return 0;
+}

@@ -1,1 +1,315 @@
 /* SPDX-License-Identifier: MIT */
+/* One step on one view, and one step on all rows of a window. */
+#include "reduce/window.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include "reduce/rate.h"
+
+static double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
+}
+
+/* ---- one view ------------------------------------------------------------------------------------------------- */
+
+static int fill_carry(pare__step *step, pare__view *v)
+{
+    if (!step->sel->carry) return 0;
+    const size_t size = step->sel->carry(step->priv, v);
+    if (size > step->carry_size) {
+        pare__free(step->carry);
+        step->carry = pare__calloc(1, (int64_t)size);
+        step->carry_size = step->carry ? size : 0;
+        if (!step->carry) return PARE_E_NOMEM;
+    }
+    v->carry = step->carry;
+    return 0;
+}
+
+static int fill_score(const pare__step *step, pare__view *v, pare_error *err)
+{
+    float *out = PARE__ARENA(v->arena, float, v->n);
+    if (!out) return PARE_E_NOMEM;
+    for (int64_t i = 0; i < v->n; i++) out[i] = NAN;
+    v->score_out = out;
+    if (!step->score) return 0;
+    v->score = out;
+    return step->score->compute(step->score_priv, v, out, err);
+}
+
+static void record_score(const pare__context *ctx, const pare__view *v, const int32_t *origin)
+{
+    if (!ctx->score || !origin) return;
+    for (int64_t i = 0; i < v->n; i++)
+        if (!isnan(v->score_out[i])) ctx->score[origin[i]] = v->score_out[i];
+}
+
+static int check_count(const pare__step *step, const pare__view *v, const pare__map *map, pare_error *err)
+{
+    const int64_t got = map->m.n_out;
+    if (v->k < 0 || got == v->k || (got < v->k && (step->sel->flags & PARE__AT_MOST))) return 0;
+    return pare_fail(err, PARE_E_STATE, "selector '%s' left %lld rows of %lld, %lld were asked", step->sel->name,
+                     (long long)got, (long long)v->n, (long long)v->k);
+}
+
+static int run_selector(const pare__step *step, pare__view *v, pare__map *map, pare_error *err)
+{
+    pare__map_begin(map, v->n);
+    int rc = v->k == 0 ? 0 : step->sel->select(step->priv, v, map, err);
+    const int sort = !(step->sel->flags & PARE__KEEPS_ORDER);
+    if (!rc) rc = pare__map_finish(map, v->size, sort, err);
+    if (!rc) rc = check_count(step, v, map, err);
+    if (!rc) rc = pare__map_check(&map->m, sort ? PARE__MAP_SORTED : 0, err);
+    return rc;
+}
+
+int pare__step_select(pare__context *ctx, pare__step *step, pare__view *v, const int32_t *origin, pare__map *map,
+                      pare_error *err)
+{
+    const double t = now_ms();
+    const pare__mark mark = pare__arena_mark(ctx->arena);
+    int rc = fill_carry(step, v);
+    if (!rc) rc = fill_score(step, v, err);
+    if (!rc) rc = run_selector(step, v, map, err);
+    if (!rc) record_score(ctx, v, origin);
+    if (rc == PARE_E_NOMEM) pare_fail(err, rc, "selector '%s': out of memory", step->sel->name);
+    pare__arena_reset(ctx->arena, mark);
+    ctx->select_ms += now_ms() - t;
+    return rc;
+}
+
+/* ---- views of rows -------------------------------------------------------------------------------------------- */
+
+/* The array of this kind and layer; else the one without a layer; else the only one of its kind. */
+static const pare__view_array *find_array(const pare__rows *rows, pare__array kind, int32_t layer)
+{
+    const pare__view_array *any = NULL;
+    int32_t n_kind = 0;
+    for (int32_t i = 0; i < rows->n_array; i++) {
+        const pare__view_array *a = &rows->array[i];
+        if (a->need.array != kind) continue;
+        if (a->need.layer == layer) return a;
+        if (!any || a->need.layer == PARE__LAYER_ANY) any = a;
+        n_kind++;
+    }
+    return any && (n_kind == 1 || any->need.layer == PARE__LAYER_ANY) ? any : NULL;
+}
+
+static const char *array_name(pare__array kind)
+{
+    static const char *const name[PARE__ARRAY_COUNT] = {[PARE__ARRAY_PIXELS] = "pixels",
+                                                        [PARE__ARRAY_TOKENS] = "tokens",
+                                                        [PARE__ARRAY_Q] = "q",
+                                                        [PARE__ARRAY_K] = "k",
+                                                        [PARE__ARRAY_V] = "v",
+                                                        [PARE__ARRAY_K_MEAN] = "k",
+                                                        [PARE__ARRAY_CLS_ROW] = "cls_row",
+                                                        [PARE__ARRAY_COL_MEAN] = "col_mean"};
+    return name[kind];
+}
+
+/* Offers each need of the step under the name it was asked by. */
+static int offer_arrays(const pare__rows *rows, const pare__step *step, const pare__step_plan *sp,
+                        pare__view_array *array, int32_t *n_array, pare_error *err)
+{
+    *n_array = 0;
+    for (int32_t i = 0; i < sp->n_need; i++) {
+        const pare__array kind = sp->need[i].array;
+        if (kind == PARE__ARRAY_PIXELS) continue;
+        pare__view_array found = {.width = rows->d, .data = rows->x};
+        if (kind != PARE__ARRAY_TOKENS) {
+            const pare__view_array *a = find_array(rows, kind, sp->layer[i]);
+            if (!a)
+                return pare_fail(err, PARE_E_INVALID, "step '%s' needs the array '%s', which is not there",
+                                 step->sel->name, array_name(kind));
+            found = *a;
+        }
+        found.need = sp->need[i];
+        array[(*n_array)++] = found;
+    }
+    return 0;
+}
+
+static int window_view(pare__context *ctx, const pare__plan *plan, int32_t i, const pare__rows *rows,
+                       const pare__pixels *pixels, pare__view *v, pare_error *err)
+{
+    const pare__step *step = &plan->recipe->step[i];
+    pare__view_array *array = PARE__ARENA(ctx->arena, pare__view_array, PARE__MAX_NEEDS);
+    if (!array) return PARE_E_NOMEM;
+    int32_t n_array;
+    const int rc = offer_arrays(rows, step, &plan->step[i], array, &n_array, err);
+    *v = (pare__view){.site = step->site,
+                      .block = -1,
+                      .n_block = 1,
+                      .n = rows->n,
+                      .d = rows->d,
+                      .n_head = ctx->n_head,
+                      .n_frame = rows->n_frame,
+                      .frame_start = rows->frame_start,
+                      .grid_h = ctx->grid_h,
+                      .grid_w = ctx->grid_w,
+                      .t0 = ctx->t0,
+                      .is_first = ctx->is_first,
+                      .is_last = ctx->is_last,
+                      .n_prefix = ctx->n_prefix,
+                      .thw = rows->thw,
+                      .size = rows->size,
+                      .k = -1,
+                      .floor = ctx->floor,
+                      .array = array,
+                      .n_array = n_array,
+                      .pixels = pixels,
+                      .seed = ctx->seed,
+                      .arena = ctx->arena,
+                      .gemm = ctx->gemm,
+                      .vec = ctx->vec};
+    return rc;
+}
+
+static const pare__pixels *frame_pixels(pare__arena *arena, const pare__pixels *window, int32_t f)
+{
+    if (!window) return NULL;
+    pare__pixels *px = PARE__ARENA(arena, pare__pixels, 1);
+    if (!px) return NULL;
+    *px = *window;
+    px->frame = window->frame + (int64_t)f * window->temporal;
+    if (f) px->previous = window->frame[(int64_t)f * window->temporal - 1];
+    return px;
+}
+
+/* Frame f of a window view: pointers moved, t counted from the frame. */
+static int frame_view(const pare__view *window, int32_t f, pare__view *v)
+{
+    const int64_t first = window->frame_start[f], n = window->frame_start[f + 1] - first;
+    int64_t *start = PARE__ARENA(window->arena, int64_t, 2);
+    int32_t *thw = PARE__ARENA(window->arena, int32_t, 3 * n + 1);
+    pare__view_array *array = PARE__ARENA(window->arena, pare__view_array, window->n_array + 1);
+    if (!start || !thw || !array) return PARE_E_NOMEM;
+    start[0] = 0;
+    start[1] = n;
+    memcpy(thw, window->thw + 3 * first, (size_t)(3 * n) * sizeof *thw);
+    for (int64_t i = 0; i < n; i++) thw[3 * i] = 0;
+    for (int32_t i = 0; i < window->n_array; i++) {
+        array[i] = window->array[i];
+        array[i].data += first * array[i].width;
+    }
+    *v = *window;
+    v->n = n;
+    v->n_frame = 1;
+    v->frame_start = start;
+    v->thw = thw;
+    v->size += first;
+    v->array = array;
+    v->t0 += f;
+    v->is_first = window->is_first && f == 0;
+    v->pixels = frame_pixels(window->arena, window->pixels, f);
+    return window->pixels && !v->pixels ? PARE_E_NOMEM : 0;
+}
+
+/* ---- counts --------------------------------------------------------------------------------------------------- */
+
+int pare__rows_weigh(pare__context *ctx, const pare__plan *plan, int32_t i, const pare__rows *rows,
+                     const pare__pixels *pixels, double **weight, pare_error *err)
+{
+    const pare__step *step = &plan->recipe->step[i];
+    *weight = NULL;
+    if (step->alloc == pare__allocators[0]) return 0;
+    pare__view v;
+    const int rc = window_view(ctx, plan, i, rows, pixels, &v, err);
+    if (rc) return rc;
+    *weight = PARE__ARENA(ctx->arena, double, rows->n_frame);
+    return *weight ? step->alloc->weigh(step->alloc_priv, &v, *weight, err) : PARE_E_NOMEM;
+}
+
+static int64_t *frame_sizes(const pare__rows *rows, pare__arena *arena)
+{
+    int64_t *n = PARE__ARENA(arena, int64_t, rows->n_frame);
+    for (int32_t f = 0; n && f < rows->n_frame; f++) n[f] = rows->frame_start[f + 1] - rows->frame_start[f];
+    return n;
+}
+
+/* The step's own amount, frame by frame; -1 in *k when the selector decides. */
+static void own_counts(const pare__context *ctx, const pare__step *step, const int64_t *n, int32_t n_frame,
+                       int64_t *k_frame, int64_t *k)
+{
+    *k = 0;
+    for (int32_t f = 0; f < n_frame; f++) {
+        k_frame[f] = pare__step_amount(step, n[f], ctx->grid_h, ctx->grid_w, 0);
+        if (k_frame[f] < 0) {
+            *k = -1;
+            return;
+        }
+        *k += k_frame[f];
+    }
+}
+
+/* Fills v->k and v->k_frame. */
+static int set_counts(pare__context *ctx, const pare__plan *plan, int32_t i, const pare__rows *rows, int64_t k,
+                      pare__view *v, pare_error *err)
+{
+    int64_t *n = frame_sizes(rows, ctx->arena);
+    int64_t *k_frame = PARE__ARENA(ctx->arena, int64_t, rows->n_frame);
+    if (!n || !k_frame) return PARE_E_NOMEM;
+    if (k < 0) {
+        own_counts(ctx, &plan->recipe->step[i], n, rows->n_frame, k_frame, &v->k);
+    } else {
+        double *weight;
+        int rc = pare__rows_weigh(ctx, plan, i, rows, v->pixels, &weight, err);
+        if (!rc) rc = pare__rate_split(k, weight, n, rows->n_frame, ctx->floor, k_frame, ctx->arena);
+        if (rc) return rc;
+        v->k = 0;
+        for (int32_t f = 0; f < rows->n_frame; f++) v->k += k_frame[f];
+    }
+    v->k_frame = v->k < 0 ? NULL : k_frame;
+    return 0;
+}
+
+/* ---- one step on all rows ------------------------------------------------------------------------------------- */
+
+static int select_frames(pare__context *ctx, pare__step *step, const pare__rows *rows, const pare__view *window,
+                         pare__map *map, pare_error *err)
+{
+    pare__map one = {0};
+    int rc = 0;
+    pare__map_begin(map, 0);
+    for (int32_t f = 0; !rc && f < rows->n_frame; f++) {
+        const pare__mark mark = pare__arena_mark(ctx->arena);
+        pare__view v;
+        rc = frame_view(window, f, &v);
+        if (!rc && window->k_frame) {
+            v.k = window->k_frame[f];
+            v.k_frame = window->k_frame + f;
+        }
+        pare__map_begin(&one, rc ? 0 : v.n);
+        if (!rc && v.n) rc = pare__step_select(ctx, step, &v, rows->total.m.anchor + rows->frame_start[f], &one, err);
+        if (!rc && v.n) rc = pare__map_append(map, &one.m);
+        pare__arena_reset(ctx->arena, mark);
+    }
+    pare__map_fini(&one);
+    return rc;
+}
+
+int pare__rows_step(pare__context *ctx, const pare__plan *plan, int32_t i, pare__rows *rows, int64_t k,
+                    const pare__pixels *pixels, pare_error *err)
+{
+    if (!rows->n) return 0;
+    pare__step *step = &plan->recipe->step[i];
+    const pare__mark mark = pare__arena_mark(ctx->arena);
+    pare__map map = {0};
+    pare__view v;
+    int rc = window_view(ctx, plan, i, rows, pixels, &v, err);
+    if (!rc) rc = set_counts(ctx, plan, i, rows, k, &v, err);
+    if (!rc)
+        rc = step->sel->flags & PARE__SCOPE_WINDOW ? pare__step_select(ctx, step, &v, rows->total.m.anchor, &map, err)
+                                                   : select_frames(ctx, step, rows, &v, &map, err);
+    if (!rc) rc = pare__rows_reduce(rows, &map, ctx->arena);
+    if (rc == PARE_E_NOMEM) pare_fail(err, rc, "step '%s': out of memory", step->sel->name);
+    pare__map_fini(&map);
+    pare__arena_reset(ctx->arena, mark);
+    return rc;
+}

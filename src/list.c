@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* pare_list and pare_list_option: the plug-in tables seen from outside. */
+#include <pthread.h>
+#include <string.h>
+
+#include <pare/pare.h>
+
+#include "encode/backend.h"
+#include "model/family.h"
+#include "select/allocator.h"
+#include "select/score.h"
+#include "select/selector.h"
+#include "write/writer.h"
+
+/* What an entry shows before its texts are made. */
+typedef struct raw {
+    const char *name, *summary, *cite;
+    unsigned sites, flags;
+    const pare__option *options;
+} raw;
+
+static int raw_method(int32_t i, raw *r)
+{
+    for (int32_t j = 0; j <= i; j++)
+        if (!pare__methods[j].name) return 0;
+    const pare__method *m = &pare__methods[i];
+    *r = (raw){.name = m->name, .summary = m->summary, .cite = m->cite};
+    return 1;
+}
+
+/* Does the NULL-terminated table have an i-th entry? */
+static int in_table(const void *const *table, int32_t i)
+{
+    for (int32_t j = 0; j <= i; j++)
+        if (!table[j]) return 0;
+    return 1;
+}
+
+static int raw_score(int32_t i, raw *r)
+{
+    if (!in_table((const void *const *)pare__scores, i)) return 0;
+    const pare__score *s = pare__scores[i];
+    *r = (raw){s->name, s->summary, s->cite, s->sites, 0, s->options};
+    return 1;
+}
+
+static int raw_allocator(int32_t i, raw *r)
+{
+    if (!in_table((const void *const *)pare__allocators, i)) return 0;
+    const pare__allocator *a = pare__allocators[i];
+    *r = (raw){a->name, a->summary, a->cite, a->sites, 0, a->options};
+    return 1;
+}
+
+static int raw_selector(int32_t i, raw *r)
+{
+    if (!in_table((const void *const *)pare__selectors, i)) return 0;
+    const pare__selector *s = pare__selectors[i];
+    *r = (raw){s->name, s->summary, s->cite, s->sites, s->flags, s->options};
+    return 1;
+}
+
+static int raw_family(int32_t i, raw *r)
+{
+    if (!in_table((const void *const *)pare__families, i)) return 0;
+    *r = (raw){.name = pare__families[i]->name, .summary = pare__families[i]->summary, .cite = pare__families[i]->cite};
+    return 1;
+}
+
+static int raw_backend(int32_t i, raw *r)
+{
+    if (!in_table((const void *const *)pare__backends, i)) return 0;
+    *r = (raw){.name = pare__backends[i]->name, .summary = pare__backends[i]->summary};
+    return 1;
+}
+
+static int raw_writer(int32_t i, raw *r)
+{
+    if (!in_table((const void *const *)pare__writer_formats, i)) return 0;
+    *r = (raw){.name = pare__writer_formats[i]->name, .summary = pare__writer_formats[i]->summary};
+    return 1;
+}
+
+static int (*const kinds[PARE_LIST_COUNT])(int32_t i, raw *r) = {
+    [PARE_LIST_METHODS] = raw_method,     [PARE_LIST_SCORES] = raw_score,    [PARE_LIST_ALLOCATORS] = raw_allocator,
+    [PARE_LIST_SELECTORS] = raw_selector, [PARE_LIST_FAMILIES] = raw_family, [PARE_LIST_BACKENDS] = raw_backend,
+    [PARE_LIST_WRITERS] = raw_writer};
+
+/* ---- texts: one static string for every combination of bits --------------------------------------------------- */
+
+typedef struct bit_name {
+    unsigned bit;
+    const char *name;
+} bit_name;
+
+enum { N_SITE = 4, N_FLAG = 4, TEXT = 64 };
+
+static const bit_name site_names[N_SITE] = {{PARE__SITE_FRAMES, "frames"},
+                                            {PARE__SITE_PATCHES, "patches"},
+                                            {PARE__SITE_BLOCK, "block"},
+                                            {PARE__SITE_OUTPUT, "output"}};
+static const bit_name flag_names[N_FLAG] = {{PARE__SCOPE_WINDOW, "window"},
+                                            {PARE__MERGES, "merges"},
+                                            {PARE__RANDOM, "random"},
+                                            {PARE__VARIABLE_COUNT, "variable-count"}};
+
+static char site_text[1 << N_SITE][TEXT], flag_text[1 << N_FLAG][TEXT];
+
+static void make_texts(char (*text)[TEXT], const bit_name *names, int n)
+{
+    for (int mask = 0; mask < 1 << n; mask++)
+        for (int b = 0; b < n; b++) {
+            if (!(mask >> b & 1)) continue;
+            if (text[mask][0]) strcat(text[mask], ",");
+            strcat(text[mask], names[b].name);
+        }
+}
+
+static void make_all_texts(void)
+{
+    make_texts(site_text, site_names, N_SITE);
+    make_texts(flag_text, flag_names, N_FLAG);
+}
+
+static int mask_of(const bit_name *names, int n, unsigned bits)
+{
+    int mask = 0;
+    for (int b = 0; b < n; b++)
+        if (bits & names[b].bit) mask |= 1 << b;
+    return mask;
+}
+
+static int find_raw(int kind, int32_t i, raw *r)
+{
+    *r = (raw){0};
+    return kind >= 0 && kind < PARE_LIST_COUNT && i >= 0 && kinds[kind](i, r);
+}
+
+int pare_list(int kind, int32_t i, pare_list_entry *out)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    raw r;
+    if (!out || !find_raw(kind, i, &r)) return PARE_E_NOTFOUND;
+    pthread_once(&once, make_all_texts);
+    *out = (pare_list_entry){.name = r.name,
+                             .summary = r.summary ? r.summary : "",
+                             .cite = r.cite ? r.cite : "",
+                             .sites = site_text[mask_of(site_names, N_SITE, r.sites)],
+                             .flags = flag_text[mask_of(flag_names, N_FLAG, r.flags)],
+                             .n_options = r.options ? pare__option_count(r.options) : 0};
+    return 0;
+}
+
+int pare_list_option(int kind, int32_t i, int32_t i_option, pare_option_info *out)
+{
+    raw r;
+    if (!out || !find_raw(kind, i, &r) || !r.options) return PARE_E_NOTFOUND;
+    if (i_option < 0 || i_option >= pare__option_count(r.options)) return PARE_E_NOTFOUND;
+    pare__option_describe(&r.options[i_option], out);
+    return 0;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* A recipe checked against a model and a budget: which step takes the budget, which blocks each step acts at, which
+ * arrays the encoder must keep, and in which phase of a block a step runs. */
+#ifndef PARE_REDUCE_PLAN_H
+#define PARE_REDUCE_PLAN_H
+
+#include <pare/pare.h>
+
+#include "encode/encoder.h"
+#include "reduce/recipe.h"
+
+typedef struct pare__step_plan {
+    pare__need need[PARE__MAX_NEEDS]; /* as asked: the names under which the view offers the arrays */
+    int32_t layer[PARE__MAX_NEEDS];   /* resolved to 0..n_layer-1; HERE stays HERE */
+    int32_t n_need;
+    pare__phase phase; /* block site */
+    int32_t wants_pixels;
+} pare__step_plan;
+
+typedef struct pare__plan {
+    pare__recipe *recipe; /* borrowed */
+    pare__step_plan step[PARE__MAX_STEPS];
+    int32_t final_step; /* takes the budget; -1 = none */
+    int32_t n_layer;
+    pare__encode_plan encode; /* want and site; callbacks left to the reducer */
+} pare__plan;
+
+/* model NULL: features without an encoder (layers are not resolved, every site is allowed). has_budget: the user gave
+ * keep or tokens; may_idle: a budget that keeps everything needs no step to take it. Errors: INVALID, UNSUPPORTED. */
+int pare__plan_make(pare__plan *plan, pare__recipe *recipe, const pare_model *model, int has_budget, int may_idle,
+                    pare_error *err);
+
+/* What one application of a step leaves of a frame with n candidates, out of its own amount: rows, VARIABLE, or NONE. */
+int64_t pare__step_amount(const pare__step *step, int64_t n, int32_t grid_h, int32_t grid_w, int32_t i_block);
+
+/* Rows after application i of m when a frame goes from n to k over m blocks: keep^(1/m) at each, exact at the last; for
+ * selectors with a limit per application (`least`) a constant number is taken away instead. Errors: INVALID when m
+ * applications cannot reach k. */
+int pare__step_schedule(const pare__step *step, int64_t n, int64_t k, int32_t i, int32_t m, int64_t *out,
+                        pare_error *err);
+
+#endif

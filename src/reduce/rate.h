@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* Rate control: what the user asked for, turned into exact counts window by window and frame by frame. */
+#ifndef PARE_REDUCE_RATE_H
+#define PARE_REDUCE_RATE_H
+
+#include <pare/pare.h>
+
+#include "core/mem.h"
+
+typedef enum { PARE__RATE_NONE, PARE__RATE_KEEP, PARE__RATE_TOKENS, PARE__RATE_PER_FRAME } pare__rate_kind;
+
+/* One clip. The running total after each window is round(keep * units seen), or K * frames seen / frames, rounded; the
+ * last window gets what is left of K. `spent` counts what really came out, so shortfalls are made good later. */
+typedef struct pare__rate {
+    pare__rate_kind kind;
+    double keep;
+    int64_t tokens, per_frame; /* units */
+    int64_t n_frames;          /* temporal steps announced; TOKENS only */
+    int64_t floor;             /* units every step keeps at least */
+    int64_t seen_units, seen_frames, spent;
+} pare__rate;
+
+/* Checks the options' amounts (at most one, in range). Errors: INVALID. */
+int pare__rate_init(pare__rate *rate, const pare_reducer_opts *opts, pare_error *err);
+/* Refuses budgets that no grid of `units` per frame can meet: above N, or below the floor. Called once, when the grid
+ * is known. */
+int pare__rate_check(const pare__rate *rate, int64_t units, pare_error *err);
+/* Rows of the next window of n_frames steps with `units` candidates in all; -1 when there is no budget. */
+int64_t pare__rate_window(pare__rate *rate, int64_t n_frames, int64_t units, int is_last);
+/* Reports what the window really gave. */
+void pare__rate_spend(pare__rate *rate, int64_t rows);
+/* Cuts k rows over n frames that have cap[n] rows each, in proportion to weight[n] * cap[n] (weight NULL = 1), at least
+ * min(floor, cap) each. out sums to min(k, sum cap), or to the floors where they are more. */
+int pare__rate_split(int64_t k, const double *weight, const int64_t *cap, int64_t n, int64_t floor, int64_t *out,
+                     pare__arena *arena);
+
+#endif

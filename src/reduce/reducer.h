@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* The reducer: one timeline. Frames fill a window of u8 pictures at grid size; a full window is decided, encoded in
+ * packs, decided again at the output, and queued as a result.
+ *
+ *     push -> window.c(patches) -> packs.c(embed, blocks with sites) -> window.c(output) -> result.c -> pull          */
+#ifndef PARE_REDUCE_REDUCER_H
+#define PARE_REDUCE_REDUCER_H
+
+#include <pare/pare.h>
+
+#include "core/fit.h"
+#include "encode/encoder.h"
+#include "reduce/plan.h"
+#include "reduce/rate.h"
+#include "reduce/result.h"
+#include "reduce/window.h"
+
+/* Per frame of the window, while block sites run. */
+typedef struct pare__goal {
+    int64_t entry; /* candidates when the step's first block came */
+    int64_t goal;  /* rows that the last block must leave; -1 = the step's own amount, block by block */
+} pare__goal;
+
+struct pare_reducer {
+    const pare_model *model;
+    pare_reducer_opts opts;
+    pare__recipe recipe;
+    pare__plan plan;
+    pare__rate rate;
+    char *recipe_text;
+    pare__pool *pool;
+    pare__encoder *encoder;
+    pare__arena arena;
+    pare__context ctx;
+    pare_error error; /* first failure; every later call repeats it */
+    int32_t is_flushed;
+
+    /* geometry, known with the first frame */
+    int32_t grid_h, grid_w; /* units */
+    int32_t width, height;  /* pixels of the grid */
+    int32_t is_resized;     /* a `resize` step chose the grid */
+
+    /* the window being filled */
+    int32_t window, cap; /* temporal steps; cap = slots allocated */
+    int32_t n_slot;
+    int32_t t0; /* clip index of slot 0 */
+    int64_t n_pushed;
+    uint8_t *pixels; /* [cap + 1, height, width, 3]; the last slot holds the frame before the window */
+    int32_t has_previous;
+    double *pts;    /* [cap, 2] */
+    pare__fit *fit; /* [cap] */
+
+    /* the window being decided */
+    pare__rows rows;      /* candidates before embedding, then of the packs */
+    pare__rows encoded;   /* rows after the encoder */
+    pare__map pack_total; /* [pack rows, pack candidates] */
+    int32_t *pack_origin; /* [pack candidates] candidate of the window */
+    int64_t cap_origin;
+    int32_t pack_first; /* first frame of the pack */
+    pare__goal *goal;   /* [cap] */
+    float *score;       /* [cap * units] */
+    float *prefix, *pooled, *logits;
+    int32_t *unit_index; /* raster index of every surviving unit */
+    int64_t cap_unit_index;
+    pare__segment *segment; /* [cap] */
+
+    pare_result *head, *tail; /* results waiting to be pulled */
+    pare_reducer_stats stats;
+    double encode_ms[2];
+};
+
+int pare__reducer_create(pare_reducer **out, const pare_model *model, const pare_reducer_opts *opts, pare_error *err);
+void pare__reducer_free(pare_reducer **r);
+int pare__reducer_push(pare_reducer *r, const pare_frame *frame, pare_error *err);
+int pare__reducer_flush(pare_reducer *r, pare_error *err);
+int pare__reducer_pull(pare_reducer *r, pare_result **out, pare_error *err);
+
+/* packs.c: embeds and encodes the surviving units of the window (r->rows), block sites included, into r->encoded,
+ * r->prefix. k: rows that the final step leaves in the window, if it is a block step. */
+int pare__reducer_encode(pare_reducer *r, int64_t k, pare_error *err);
+/* packs.c: the encoder's callback. */
+int pare__reducer_on_site(void *user, const pare__pack *pack, int32_t block, pare__phase phase, pare__map *map,
+                          int64_t *n_out, pare_error *err);
+
+#endif

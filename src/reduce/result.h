@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* A self-contained window of located tokens. */
+#ifndef PARE_REDUCE_RESULT_H
+#define PARE_REDUCE_RESULT_H
+
+#include <pare/pare.h>
+
+#include "core/fit.h"
+#include "core/map.h"
+#include "reduce/window.h"
+
+struct pare_result {
+    pare_result_view view; /* pointers into the arrays below */
+    pare__map map;
+    float *embeds, *box, *sizes, *prefix, *pooled, *logits, *scores;
+    int32_t *place;
+    uint8_t *kind;
+    int64_t *index, *frame_start;
+    double *pts;
+    pare__fit *fit;           /* [t] */
+    int32_t unit_px;          /* pixels of a unit side on the grid */
+    struct pare_result *next; /* queue of the reducer */
+};
+
+/* What a finished window hands over; everything is copied except `score`. */
+typedef struct pare__window_out {
+    const pare__rows *rows; /* sorted by anchor */
+    int32_t t0, grid_h, grid_w, unit, unit_px;
+    int32_t n_prefix, n_class;
+    const float *prefix;  /* [t, n_prefix, d] or NULL */
+    const float *pooled;  /* [t, d] or NULL */
+    const float *logits;  /* [t, n_class] or NULL */
+    const float *score;   /* [n] or NULL */
+    const double *pts;    /* [t, 2] or NULL */
+    const pare__fit *fit; /* [t] or NULL */
+} pare__window_out;
+
+int pare__result_make(pare_result **out, const pare__window_out *w);
+void pare__result_free(pare_result **r);
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* Row-aligned arrays of a window: storage, reduction by a map, provenance. */
+#include <string.h>
+
+#include "reduce/window.h"
+
+void pare__rows_fini(pare__rows *rows)
+{
+    pare__free(rows->frame_start);
+    pare__free(rows->thw);
+    pare__free(rows->size);
+    pare__free(rows->x);
+    for (int32_t i = 0; i < PARE__MAX_ARRAYS; i++) pare__free((void *)(uintptr_t)rows->array[i].data);
+    pare__map_fini(&rows->total);
+    *rows = (pare__rows){0};
+}
+
+static int reserve(pare__rows *rows, int32_t n_frame, int64_t n)
+{
+    int rc = pare__grow((void **)&rows->frame_start, &rows->cap_frame, n_frame + 1, sizeof *rows->frame_start);
+    if (!rc) rc = pare__grow((void **)&rows->thw, &rows->cap_thw, 3 * n, sizeof *rows->thw);
+    if (!rc) rc = pare__grow((void **)&rows->size, &rows->cap_size, n, sizeof *rows->size);
+    return rc;
+}
+
+int pare__rows_reset(pare__rows *rows, int32_t n_frame, int32_t grid_h, int32_t grid_w)
+{
+    const int64_t per_frame = (int64_t)grid_h * grid_w;
+    const int64_t n = n_frame * per_frame;
+    int rc = reserve(rows, n_frame, n);
+    if (!rc) rc = pare__map_identity(&rows->total, n);
+    if (rc) return rc;
+    rows->n = n;
+    rows->n_frame = n_frame;
+    rows->n_array = 0;
+    rows->d = 0;
+    for (int64_t i = 0; i < n; i++) {
+        rows->thw[3 * i] = (int32_t)(i / per_frame);
+        rows->thw[3 * i + 1] = (int32_t)(i % per_frame / grid_w);
+        rows->thw[3 * i + 2] = (int32_t)(i % grid_w);
+        rows->size[i] = 1;
+    }
+    for (int32_t f = 0; f <= n_frame; f++) rows->frame_start[f] = f * per_frame;
+    return 0;
+}
+
+int pare__rows_reserve_x(pare__rows *rows, int64_t n, int32_t d)
+{
+    rows->d = d;
+    return pare__grow((void **)&rows->x, &rows->cap_x, n * d, sizeof *rows->x);
+}
+
+float *pare__rows_add_array(pare__rows *rows, pare__need need, int32_t width, int64_t n)
+{
+    if (rows->n_array == PARE__MAX_ARRAYS) return NULL;
+    const int32_t i = rows->n_array;
+    void *data = (void *)(uintptr_t)rows->array[i].data;
+    if (pare__grow(&data, &rows->cap_array[i], n * width, sizeof(float))) return NULL;
+    rows->array[i] = (pare__view_array){.need = need, .width = width, .data = data};
+    rows->n_array++;
+    return data;
+}
+
+/* y = R x through the arena, copied back: reduced rows always fit where the longer array was. */
+static int reduce_f32(const pare__map *map, float *x, int64_t width, pare__arena *arena)
+{
+    const pare__mark mark = pare__arena_mark(arena);
+    float *y = PARE__ARENA(arena, float, map->m.n_out *width + 1);
+    if (!y) return PARE_E_NOMEM;
+    pare__map_apply(&map->m, x, width, y);
+    memcpy(x, y, (size_t)(map->m.n_out * width) * sizeof *y);
+    pare__arena_reset(arena, mark);
+    return 0;
+}
+
+static int reduce_places(pare__rows *rows, const pare__map *map, pare__arena *arena)
+{
+    const pare__mark mark = pare__arena_mark(arena);
+    const int64_t n = map->m.n_out;
+    int32_t *thw = PARE__ARENA(arena, int32_t, 3 * n + 1);
+    if (!thw) return PARE_E_NOMEM;
+    pare__map_anchor_i32(&map->m, rows->thw, 3, thw);
+    memcpy(rows->thw, thw, (size_t)(3 * n) * sizeof *thw);
+    memcpy(rows->size, map->m.size, (size_t)n * sizeof *rows->size);
+    int64_t row = 0;
+    for (int32_t f = 0; f <= rows->n_frame; f++) {
+        while (row < n && rows->thw[3 * row] < f) row++;
+        rows->frame_start[f] = row;
+    }
+    pare__arena_reset(arena, mark);
+    return 0;
+}
+
+static int compose_total(pare__rows *rows, const pare__map *map)
+{
+    pare__map total = {0};
+    const int rc = pare__map_compose(&rows->total.m, &map->m, &total);
+    if (rc) {
+        pare__map_fini(&total);
+        return rc;
+    }
+    pare__map_fini(&rows->total);
+    rows->total = total;
+    return 0;
+}
+
+int pare__rows_reduce(pare__rows *rows, const pare__map *map, pare__arena *arena)
+{
+    int rc = rows->d ? reduce_f32(map, rows->x, rows->d, arena) : 0;
+    for (int32_t i = 0; !rc && i < rows->n_array; i++)
+        rc = reduce_f32(map, (float *)(uintptr_t)rows->array[i].data, rows->array[i].width, arena);
+    if (!rc) rc = reduce_places(rows, map, arena);
+    if (!rc) rc = compose_total(rows, map);
+    rows->n = map->m.n_out;
+    return rc;
+}
