@@ -1,1 +1,110 @@
 /* SPDX-License-Identifier: MIT */
+/* Attention per segment and head: softmax(q k^T / sqrt(head_dim) + log size) v. Scores exist as one tile [queries, n]
+ * in a worker's scratch, never as n x n for all heads. Column means and CLS rows are summed per head in query order, then
+ * over heads in order, so that threads do not change them. */
+#include <math.h>
+#include <string.h>
+
+#include "encode/parts.h"
+
+enum { MAX_QUERIES = 256 };
+
+typedef struct work {
+    const pare__exec *ex;
+    const pare__attention_job *job;
+    int64_t n_task;
+    int64_t n; /* rows of the pack */
+    int whole; /* a task takes all queries of its segment: column sums need their order */
+} work;
+
+/* One task: queries [first, last) of a segment, for one head. */
+typedef struct span {
+    int64_t seg, head, first, last;
+} span;
+
+static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* Queries of a tile for a segment of n rows: about SCORE_FLOATS of scores. */
+static int64_t tile_queries(int64_t n)
+{
+    int64_t fit = PARE__SCORE_FLOATS / (n + 1);
+    return fit < 1 ? 1 : min64(fit, MAX_QUERIES);
+}
+
+static int64_t tasks_of(const work *w, int64_t seg)
+{
+    int64_t n = w->job->cu[seg + 1] - w->job->cu[seg], q = tile_queries(n);
+    return w->job->n_head * (w->whole && n > 0 ? 1 : (n + q - 1) / q);
+}
+
+static span find(const work *w, int64_t task)
+{
+    span s = {0};
+    for (int64_t n = tasks_of(w, 0); task >= n; n = tasks_of(w, s.seg)) {
+        task -= n;
+        s.seg++;
+    }
+    int64_t n = w->job->cu[s.seg + 1] - w->job->cu[s.seg], q = tile_queries(n);
+    s.head = task % w->job->n_head;
+    s.first = w->whole ? 0 : task / w->job->n_head * q;
+    s.last = w->whole ? n : min64(s.first + q, n);
+    return s;
+}
+
+/* Column sums and the CLS row of one tile of attention [rows, n]. */
+static void keep_rows(const work *w, const span *s, int64_t first, int64_t rows, const float *p, int64_t n)
+{
+    const pare__attention_job *j = w->job;
+    float *row = j->part + s->head * w->n + j->cu[s->seg];
+    float *sum = j->part + (j->n_head + s->head) * w->n + j->cu[s->seg];
+    if (j->cls_row && first == 0) memcpy(row, p, (size_t)n * sizeof(float));
+    if (!j->col_mean) return;
+    if (first == 0) memset(sum, 0, (size_t)n * sizeof(float));
+    for (int64_t r = 0; r < rows; r++) w->ex->vec->bias(sum, p + r * n, n);
+}
+
+static void tile(const work *w, const span *s, int64_t first, int64_t rows, float *scores)
+{
+    const pare__attention_job *j = w->job;
+    const pare__gemm *gemm = w->ex->gemm;
+    int64_t at = j->cu[s->seg], n = j->cu[s->seg + 1] - at, hd = j->head_dim, dim = j->n_head * hd, ld = 3 * dim;
+    const float *q = j->qkv + (at + first) * ld + s->head * hd;
+    const float *k = j->qkv + at * ld + dim + s->head * hd;
+    const float *v = k + dim;
+    const float *bias = j->log_size ? j->log_size + at : NULL;
+    float scale = (float)(1 / sqrt((double)hd));
+    gemm->nt(rows, n, hd, 1.0f, q, ld, k, ld, 0.0f, scores, n);
+    for (int64_t r = 0; r < rows; r++) w->ex->vec->softmax(scores + r * n, n, scale, bias);
+    keep_rows(w, s, first, rows, scores, n);
+    gemm->nn(rows, hd, n, 1.0f, scores, n, v, ld, 0.0f, j->out + (at + first) * dim + s->head * hd, dim);
+}
+
+static void run_task(void *arg, int64_t task, int32_t worker)
+{
+    const work *w = (const work *)arg;
+    span s = find(w, task);
+    int64_t n = w->job->cu[s.seg + 1] - w->job->cu[s.seg], q = tile_queries(n);
+    float *scores = w->ex->scratch + worker * w->ex->scratch_size;
+    for (int64_t first = s.first; first < s.last; first += q) tile(w, &s, first, min64(q, s.last - first), scores);
+}
+
+/* Mean over heads of one segment's rows. */
+static void head_mean(const work *w, const float *part, int64_t seg, int64_t divide, float *out)
+{
+    int64_t at = w->job->cu[seg], n = w->job->cu[seg + 1] - at;
+    float scale = (float)(1.0 / ((double)w->job->n_head * (double)divide));
+    memset(out + at, 0, (size_t)n * sizeof(float));
+    for (int64_t h = 0; h < w->job->n_head; h++) w->ex->vec->axpy(out + at, scale, part + h * w->n + at, n);
+}
+
+void pare__attention_run(const pare__exec *ex, const pare__attention_job *job)
+{
+    work w = {.ex = ex, .job = job, .n = job->cu[job->n_seg], .whole = job->col_mean != NULL};
+    for (int64_t s = 0; s < job->n_seg; s++) w.n_task += tasks_of(&w, s);
+    pare__pool_run(ex->pool, w.n_task, run_task, &w);
+    for (int64_t s = 0; s < job->n_seg; s++) {
+        int64_t n = job->cu[s + 1] - job->cu[s];
+        if (job->cls_row) head_mean(&w, job->part, s, 1, job->cls_row);
+        if (job->col_mean) head_mean(&w, job->part + job->n_head * w.n, s, n, job->col_mean);
+    }
+}

@@ -1,1 +1,247 @@
 /* SPDX-License-Identifier: MIT */
+/* Preprocessing: which size a frame is brought to, and the pixels at that size.
+ *   photo  the checkpoint's own rule: resize (exact size, or shortest side), centre crop
+ *   video  the whole frame: aspect kept, sides in whole units, about `video_units` units
+ * Either way the result is cut to whole units, as a patch convolution drops the rest. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/limits.h"
+#include "encode/prep.h"
+
+/* What the caller asked for, checked. */
+typedef struct wish {
+    int32_t src_width, src_height, width, height, max_side;
+    int32_t unit; /* pixels of a unit side */
+} wish;
+
+static int check_wish(const wish *w, pare_error *err)
+{
+    if (w->src_width <= 0 || w->src_height <= 0 || w->src_width > PARE__MAX_SIDE || w->src_height > PARE__MAX_SIDE) {
+        return pare_fail(err, w->src_width <= 0 || w->src_height <= 0 ? PARE_E_INVALID : PARE_E_LIMIT,
+                         "frame is %d x %d pixels; sides from 1 to %d are supported", w->src_width, w->src_height,
+                         PARE__MAX_SIDE);
+    }
+    if (w->width < 0 || w->height < 0 || (w->width > 0) != (w->height > 0)) {
+        return pare_fail(err, PARE_E_INVALID, "size %dx%d: give both width and height, or none", w->width, w->height);
+    }
+    if (w->width % w->unit || w->height % w->unit) {
+        return pare_fail(err, PARE_E_INVALID, "size %dx%d: both must be multiples of %d", w->width, w->height, w->unit);
+    }
+    if (w->max_side != 0 && w->max_side < w->unit) {
+        return pare_fail(err, PARE_E_INVALID, "max side %d is below one unit of %d pixels", w->max_side, w->unit);
+    }
+    if (w->max_side != 0 && (w->width > w->max_side || w->height > w->max_side)) {
+        return pare_fail(err, PARE_E_INVALID, "size %dx%d is above max side %d", w->width, w->height, w->max_side);
+    }
+    return 0;
+}
+
+static int check_fit(const wish *w, const pare__fit *fit, pare_error *err)
+{
+    if (fit->width < w->unit || fit->height < w->unit) {
+        return pare_fail(err, PARE_E_INVALID, "frame of %d x %d becomes %d x %d, less than one unit of %d pixels",
+                         w->src_width, w->src_height, fit->width, fit->height, w->unit);
+    }
+    int64_t units = (int64_t)(fit->width / w->unit) * (fit->height / w->unit);
+    if (fit->resized_width > PARE__MAX_SIDE || fit->resized_height > PARE__MAX_SIDE ||
+        units > PARE__MAX_UNITS_PER_FRAME) {
+        return pare_fail(err, PARE_E_LIMIT, "frame of %d x %d becomes %d x %d: more than %d a side or %d units",
+                         w->src_width, w->src_height, fit->resized_width, fit->resized_height, PARE__MAX_SIDE,
+                         PARE__MAX_UNITS_PER_FRAME);
+    }
+    return 0;
+}
+
+/* ---- video ----------------------------------------------------------------------------------------------------- */
+
+/* Pixels of a side scaled by s, rounded half up to whole units, within the bound. */
+static int32_t whole_units(const wish *w, int32_t side, double s)
+{
+    double units = floor(side * s / w->unit + 0.5);
+    if (w->max_side != 0) units = fmin(units, w->max_side / w->unit);
+    return (int32_t)fmin(fmax(units, 1), PARE__MAX_SIDE / w->unit) * w->unit;
+}
+
+/* The whole frame at about `scale`, as few pixels off its aspect as whole units allow. */
+static void fit_whole(const wish *w, double scale, pare__fit *fit)
+{
+    int32_t longer = w->src_width > w->src_height ? w->src_width : w->src_height;
+    if (w->max_side != 0) scale = fmin(scale, (double)w->max_side / longer);
+    fit->resized_width = w->width ? w->width : whole_units(w, w->src_width, scale);
+    fit->resized_height = w->height ? w->height : whole_units(w, w->src_height, scale);
+    fit->width = fit->resized_width;
+    fit->height = fit->resized_height;
+}
+
+static void fit_video(const pare_model *m, const wish *w, pare__fit *fit)
+{
+    double area = (double)m->hp.video_units * w->unit * w->unit;
+    fit_whole(w, sqrt(area / ((double)w->src_width * w->src_height)), fit);
+}
+
+/* ---- photos ---------------------------------------------------------------------------------------------------- */
+
+/* The rule with its sizes replaced by width x height: an exact resize goes there; a shortest side keeps its proportion
+ * to the crop (crop_pct). */
+static pare__prep_rule rule_for_size(const pare__prep_rule *rule, int32_t width, int32_t height)
+{
+    pare__prep_rule r = *rule;
+    if (width == 0) return r;
+    if (r.resize == PARE__RESIZE_SHORTEST && r.crop != PARE__CROP_NONE) {
+        int32_t was = r.crop_width < r.crop_height ? r.crop_width : r.crop_height;
+        int32_t is = width < height ? width : height;
+        r.shortest = (int32_t)((int64_t)r.shortest * is / was);
+        if (r.shortest < is) r.shortest = is;
+    } else {
+        r.resize = PARE__RESIZE_EXACT;
+        r.resize_width = width;
+        r.resize_height = height;
+    }
+    r.crop_width = width;
+    r.crop_height = height;
+    return r;
+}
+
+static void photo_resize(const pare__prep_rule *r, const wish *w, pare__fit *fit)
+{
+    fit->resized_width = w->src_width;
+    fit->resized_height = w->src_height;
+    if (r->resize == PARE__RESIZE_EXACT) {
+        fit->resized_width = r->resize_width;
+        fit->resized_height = r->resize_height;
+    } else if (r->resize == PARE__RESIZE_SHORTEST) {
+        int32_t shorter = w->src_width < w->src_height ? w->src_width : w->src_height;
+        int64_t width = (int64_t)r->shortest * w->src_width / shorter;
+        int64_t height = (int64_t)r->shortest * w->src_height / shorter;
+        fit->resized_width = (int32_t)(width < INT32_MAX ? width : INT32_MAX);
+        fit->resized_height = (int32_t)(height < INT32_MAX ? height : INT32_MAX);
+    }
+}
+
+/* First pixel of a centre crop. A crop larger than the picture pads: the FLOOR rule puts the odd pixel before it,
+ * torchvision after it. */
+static int32_t crop_start(pare__crop_rule rule, int32_t n, int32_t crop)
+{
+    int32_t margin = n - crop;
+    if (rule == PARE__CROP_ROUND) return margin < 0 ? -(-margin / 2) : (int32_t)lrint(margin / 2.0);
+    return margin < 0 ? -((1 - margin) / 2) : margin / 2;
+}
+
+static void fit_photo(const pare_model *m, const wish *w, pare__fit *fit)
+{
+    pare__prep_rule r = rule_for_size(&m->prep, w->width, w->height);
+    photo_resize(&r, w, fit);
+    fit->width = fit->resized_width;
+    fit->height = fit->resized_height;
+    if (r.crop != PARE__CROP_NONE) {
+        fit->width = r.crop_width;
+        fit->height = r.crop_height;
+        fit->crop_x = crop_start(r.crop, fit->resized_width, fit->width);
+        fit->crop_y = crop_start(r.crop, fit->resized_height, fit->height);
+    }
+    int32_t longer = fit->width > fit->height ? fit->width : fit->height;
+    if (w->max_side != 0 && longer > w->max_side) {
+        double shrink = (double)w->max_side / longer;
+        wish smaller = *w;
+        smaller.width = whole_units(w, fit->width, shrink);
+        smaller.height = whole_units(w, fit->height, shrink);
+        smaller.max_side = 0;
+        fit->crop_x = fit->crop_y = 0;
+        fit_photo(m, &smaller, fit);
+    }
+    fit->width -= fit->width % w->unit;
+    fit->height -= fit->height % w->unit;
+}
+
+int pare__prep_fit(const pare_model *m, int32_t src_width, int32_t src_height, int32_t video, int32_t width,
+                   int32_t height, int32_t max_side, pare__fit *fit, pare_error *err)
+{
+    wish w = {src_width, src_height, width, height, max_side, m->hp.patch * m->hp.unit};
+    int rc = check_wish(&w, err);
+    if (rc < 0) return rc;
+    pare__fit made = {.src_width = src_width, .src_height = src_height};
+    if (video)
+        fit_video(m, &w, &made);
+    else
+        fit_photo(m, &w, &made);
+    rc = check_fit(&w, &made, err);
+    if (rc == 0) *fit = made;
+    return rc;
+}
+
+/* ---- pixels ---------------------------------------------------------------------------------------------------- */
+
+static int check_frame(const pare_frame *f, const pare__fit *fit, pare_error *err)
+{
+    if (!f->rgb) return pare_fail(err, PARE_E_INVALID, "frame has no pixels");
+    if (f->width != fit->src_width || f->height != fit->src_height) {
+        return pare_fail(err, PARE_E_INVALID, "frame is %d x %d, but %d x %d was expected", f->width, f->height,
+                         fit->src_width, fit->src_height);
+    }
+    if (llabs(f->stride) < (int64_t)f->width * 3) {
+        return pare_fail(err, PARE_E_INVALID, "frame stride is %lld bytes, less than the %lld of a row",
+                         (long long)f->stride, (long long)f->width * 3);
+    }
+    return 0;
+}
+
+/* Copies the crop rectangle of the resized picture; outside of it is zero. */
+static void crop(const uint8_t *resized, const pare__fit *fit, uint8_t *out)
+{
+    int64_t x0 = fit->crop_x > 0 ? fit->crop_x : 0;
+    int64_t x1 = fit->crop_x + fit->width < fit->resized_width ? fit->crop_x + fit->width : fit->resized_width;
+    for (int64_t r = 0; r < fit->height; r++) {
+        int64_t from = r + fit->crop_y;
+        uint8_t *row = out + r * fit->width * 3;
+        if (from < 0 || from >= fit->resized_height || x1 <= x0) {
+            memset(row, 0, (size_t)fit->width * 3);
+            continue;
+        }
+        int64_t left = x0 - fit->crop_x, n = x1 - x0;
+        memset(row, 0, (size_t)left * 3);
+        memcpy(row + left * 3, resized + (from * fit->resized_width + x0) * 3, (size_t)n * 3);
+        memset(row + (left + n) * 3, 0, (size_t)(fit->width - left - n) * 3);
+    }
+}
+
+int pare__prep_frame(const pare_frame *frame, const pare__fit *fit, pare__resample resample, uint8_t *out,
+                     pare__arena *arena, pare__pool *pool, pare_error *err)
+{
+    int rc = check_frame(frame, fit, err);
+    if (rc < 0) return rc;
+    int32_t w = fit->resized_width, h = fit->resized_height;
+    if (w == fit->width && h == fit->height && fit->crop_x == 0 && fit->crop_y == 0) {
+        return pare__resize_u8(frame->rgb, frame->stride, frame->width, frame->height, out, w, h, resample, arena, pool,
+                               err);
+    }
+    pare__mark mark = pare__arena_mark(arena);
+    uint8_t *resized = (uint8_t *)pare__arena_alloc(arena, (int64_t)w * h, 3);
+    if (!resized) return pare_fail(err, PARE_E_NOMEM, "out of memory for a picture of %d x %d", w, h);
+    rc = pare__resize_u8(frame->rgb, frame->stride, frame->width, frame->height, resized, w, h, resample, arena, pool,
+                         err);
+    if (rc == 0) crop(resized, fit, out);
+    pare__arena_reset(arena, mark);
+    return rc;
+}
+
+void pare__prep_values(const pare__prep_rule *rule, float *value)
+{
+    for (int c = 0; c < 3; c++) {
+        for (int v = 0; v < 256; v++) {
+            float scaled = (float)(v * rule->rescale);
+            value[c * 256 + v] = (scaled - rule->mean[c]) / rule->std[c];
+        }
+    }
+}
+
+void pare__prep_normalise(const pare__prep_rule *rule, const uint8_t *rgb, int32_t w, int32_t h, float *out)
+{
+    float value[3 * 256];
+    pare__prep_values(rule, value);
+    int64_t n = (int64_t)w * h;
+    for (int c = 0; c < 3; c++) {
+        for (int64_t i = 0; i < n; i++) out[c * n + i] = value[c * 256 + rgb[i * 3 + c]];
+    }
+}

@@ -21,6 +21,8 @@ int pare__prep_frame(const pare_frame *frame, const pare__fit *fit, pare__resamp
 /* Plain resize of dense RGB, the kernel of the above. */
 int pare__resize_u8(const uint8_t *src, int64_t stride, int32_t sw, int32_t sh, uint8_t *dst, int32_t dw, int32_t dh,
                     pare__resample resample, pare__arena *arena, pare__pool *pool, pare_error *err);
+/* value[3, 256] = ((float)(u8 * rescale) - mean) / std in f32: what the network sees of every u8 value. */
+void pare__prep_values(const pare__prep_rule *rule, float *value);
 /* One channel value as the network sees it: (u8 * rescale - mean) / std in f32. out [3, h, w]. */
 void pare__prep_normalise(const pare__prep_rule *rule, const uint8_t *rgb, int32_t w, int32_t h, float *out);
 
