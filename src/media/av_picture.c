@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/* libav picture -> upright RGB [h, w, 3] through swscale.
+ *
+ * Matrix and range are the frame's own; what it leaves unspecified is what the ffmpeg command assumes: BT.601, limited
+ * (full for yuvj formats and grey). The flags are ffmpeg's default, bicubic, without accurate rounding: the results are
+ * then bit-identical with torchcodec's reference frames. Mirroring in a display matrix is ignored, rotation is not. */
+#include "media/av_picture.h"
+#include "media/source.h"
+
+#include <libavutil/display.h>
+#include <libavutil/frame.h>
+#include <libavutil/mem.h>
+#include <libavutil/pixdesc.h>
+#include <libswscale/swscale.h>
+#include <math.h>
+#include <string.h>
+
+enum { STRIDE_ALIGN = 64 }; /* swscale's vector code may write past a row */
+
+static const struct {
+    enum AVPixelFormat full, plain;
+} full_range_formats[] = {
+    {AV_PIX_FMT_YUVJ420P, AV_PIX_FMT_YUV420P}, {AV_PIX_FMT_YUVJ422P, AV_PIX_FMT_YUV422P},
+    {AV_PIX_FMT_YUVJ444P, AV_PIX_FMT_YUV444P}, {AV_PIX_FMT_YUVJ440P, AV_PIX_FMT_YUV440P},
+    {AV_PIX_FMT_YUVJ411P, AV_PIX_FMT_YUV411P},
+};
+
+static pare__av_key key_of(const AVFrame *f)
+{
+    pare__av_key key = {f->width, f->height, f->format, f->colorspace, f->color_range};
+    for (size_t i = 0; i < sizeof full_range_formats / sizeof full_range_formats[0]; i++)
+        if (key.format == full_range_formats[i].full) {
+            key.format = full_range_formats[i].plain;
+            key.range = AVCOL_RANGE_JPEG;
+        }
+    return key;
+}
+
+/* RGB sources have no matrix: swscale then refuses the question, which is no error. */
+static void set_colours(struct SwsContext *sws, const pare__av_key *key)
+{
+    int *matrix, *to_matrix, range, to_range, brightness, contrast, saturation;
+    if (sws_getColorspaceDetails(sws, &matrix, &range, &to_matrix, &to_range, &brightness, &contrast, &saturation) < 0)
+        return;
+    int space = key->space == AVCOL_SPC_UNSPECIFIED ? SWS_CS_DEFAULT : key->space;
+    if (key->range == AVCOL_RANGE_JPEG) range = 1;
+    if (key->range == AVCOL_RANGE_MPEG) range = 0;
+    sws_setColorspaceDetails(sws, sws_getCoefficients(space), range, to_matrix, to_range, brightness, contrast,
+                             saturation);
+}
+
+static int reserve(uint8_t **buffer, size_t *have, size_t need, pare_error *err)
+{
+    if (*have >= need) return 0;
+    av_freep(buffer);
+    *buffer = av_malloc(need);
+    *have = *buffer ? need : 0;
+    return *buffer ? 0 : pare_fail(err, PARE_E_NOMEM, "out of memory for a picture of %zu bytes", need);
+}
+
+/* The stream may change its size or format at any frame. */
+static int prepare(pare__av_picture *p, const AVFrame *f, const char *path, pare_error *err)
+{
+    pare__av_key key = key_of(f);
+    if (p->sws && !memcmp(&key, &p->key, sizeof key)) return 0;
+    int rc = pare__picture_check(path, f->width, f->height, err);
+    if (rc) return rc;
+    sws_freeContext(p->sws);
+    p->key = key;
+    p->sws = sws_getContext(f->width, f->height, key.format, f->width, f->height, AV_PIX_FMT_RGB24, SWS_BICUBIC, NULL,
+                            NULL, NULL);
+    if (!p->sws) {
+        const char *name = av_get_pix_fmt_name(f->format);
+        return pare_fail(err, PARE_E_UNSUPPORTED, "'%.120s': pixel format %s of %d x %d cannot be converted", path,
+                         name ? name : "?", f->width, f->height);
+    }
+    set_colours(p->sws, &p->key);
+    return 0;
+}
+
+int pare__av_rotation(const int32_t *matrix)
+{
+    double degrees = matrix ? -av_display_rotation_get(matrix) : 0;
+    if (isnan(degrees)) return 0;
+    return (int)((lrint(degrees / 90) % 4 + 4) % 4) * 90;
+}
+
+/* Turns rgb [h, w, 3] clockwise into dense out: every rotation is a walk with other steps through the source. */
+static void turn(const uint8_t *rgb, int64_t stride, int w, int h, int degrees, uint8_t *out)
+{
+    const uint8_t *row = rgb + (degrees == 270 ? 0 : (h - 1) * stride) + (degrees == 90 ? 0 : (int64_t)(w - 1) * 3);
+    int64_t step_x = degrees == 180 ? -3 : degrees == 90 ? -stride : stride;
+    int64_t step_y = degrees == 180 ? -stride : degrees == 90 ? 3 : -3;
+    int out_w = degrees == 180 ? w : h, out_h = degrees == 180 ? h : w;
+    for (int y = 0; y < out_h; y++, row += step_y) {
+        const uint8_t *from = row;
+        for (int x = 0; x < out_w; x++, from += step_x, out += 3) memcpy(out, from, 3);
+    }
+}
+
+static int make_upright(pare__av_picture *p, int degrees, pare_frame *out, pare_error *err)
+{
+    size_t need = (size_t)out->width * (size_t)out->height * 3;
+    int rc = reserve(&p->upright, &p->n_upright, need, err);
+    if (rc) return rc;
+    turn(out->rgb, out->stride, out->width, out->height, degrees, p->upright);
+    int width = degrees == 180 ? out->width : out->height, height = degrees == 180 ? out->height : out->width;
+    out->rgb = p->upright;
+    out->stride = (int64_t)width * 3;
+    out->width = width;
+    out->height = height;
+    return 0;
+}
+
+int pare__av_picture_convert(pare__av_picture *p, const AVFrame *from, int stream_rotation, const char *path,
+                             pare_frame *out, pare_error *err)
+{
+    int rc = prepare(p, from, path, err);
+    if (rc) return rc;
+    int64_t stride = ((int64_t)from->width * 3 + STRIDE_ALIGN - 1) / STRIDE_ALIGN * STRIDE_ALIGN;
+    rc = reserve(&p->rgb, &p->n_rgb, (size_t)(stride * from->height) + STRIDE_ALIGN, err);
+    if (rc) return rc;
+    uint8_t *planes[4] = {p->rgb};
+    int strides[4] = {(int)stride};
+    if (sws_scale(p->sws, (const uint8_t *const *)from->data, from->linesize, 0, from->height, planes, strides) < 1)
+        return pare_fail(err, PARE_E_EXTERNAL, "'%.160s': swscale failed", path);
+    AVFrameSideData *side = av_frame_get_side_data(from, AV_FRAME_DATA_DISPLAYMATRIX);
+    int rotation = side ? pare__av_rotation((const int32_t *)side->data) : stream_rotation;
+    *out = (pare_frame){
+        .rgb = p->rgb, .stride = stride, .width = from->width, .height = from->height, .rotation = rotation};
+    return rotation ? make_upright(p, rotation, out, err) : 0;
+}
+
+void pare__av_picture_free(pare__av_picture *p)
+{
+    sws_freeContext(p->sws);
+    av_freep(&p->rgb);
+    av_freep(&p->upright);
+    *p = (pare__av_picture){0};
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* Buffered reading with a stop flag: see raw_input.h. */
+#include "media/raw_input.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { POLL_MS = 100 };
+
+/* Waits in slices, so that `stop` is seen even if signals restart reads. */
+static int wait_readable(const pare__raw_input *in)
+{
+    struct pollfd p = {.fd = in->fd, .events = POLLIN};
+    for (;;) {
+        if (in->stop && *in->stop) return 0;
+        int n = poll(&p, 1, POLL_MS);
+        if (n > 0 || (n < 0 && errno != EINTR)) return 1;
+    }
+}
+
+/* Up to n bytes; 0 at the end, -1 with errno on failure. */
+static ssize_t read_some(const pare__raw_input *in, uint8_t *to, size_t n)
+{
+    if (in->fd < 0 || !wait_readable(in)) return 0;
+    ssize_t got;
+    do {
+        got = read(in->fd, to, n);
+    } while (got < 0 && errno == EINTR);
+    return got;
+}
+
+int64_t pare__raw_read(pare__raw_input *in, uint8_t *to, size_t n)
+{
+    size_t ready = in->have - in->at, done = ready < n ? ready : n;
+    if (done) memcpy(to, in->data + in->at, done);
+    in->at += done;
+    while (done < n) {
+        ssize_t got = read_some(in, to + done, n - done);
+        if (got < 0) return -1;
+        if (!got) break;
+        done += (size_t)got;
+    }
+    return (int64_t)done;
+}
+
+int pare__raw_line(pare__raw_input *in, char line[PARE__RAW_LINE])
+{
+    for (int n = 0; n < PARE__RAW_LINE; n++) {
+        if (in->at == in->have) {
+            ssize_t got = read_some(in, in->buffer, PARE__RAW_BUFFER);
+            if (got < 0) return -3;
+            if (!got) return n ? -2 : -1;
+            in->at = 0;
+            in->have = (size_t)got;
+        }
+        char c = (char)in->data[in->at++];
+        line[n] = c == '\n' ? '\0' : c;
+        if (c == '\n') return n;
+    }
+    return -2;
+}
+
+int pare__raw_open(pare__raw_input *in, const char *path, const volatile int *stop, pare_error *err)
+{
+    *in = (pare__raw_input){.fd = STDIN_FILENO, .stop = stop};
+    in->data = in->buffer;
+    if (!strcmp(path, "-")) return 0;
+    in->fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (in->fd < 0) return pare_fail(err, PARE_E_IO, "cannot open '%.160s': %s", path, strerror(errno));
+    in->owned = 1;
+    return 0;
+}
+
+void pare__raw_close(pare__raw_input *in)
+{
+    if (in->owned) close(in->fd);
+    in->owned = 0;
+}
