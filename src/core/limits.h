@@ -12,6 +12,7 @@ enum {
     PARE__MAX_BLOCKS = 256,
     PARE__MAX_DIM = 16384,
     PARE__MAX_HEADS = 256,
+    PARE__MAX_REGISTERS = 64,
     PARE__MAX_THREADS = 256,
     PARE__MAX_TENSORS = 65536,
     PARE__MAX_NAME = 1024,        /* bytes of a tensor name */

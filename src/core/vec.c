@@ -6,22 +6,33 @@
 #include <stdio.h>
 #include <string.h>
 
-#if defined(__x86_64__)
-#define HAS(flag) (__builtin_cpu_supports(flag) != 0)
-#else
-#define HAS(flag) 0
-#endif
-
-static int always(void) { return 1; }
-
 typedef struct candidate {
     const pare__vec *table;
     int (*runs)(void);
 } candidate;
 
+static int always(void) { return 1; }
+
+#if defined(__x86_64__)
+#define HAS(flag) (__builtin_cpu_supports(flag) != 0)
+static int has_avx2(void) { return HAS("avx2") && HAS("fma"); } /* every CPU with both has F16C */
+static int has_avx512(void)
+{
+    return has_avx2() && HAS("avx512f") && HAS("avx512bw") && HAS("avx512vl") && HAS("avx512dq");
+}
+#else
+#define HAS(flag) 0
+#endif
+
 /* From slow to fast. */
 static const candidate candidates[] = {
     {&pare__vec_c, always},
+#if defined(__x86_64__)
+    {&pare__vec_avx2, has_avx2},
+    {&pare__vec_avx512, has_avx512},
+#elif defined(__aarch64__)
+    {&pare__vec_neon, always},
+#endif
 };
 
 enum { N_CANDIDATE = sizeof candidates / sizeof candidates[0] };

@@ -1,1 +1,45 @@
 /* SPDX-License-Identifier: MIT */
+/* Primitives of vec_tmpl.h for AVX-512 F, BW, VL, DQ: 16 floats. */
+#include <immintrin.h>
+#include <stdint.h>
+
+enum { VN = 16 };
+typedef __m512 vf;
+
+#define VEC_TABLE pare__vec_avx512
+#define VEC_NAME "avx512"
+
+static inline vf v_set(float x) { return _mm512_set1_ps(x); }
+static inline vf v_load(const float *p) { return _mm512_loadu_ps(p); }
+static inline void v_store(float *p, vf v) { _mm512_storeu_ps(p, v); }
+static inline vf v_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+static inline vf v_max(vf a, vf b) { return _mm512_max_ps(a, b); }
+static inline vf v_min(vf a, vf b) { return _mm512_min_ps(a, b); }
+
+/* Mask of the first n lanes, n < VN. */
+static inline __mmask16 lanes(int64_t n) { return (__mmask16)((1u << n) - 1); }
+
+static inline vf v_load_n(const float *p, int64_t n, float pad)
+{
+    return _mm512_mask_loadu_ps(v_set(pad), lanes(n), p);
+}
+
+static inline void v_store_n(float *p, int64_t n, vf v) { _mm512_mask_storeu_ps(p, lanes(n), v); }
+static inline float v_hsum(vf v) { return _mm512_reduce_add_ps(v); }
+static inline float v_hmax(vf v) { return _mm512_reduce_max_ps(v); }
+static inline vf v_f16(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256(p)); }
+static inline vf v_i8(const void *p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(p))); }
+
+static uint64_t sad_u8(const uint8_t *a, const uint8_t *b, int64_t n)
+{
+    __m512i total = _mm512_setzero_si512();
+
+    for (int64_t i = 0; i < n; i += 64) {
+        __mmask64 mask = n - i >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << (n - i)) - 1;
+        __m512i x = _mm512_maskz_loadu_epi8(mask, a + i), y = _mm512_maskz_loadu_epi8(mask, b + i);
+        total = _mm512_add_epi64(total, _mm512_sad_epu8(x, y));
+    }
+    return (uint64_t)_mm512_reduce_add_epi64(total);
+}
+
+#include "core/vec_tmpl.h"

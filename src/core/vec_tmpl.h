@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernels of vec.h over vectors of VN floats, included once by each vec_<isa>.c. That file defines before:
+ *
+ *   vf, VN                        vector of VN floats (arithmetic operators work on it)
+ *   v_set v_load v_store          broadcast; unaligned access
+ *   v_load_n v_store_n            n lanes of fewer than VN: the rest is `pad`, is not touched
+ *   v_fma v_max v_min             a * b + c; max and min return the second operand if one is NaN, or NaN
+ *   v_hsum v_hmax                 across lanes
+ *   v_f16 v_i8                    VN halves, VN signed bytes as floats; pointers may be unaligned
+ *   sad_u8                        the whole kernel
+ *   VEC_TABLE VEC_NAME            the table and its name
+ *
+ * All activations are x * sigmoid(h(x)) = x / (1 + exp(-h(x))): h is x for SiLU, 1.702 x for the quick GELU, the cubic of
+ * the tanh GELU, and for the erf GELU the logit of the normal distribution, an odd function that a polynomial in x^2
+ * follows well (fitted here by weighted minimax; error figures in vec.h). */
+#include <math.h>
+#include <string.h>
+
+#include "core/half.h"
+#include "core/vec.h"
+
+typedef uint32_t vu __attribute__((vector_size(4 * VN)));
+
+/* A vector at x[i], short at the end of the row. */
+static inline vf row_load(const float *x, int64_t i, int64_t n, float pad)
+{
+    return n - i >= VN ? v_load(x + i) : v_load_n(x + i, n - i, pad);
+}
+
+static inline void row_store(float *x, int64_t i, int64_t n, vf v)
+{
+    if (n - i >= VN)
+        v_store(x + i, v);
+    else
+        v_store_n(x + i, n - i, v);
+}
+
+/* ---- exp ------------------------------------------------------------------------------------------------------ */
+
+#define EXP_LOW -87.33f /* below: the result would be subnormal */
+#define EXP_HIGH 88.37f
+
+/* e^x for x clamped to [EXP_LOW, EXP_HIGH]: x = k ln 2 + r, |r| <= ln 2 / 2, e^r = 1 + r + r^2 q(r), relative error of
+ * the polynomial 3e-9. Adding 1.5 * 2^23 rounds to an integer and leaves k in the low bits. */
+static inline vf v_exp(vf x)
+{
+    const vf magic = v_set(12582912.0f);
+
+    x = v_min(v_set(EXP_HIGH), v_max(v_set(EXP_LOW), x));
+    vf shifted = v_fma(x, v_set(1.44269504f), magic);
+    vf k = shifted - magic;
+    vf r = v_fma(k, v_set(-0.693145752f), x);
+    r = v_fma(k, v_set(-1.42860677e-6f), r);
+    vf q = v_set(0.00138145406f);
+    q = v_fma(q, r, v_set(0.00836874545f));
+    q = v_fma(q, r, v_set(0.041668389f));
+    q = v_fma(q, r, v_set(0.166665211f));
+    q = v_fma(q, r, v_set(0.49999994f));
+    vf power = (vf)(((vu)shifted << 23) + 0x3f800000u);
+    return v_fma(v_fma(r * r, q, r), power, power);
+}
+
+/* ---- reductions ----------------------------------------------------------------------------------------------- */
+
+static float dot(const float *a, const float *b, int64_t n)
+{
+    vf s0 = v_set(0), s1 = s0, s2 = s0, s3 = s0;
+    int64_t i = 0;
+
+    for (; i + 4 * VN <= n; i += 4 * VN) {
+        s0 = v_fma(v_load(a + i), v_load(b + i), s0);
+        s1 = v_fma(v_load(a + i + VN), v_load(b + i + VN), s1);
+        s2 = v_fma(v_load(a + i + 2 * VN), v_load(b + i + 2 * VN), s2);
+        s3 = v_fma(v_load(a + i + 3 * VN), v_load(b + i + 3 * VN), s3);
+    }
+    for (; i < n; i += VN) s0 = v_fma(row_load(a, i, n, 0), row_load(b, i, n, 0), s0);
+    return v_hsum((s0 + s1) + (s2 + s3));
+}
+
+static float sum(const float *a, int64_t n)
+{
+    vf s0 = v_set(0), s1 = s0, s2 = s0, s3 = s0;
+    int64_t i = 0;
+
+    for (; i + 4 * VN <= n; i += 4 * VN) {
+        s0 += v_load(a + i);
+        s1 += v_load(a + i + VN);
+        s2 += v_load(a + i + 2 * VN);
+        s3 += v_load(a + i + 3 * VN);
+    }
+    for (; i < n; i += VN) s0 += row_load(a, i, n, 0);
+    return v_hsum((s0 + s1) + (s2 + s3));
+}
+
+static float max(const float *a, int64_t n)
+{
+    vf m = v_set(-INFINITY);
+    for (int64_t i = 0; i < n; i += VN) m = v_max(m, row_load(a, i, n, -INFINITY));
+    return v_hmax(m);
+}
+
+/* Sum of (x - mean)^2. */
+static float square_sum(const float *x, int64_t n, float mean)
+{
+    vf s0 = v_set(0), s1 = s0, s2 = s0, s3 = s0, m = v_set(mean);
+    int64_t i = 0;
+
+    for (; i + 4 * VN <= n; i += 4 * VN) {
+        vf d0 = v_load(x + i) - m, d1 = v_load(x + i + VN) - m;
+        vf d2 = v_load(x + i + 2 * VN) - m, d3 = v_load(x + i + 3 * VN) - m;
+        s0 = v_fma(d0, d0, s0);
+        s1 = v_fma(d1, d1, s1);
+        s2 = v_fma(d2, d2, s2);
+        s3 = v_fma(d3, d3, s3);
+    }
+    for (; i < n; i += VN) {
+        vf d = row_load(x, i, n, mean) - m;
+        s0 = v_fma(d, d, s0);
+    }
+    return v_hsum((s0 + s1) + (s2 + s3));
+}
+
+/* ---- norms ---------------------------------------------------------------------------------------------------- */
+
+static void layer_norm(float *y, const float *x, const float *w, const float *b, int64_t n, float eps)
+{
+    float mean = sum(x, n) / (float)n;
+    float var = square_sum(x, n, mean) / (float)n;
+    vf m = v_set(mean), scale = v_set(1 / sqrtf(var + eps));
+
+    for (int64_t i = 0; i < n; i += VN) {
+        vf centred = (row_load(x, i, n, 0) - m) * scale;
+        row_store(y, i, n, v_fma(centred, row_load(w, i, n, 0), row_load(b, i, n, 0)));
+    }
+}
+
+static void rms_norm(float *y, const float *x, const float *w, int64_t n, float eps)
+{
+    vf scale = v_set(1 / sqrtf(square_sum(x, n, 0) / (float)n + eps));
+
+    for (int64_t i = 0; i < n; i += VN) row_store(y, i, n, row_load(x, i, n, 0) * scale * row_load(w, i, n, 0));
+}
+
+/* x = scale x + bias; returns the largest. */
+static float softmax_logits(float *x, int64_t n, float scale, const float *bias)
+{
+    vf factor = v_set(scale), top = v_set(-INFINITY);
+
+    for (int64_t i = 0; i < n; i += VN) {
+        vf v = v_fma(row_load(x, i, n, 0), factor, bias ? row_load(bias, i, n, 0) : v_set(0));
+        row_store(x, i, n, v);
+        top = v_max(top, n - i >= VN ? v : v_load_n(x + i, n - i, -INFINITY));
+    }
+    return v_hmax(top);
+}
+
+static void softmax(float *x, int64_t n, float scale, const float *bias)
+{
+    float largest = softmax_logits(x, n, scale, bias);
+    vf top = v_set(largest), total = v_set(0);
+
+    if (n <= 0) return;
+    if (largest == -INFINITY) { /* nothing may be attended to: no weight anywhere instead of NaN */
+        memset(x, 0, (size_t)n * sizeof *x);
+        return;
+    }
+    for (int64_t i = 0; i < n; i += VN) {
+        vf d = row_load(x, i, n, -INFINITY) - top;
+        vf e = (vf)((vu)v_exp(d) & ~(vu)(d < v_set(EXP_LOW)));
+        row_store(x, i, n, e);
+        total += e;
+    }
+    vf share = v_set(1 / v_hsum(total));
+    for (int64_t i = 0; i < n; i += VN) row_store(x, i, n, row_load(x, i, n, 0) * share);
+}
+
+/* ---- activations ---------------------------------------------------------------------------------------------- */
+
+static inline vf logit_silu(vf x) { return x; }
+static inline vf logit_quick(vf x) { return x * v_set(1.702f); }
+static inline vf logit_tanh(vf x) { return x * v_fma(x * x, v_set(0.0713548163f), v_set(1.59576912f)); }
+
+/* Logit of the normal distribution: weighted minimax over x^2 in [0, 31]; beyond that sigmoid is 0 or 1 in float. */
+static inline vf logit_erf(vf x)
+{
+    vf u = v_min(v_set(31), x * x);
+    vf q = v_set(-1.78395384e-12f);
+    q = v_fma(q, u, v_set(8.96933916e-11f));
+    q = v_fma(q, u, v_set(2.23483489e-9f));
+    q = v_fma(q, u, v_set(-2.64966275e-7f));
+    q = v_fma(q, u, v_set(8.07301058e-6f));
+    q = v_fma(q, u, v_set(-0.000111750262f));
+    q = v_fma(q, u, v_set(-6.17644109e-5f));
+    q = v_fma(q, u, v_set(0.0726621598f));
+    q = v_fma(q, u, v_set(1.59577119f));
+    return x * q;
+}
+
+static inline vf gate(vf x, vf logit) { return x / (v_set(1) + v_exp(-logit)); }
+
+static inline __attribute__((always_inline)) void activate(float *x, const float *b, int64_t n, vf (*logit)(vf))
+{
+    for (int64_t i = 0; i < n; i += VN) {
+        vf v = row_load(x, i, n, 0);
+        if (b) v += row_load(b, i, n, 0);
+        row_store(x, i, n, gate(v, logit(v)));
+    }
+}
+
+static void bias_gelu(float *x, const float *b, int64_t n) { activate(x, b, n, logit_erf); }
+static void bias_gelu_tanh(float *x, const float *b, int64_t n) { activate(x, b, n, logit_tanh); }
+static void bias_gelu_quick(float *x, const float *b, int64_t n) { activate(x, b, n, logit_quick); }
+
+static void silu_mul(float *y, const float *gate_row, const float *up, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += VN) {
+        vf v = row_load(gate_row, i, n, 0);
+        row_store(y, i, n, gate(v, logit_silu(v)) * row_load(up, i, n, 0));
+    }
+}
+
+/* ---- sums of rows --------------------------------------------------------------------------------------------- */
+
+static void axpy(float *y, float a, const float *x, int64_t n)
+{
+    vf factor = v_set(a);
+    for (int64_t i = 0; i < n; i += VN) row_store(y, i, n, v_fma(factor, row_load(x, i, n, 0), row_load(y, i, n, 0)));
+}
+
+static void bias(float *x, const float *b, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += VN) row_store(x, i, n, row_load(x, i, n, 0) + row_load(b, i, n, 0));
+}
+
+static void residual(float *y, const float *x, const float *b, const float *scale, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += VN) {
+        vf branch = row_load(x, i, n, 0), factor = v_set(1);
+        if (b) branch += row_load(b, i, n, 0);
+        if (scale) factor = row_load(scale, i, n, 0);
+        row_store(y, i, n, v_fma(branch, factor, row_load(y, i, n, 0)));
+    }
+}
+
+/* ---- conversions ---------------------------------------------------------------------------------------------- */
+
+static void f16_to_f32(float *y, const uint16_t *x, int64_t n)
+{
+    const char *bytes = (const char *)x;
+    uint16_t rest[VN] = {0};
+    int64_t i = 0;
+
+    for (; i + VN <= n; i += VN) v_store(y + i, v_f16(bytes + 2 * i));
+    if (i == n) return;
+    memcpy(rest, bytes + 2 * i, (size_t)(n - i) * 2);
+    v_store_n(y + i, n - i, v_f16(rest));
+}
+
+static void bf16_to_f32(float *y, const uint16_t *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        uint16_t bits;
+        memcpy(&bits, (const char *)x + 2 * i, sizeof bits);
+        uint32_t wide = (uint32_t)bits << 16;
+        memcpy(y + i, &wide, sizeof wide);
+    }
+}
+
+static void q8_0_to_f32(float *y, const uint8_t *blocks, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += 32, blocks += 34) {
+        uint16_t bits;
+        memcpy(&bits, blocks, sizeof bits);
+        vf scale = v_set(pare__f16(bits));
+        for (int64_t k = 0; k < 32; k += VN) v_store(y + i + k, scale * v_i8(blocks + 2 + k));
+    }
+}
+
+const pare__vec VEC_TABLE = {
+    .name = VEC_NAME,
+    .dot = dot,
+    .sum = sum,
+    .max = max,
+    .axpy = axpy,
+    .layer_norm = layer_norm,
+    .rms_norm = rms_norm,
+    .softmax = softmax,
+    .bias = bias,
+    .bias_gelu = bias_gelu,
+    .bias_gelu_tanh = bias_gelu_tanh,
+    .bias_gelu_quick = bias_gelu_quick,
+    .silu_mul = silu_mul,
+    .residual = residual,
+    .sad_u8 = sad_u8,
+    .f16_to_f32 = f16_to_f32,
+    .bf16_to_f32 = bf16_to_f32,
+    .q8_0_to_f32 = q8_0_to_f32,
+};
