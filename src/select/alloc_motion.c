@@ -1,1 +1,48 @@
 /* SPDX-License-Identifier: MIT */
+/* A temporal step deserves as much as its pixels changed: mean absolute difference to the frame before. The clip's first
+ * step, which has none, gets the largest weight of its window. Pixels of the view -> weight [n_frame]. */
+#include "select/allocator.h"
+#include "select/pixels.h"
+
+static int needs(const void *priv, int32_t site, pare__need *need)
+{
+    (void)priv, (void)site;
+    need[0] = (pare__need){PARE__ARRAY_PIXELS, PARE__LAYER_HERE};
+    return 1;
+}
+
+/* Mean over the pictures of a step of |picture - the one before|, 0..255. */
+static double step_motion(const pare__view *v, int32_t step)
+{
+    const pare__pixels *px = v->pixels;
+    const int64_t bytes = 3 * (int64_t)v->grid_h * px->patch * v->grid_w * px->patch;
+    uint64_t sum = 0;
+    for (int32_t j = 0; j < px->temporal; j++) {
+        const int64_t f = (int64_t)step * px->temporal + j;
+        sum += v->vec->sad_u8(px->frame[f], pare__picture_before(px, f), bytes);
+    }
+    return (double)sum / ((double)bytes * px->temporal);
+}
+
+static int weigh(const void *priv, const pare__view *v, double *weight, pare_error *err)
+{
+    (void)priv;
+    if (!v->pixels) return pare_fail(err, PARE_E_INVALID, "allocator 'motion' needs pixels");
+    const int32_t first = v->pixels->previous ? 0 : 1;
+    double most = 0;
+    for (int32_t s = first; s < v->n_frame; s++) {
+        weight[s] = step_motion(v, s);
+        if (weight[s] > most) most = weight[s];
+    }
+    if (first) weight[0] = most > 0 ? most : 1;
+    return 0;
+}
+
+const pare__allocator pare__alloc_motion = {
+    .name = "motion",
+    .summary = "a frame's share grows with its mean pixel change",
+    .cite = "frame differencing; ours",
+    .sites = PARE__SITE_PATCHES | PARE__SITE_BLOCK | PARE__SITE_OUTPUT,
+    .needs = needs,
+    .weigh = weigh,
+};

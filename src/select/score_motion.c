@@ -1,1 +1,50 @@
 /* SPDX-License-Identifier: MIT */
+/* Mean absolute pixel difference (0..255) of a unit to the same place one frame earlier; 255 in the clip's first step,
+ * where everything is new. Pixels of the view -> [n]. */
+#include "select/pixels.h"
+#include "select/score.h"
+
+#define FIRST_FRAME 255.0f
+
+static int needs(const void *priv, int32_t site, pare__need *need)
+{
+    (void)priv, (void)site;
+    need[0] = (pare__need){PARE__ARRAY_PIXELS, PARE__LAYER_HERE};
+    return 1;
+}
+
+/* Mean over the pictures of a temporal step. */
+static float unit_motion(const pare__view *v, int32_t step, int64_t cell)
+{
+    const pare__pixels *px = v->pixels;
+    uint64_t sum = 0;
+    for (int32_t j = 0; j < px->temporal; j++) {
+        const int64_t f = (int64_t)step * px->temporal + j;
+        sum += pare__patch_sad(v, pare__patch_at(v, px->frame[f], cell),
+                               pare__patch_at(v, pare__picture_before(px, f), cell));
+    }
+    return (float)((double)sum / (3.0 * px->patch * px->patch * px->temporal));
+}
+
+static int compute(const void *priv, const pare__view *v, float *out, pare_error *err)
+{
+    (void)priv;
+    if (!v->pixels) return pare_fail(err, PARE_E_INVALID, "score 'motion' needs pixels");
+    for (int32_t s = 0; s < v->n_frame; s++) {
+        const int is_first = s == 0 && !v->pixels->previous;
+        for (int64_t i = v->frame_start[s]; i < v->frame_start[s + 1]; i++) {
+            const int64_t cell = (int64_t)v->thw[3 * i + 1] * v->grid_w + v->thw[3 * i + 2];
+            out[i] = is_first ? FIRST_FRAME : unit_motion(v, s, cell);
+        }
+    }
+    return 0;
+}
+
+const pare__score pare__score_motion = {
+    .name = "motion",
+    .summary = "mean pixel difference to the same place one frame earlier, 0..255",
+    .cite = "frame differencing; as in Choudhury et al., RLT, NeurIPS 2024, arXiv 2411.05222",
+    .sites = PARE__SITE_PATCHES,
+    .needs = needs,
+    .compute = compute,
+};

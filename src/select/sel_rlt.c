@@ -1,1 +1,106 @@
 /* SPDX-License-Identifier: MIT */
+/* Run-length tokenization: a tubelet is kept if the mean over its patch of |its last frame - the first frame of the
+ * tubelet before| exceeds the threshold (strictly); the clip's first tubelet is always kept. Values are in units of the
+ * model's normalisation unless normalised=0 (then 0..1). Run lengths = 1 + members. The tubelet's length is the model's
+ * temporal patch. anchor=1 compares with the last kept tubelet instead, which does not lose slow drifts. */
+#include "select/runs.h"
+#include "select/selector.h"
+
+#define AUTO (-1.0)
+#define THRESHOLD 0.1
+
+typedef struct rlt {
+    double threshold;
+    int32_t normalised, anchor;
+} rlt;
+
+static const pare__option options[] = {
+    {.name = "threshold",
+     .help = "keep what changed by more (auto 0.1)",
+     .offset = offsetof(rlt, threshold),
+     .type = PARE__FLOAT,
+     .def = AUTO,
+     .min = 0,
+     .max = 255,
+     .def_text = "auto"},
+    {.name = "normalised",
+     .help = "differences in units of the model's channel deviations; 0: values in 0..1",
+     .offset = offsetof(rlt, normalised),
+     .type = PARE__BOOL,
+     .def = 1,
+     .min = 0,
+     .max = 1},
+    {.name = "anchor",
+     .help = "compare with the last kept tubelet; 0: with the one before",
+     .offset = offsetof(rlt, anchor),
+     .type = PARE__BOOL,
+     .def = 0,
+     .min = 0,
+     .max = 1},
+    {.name = NULL},
+};
+
+static int needs(const void *priv, int32_t site, pare__need *need)
+{
+    (void)priv, (void)site;
+    need[0] = (pare__need){PARE__ARRAY_PIXELS, PARE__LAYER_HERE};
+    return 1;
+}
+
+static int64_t amount(const void *priv, int64_t n, int32_t grid_h, int32_t grid_w, int32_t i_block, int32_t n_block)
+{
+    (void)n, (void)grid_h, (void)grid_w, (void)i_block, (void)n_block;
+    return ((const rlt *)priv)->threshold >= 0 ? PARE__AMOUNT_VARIABLE : PARE__AMOUNT_NONE;
+}
+
+static size_t carry(const void *priv, const pare__view *v)
+{
+    (void)priv;
+    return pare__runs_carry(&pare__change_pixels, v);
+}
+
+static void normalise(pare__runs *r)
+{
+    r->limit = 0;
+    for (int c = 0; c < 3; c++) {
+        r->weight[c] /= (double)r->v->pixels->std[c];
+        r->limit += 255 * r->weight[c] / 3;
+    }
+}
+
+static int run(const rlt *p, const pare__view *v, pare__map *map, pare_error *err)
+{
+    pare__runs r;
+    int rc = pare__runs_init(&r, v, &pare__change_pixels, p->anchor, "rlt", err);
+    if (rc) return rc;
+    if (p->normalised) normalise(&r);
+    if (v->k >= 0)
+        rc = pare__runs_budget(&r, v->k, THRESHOLD, err);
+    else
+        pare__runs_pass(&r, p->threshold >= 0 ? p->threshold : THRESHOLD);
+    return rc ? rc : pare__runs_emit(&r, v->k, 1, map);
+}
+
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
+{
+    const pare__mark mark = pare__arena_mark(v->arena);
+    const int rc = run(priv, v, map, err);
+    pare__arena_reset(v->arena, mark);
+    return rc;
+}
+
+const pare__selector pare__sel_rlt = {
+    .name = "rlt",
+    .summary = "run-length tokenization: drop patches that repeat the tubelet before",
+    .cite = "Choudhury et al., Don't Look Twice, NeurIPS 2024, arXiv 2411.05222; rccchoudhury/rlt "
+            "src/models/static_token_utils.py",
+    .sites = PARE__SITE_PATCHES,
+    .flags = PARE__SCOPE_WINDOW | PARE__VARIABLE_COUNT,
+    .default_site = PARE__SITE_PATCHES,
+    .options = options,
+    .priv_size = sizeof(rlt),
+    .needs = needs,
+    .amount = amount,
+    .carry = carry,
+    .select = select_rows,
+};

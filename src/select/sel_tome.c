@@ -1,1 +1,274 @@
 /* SPDX-License-Identifier: MIT */
+/* Token merging: the rows of a segment (prefix included) fall into A (even) and B (odd); every a of A finds its most
+ * similar b (cosine of head-mean keys); the r most similar pairs merge, size-weighted. Rows come out as [unmerged A ; B],
+ * each by index, and that order decides the next block's halves, so it is kept. Prefix rows never merge. Ties go to the
+ * lower source and the lower destination. Acts between attention and MLP; keys k_mean [n, head_dim].
+ * kth=k: every k-th row is a destination and all others merge; the reference loses the last N mod k rows (compat=1),
+ * here they merge too. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/limits.h"
+#include "select/pick.h"
+#include "select/selector.h"
+
+enum { A_BLOCK = 128, MAX_LIST = PARE__MAX_BLOCKS };
+
+/* Scores below every cosine: a must-keep source merges only if nothing else is left. */
+#define MUST_SCORE (-4.0f)
+
+typedef struct tome {
+    int64_t r, kth;
+    double inflect;
+    int32_t prop_attn, compat;
+    char list[64];
+    int32_t n_list, per_block[MAX_LIST]; /* of `list`, by init */
+} tome;
+
+static const pare__option options[] = {
+    {.name = "r",
+     .help = "tokens merged away in every block",
+     .offset = offsetof(tome, r),
+     .type = PARE__INT,
+     .def = -1,
+     .min = 0,
+     .max = PARE__MAX_UNITS_PER_FRAME,
+     .def_text = "auto"},
+    {.name = "inflect",
+     .help = "slope of r over the blocks: 0 constant, -1 from 2r down to 0, 1 from 0 up to 2r",
+     .offset = offsetof(tome, inflect),
+     .type = PARE__FLOAT,
+     .def = 0,
+     .min = -1,
+     .max = 1},
+    {.name = "list",
+     .help = "r of every block, as 24/21/19; blocks beyond merge nothing",
+     .offset = offsetof(tome, list),
+     .type = PARE__TEXT,
+     .def_text = ""},
+    {.name = "prop_attn",
+     .help = "later attention counts a merged token as often as its size",
+     .offset = offsetof(tome, prop_attn),
+     .type = PARE__BOOL,
+     .def = 1,
+     .min = 0,
+     .max = 1},
+    {.name = "kth",
+     .help = "every k-th token is a destination, all others merge",
+     .offset = offsetof(tome, kth),
+     .type = PARE__INT,
+     .def = 0,
+     .min = 2,
+     .max = 64,
+     .def_text = "off"},
+    {.name = "compat",
+     .help = "with kth=, lose the last N mod k tokens as the reference code does",
+     .offset = offsetof(tome, compat),
+     .type = PARE__BOOL,
+     .def = 0,
+     .min = 0,
+     .max = 1},
+    {.name = NULL},
+};
+
+/* ---- schedule -------------------------------------------------------------------------------------------------- */
+
+static int bad_list(const tome *p, pare_error *err)
+{
+    return pare_fail(err, PARE_E_INVALID, "selector 'tome': list=%s is not a list of counts such as 24/21/19", p->list);
+}
+
+static int init(void *priv, pare_error *err)
+{
+    tome *p = priv;
+    const char *at = p->list;
+    while (*at) {
+        char *end;
+        const long r = strtol(at, &end, 10);
+        if (end == at || *at < '0' || *at > '9' || r > PARE__MAX_UNITS_PER_FRAME) return bad_list(p, err);
+        p->per_block[p->n_list++] = (int32_t)r;
+        if (*end && (*end != '/' || !end[1])) return bad_list(p, err);
+        at = *end ? end + 1 : end;
+    }
+    return 0;
+}
+
+/* parse_r of the reference: linear from r (1 - inflect) to r (1 + inflect), truncated. */
+static int64_t wanted_r(const tome *p, int32_t i_block, int32_t n_block)
+{
+    if (p->n_list) return i_block < p->n_list ? p->per_block[i_block] : 0;
+    if (n_block < 2) return p->r;
+    const int64_t lo = (int64_t)((double)p->r * (1 - p->inflect)), hi = 2 * p->r - lo;
+    const double step = (double)(hi - lo) / (n_block - 1);
+    return (int64_t)((double)lo + step * i_block);
+}
+
+static int64_t amount(const void *priv, int64_t n, int32_t grid_h, int32_t grid_w, int32_t i_block, int32_t n_block)
+{
+    (void)grid_h, (void)grid_w;
+    const tome *p = priv;
+    if (p->kth) return n >= p->kth ? n / p->kth : n;
+    if (!p->n_list && p->r < 0) return PARE__AMOUNT_NONE;
+    const int64_t r = wanted_r(p, i_block, n_block);
+    return n - (r < n / 2 ? r : n / 2);
+}
+
+static int64_t least(const void *priv, int64_t n)
+{
+    const tome *p = priv;
+    return p->kth ? amount(priv, n, 1, 1, 0, 1) : n - n / 2;
+}
+
+static int unbiased(const void *priv) { return !((const tome *)priv)->prop_attn; }
+
+static int needs(const void *priv, int32_t site, pare__need *need)
+{
+    (void)priv, (void)site;
+    need[0] = (pare__need){PARE__ARRAY_K_MEAN, PARE__LAYER_HERE};
+    return 1;
+}
+
+/* ---- halves ---------------------------------------------------------------------------------------------------- */
+
+typedef struct halves {
+    int64_t n_a, n_b;
+    int32_t *a, *b;  /* [n_a], [n_b] candidates */
+    int32_t *to;     /* [n_a] most similar b */
+    float *score;    /* [n_a] its cosine */
+    uint8_t *merged; /* [n_a] */
+} halves;
+
+/* 1 = B, 0 = A, -1 = lost. */
+static int side_of(const tome *p, const pare__view *v, int64_t i)
+{
+    if (!p->kth) return (v->n_prefix + i) % 2 == 1;
+    const int64_t whole = v->n / p->kth * p->kth;
+    if (i >= whole) return p->compat && whole ? -1 : 0;
+    return i % p->kth == p->kth - 1;
+}
+
+static int split(const tome *p, const pare__view *v, halves *h)
+{
+    *h = (halves){.a = PARE__ARENA(v->arena, int32_t, v->n),
+                  .b = PARE__ARENA(v->arena, int32_t, v->n),
+                  .to = PARE__ARENA(v->arena, int32_t, v->n),
+                  .score = PARE__ARENA(v->arena, float, v->n),
+                  .merged = PARE__ARENA(v->arena, uint8_t, v->n)};
+    if (!h->a || !h->b || !h->to || !h->score || !h->merged) return PARE_E_NOMEM;
+    memset(h->merged, 0, (size_t)v->n);
+    for (int64_t i = 0; i < v->n; i++) {
+        const int side = side_of(p, v, i);
+        if (side == 1) h->b[h->n_b++] = (int32_t)i;
+        if (side == 0) h->a[h->n_a++] = (int32_t)i;
+    }
+    return 0;
+}
+
+/* Unit rows of the chosen candidates, [n, d]. */
+static float *unit_rows(const pare__view *v, const float *x, int64_t d, const int32_t *row, int64_t n)
+{
+    float *out = PARE__ARENA(v->arena, float, n *d);
+    for (int64_t i = 0; out && i < n; i++) {
+        const float *from = x + row[i] * d;
+        const float norm = sqrtf(v->vec->dot(from, from, d));
+        for (int64_t c = 0; c < d; c++) out[i * d + c] = norm > 0 ? from[c] / norm : 0;
+    }
+    return out;
+}
+
+static void best_of_row(const float *similarity, int64_t n, int32_t *to, float *score)
+{
+    int64_t best = 0;
+    for (int64_t j = 1; j < n; j++)
+        if (similarity[j] > similarity[best]) best = j;
+    *to = (int32_t)best;
+    *score = similarity[best];
+}
+
+/* Best destination of every a; similarities are computed a block of rows at a time. */
+static int match(const pare__view *v, const float *metric, int64_t d, halves *h)
+{
+    const float *a = unit_rows(v, metric, d, h->a, h->n_a), *b = unit_rows(v, metric, d, h->b, h->n_b);
+    float *similarity = PARE__ARENA(v->arena, float, A_BLOCK * h->n_b);
+    if (!a || !b || !similarity) return PARE_E_NOMEM;
+    for (int64_t i0 = 0; i0 < h->n_a; i0 += A_BLOCK) {
+        const int64_t m = h->n_a - i0 < A_BLOCK ? h->n_a - i0 : A_BLOCK;
+        v->gemm->nt(m, h->n_b, d, 1, a + i0 * d, d, b, d, 0, similarity, h->n_b);
+        for (int64_t i = 0; i < m; i++) best_of_row(similarity + i * h->n_b, h->n_b, &h->to[i0 + i], &h->score[i0 + i]);
+    }
+    for (int64_t i = 0; v->must && i < h->n_a; i++)
+        if (v->must[h->a[i]]) h->score[i] = MUST_SCORE;
+    return 0;
+}
+
+/* ---- map ------------------------------------------------------------------------------------------------------- */
+
+static int mark_merged(const tome *p, const pare__view *v, halves *h)
+{
+    int64_t r = p->kth ? h->n_a : v->n - pare__budget(v);
+    if (!p->kth && r > v->n / 2) r = v->n / 2;
+    int32_t *source = PARE__ARENA(v->arena, int32_t, r);
+    if (!source || pare__topk(h->score, h->n_a, r, source, v->arena)) return PARE_E_NOMEM;
+    for (int64_t i = 0; i < r; i++) h->merged[source[i]] = 1;
+    return 0;
+}
+
+static int emit(const pare__view *v, const halves *h, pare__map *map)
+{
+    int32_t *group = PARE__ARENA(v->arena, int32_t, v->n), *anchor = PARE__ARENA(v->arena, int32_t, v->n);
+    if (!group || !anchor) return PARE_E_NOMEM;
+    for (int64_t i = 0; i < v->n; i++) group[i] = -1;
+    int32_t rows = 0;
+    for (int64_t i = 0; i < h->n_a; i++) {
+        if (h->merged[i]) continue;
+        anchor[rows] = h->a[i];
+        group[h->a[i]] = rows++;
+    }
+    for (int64_t j = 0; j < h->n_b; j++) {
+        anchor[rows] = h->b[j];
+        group[h->b[j]] = rows++;
+    }
+    for (int64_t i = 0; i < h->n_a; i++)
+        if (h->merged[i]) group[h->a[i]] = group[h->b[h->to[i]]];
+    return pare__map_groups(map, group, anchor, rows, v->size);
+}
+
+static int run(const tome *p, const pare__view *v, pare__map *map, pare_error *err)
+{
+    int32_t d = 0;
+    const float *metric = pare__require(v, "tome", PARE__ARRAY_K_MEAN, PARE__LAYER_HERE, &d, err);
+    if (!metric) return PARE_E_INVALID;
+    halves h;
+    int rc = split(p, v, &h);
+    if (rc || !h.n_a || !h.n_b) return rc ? rc : pare__map_identity(map, v->n);
+    rc = match(v, metric, d, &h);
+    if (!rc) rc = mark_merged(p, v, &h);
+    return rc ? rc : emit(v, &h, map);
+}
+
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
+{
+    const pare__mark mark = pare__arena_mark(v->arena);
+    const int rc = run(priv, v, map, err);
+    pare__arena_reset(v->arena, mark);
+    return rc;
+}
+
+const pare__selector pare__sel_tome = {
+    .name = "tome",
+    .summary = "token merging: bipartite soft matching of keys in every block",
+    .cite = "Bolya et al., Token Merging: Your ViT But Faster, ICLR 2023, arXiv 2210.09461; facebookresearch/ToMe "
+            "tome/merge.py",
+    .sites = PARE__SITE_BLOCK,
+    .flags = PARE__MERGES | PARE__KEEPS_ORDER,
+    .default_site = PARE__SITE_BLOCK,
+    .options = options,
+    .priv_size = sizeof(tome),
+    .init = init,
+    .needs = needs,
+    .amount = amount,
+    .select = select_rows,
+    .least = least,
+    .unbiased = unbiased,
+};

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /* A selector: turns a view and a budget into a map (the survey's strategy P). One file + one line in selectors.c.
  * The core zero-allocates priv_size bytes, sets the options, calls init; fini is always called, also after a failed
- * init. select() is deterministic, allocates from view->arena only, and emits one row per survivor. */
+ * init. select() is deterministic, allocates from view->arena only, and emits one row per survivor into a map that the
+ * framework began with view->n columns and will finish (sizes, order) and check. It is not called for n = 0 or k = 0. */
 #ifndef PARE_SELECT_SELECTOR_H
 #define PARE_SELECT_SELECTOR_H
 
 #include "select/view.h"
 
 enum {
-    PARE__SCOPE_WINDOW = 1,    /* sees all frames of a window at once; otherwise one frame at a time */
+    PARE__SCOPE_WINDOW = 1, /* sees all frames of a window at once; otherwise one frame at a time */
     PARE__MERGES = 2,
-    PARE__RANDOM = 4,          /* uses the seed */
-    PARE__VARIABLE_COUNT = 8,  /* may decide the count itself (view->k = -1); with a budget it must be exact all the same,
+    PARE__RANDOM = 4, /* uses the seed */
+    PARE__VARIABLE_COUNT =
+        8,                  /* may decide the count itself (view->k = -1); with a budget it must be exact all the same,
                                 * unless AT_MOST */
-    PARE__USES_SCORE = 16,     /* the step takes score=NAME; view->score is filled */
-    PARE__KEEPS_ORDER = 32,    /* in-block rows stay as emitted (ToMe's [unmerged ; dst]); else sorted by anchor */
-    PARE__AT_MOST = 64,        /* the count may stay below the budget (pool: the largest grid that fits) */
-    PARE__ORIGINAL = 128       /* is ours, not published */
+    PARE__USES_SCORE = 16,  /* the step takes score=NAME; view->score is filled */
+    PARE__KEEPS_ORDER = 32, /* in-block rows stay as emitted (ToMe's [unmerged ; dst]); else sorted by anchor */
+    PARE__AT_MOST = 64,     /* the count may stay below the budget (pool: the largest grid that fits) */
+    PARE__ORIGINAL = 128    /* is ours, not published */
 };
 
 enum { PARE__AMOUNT_NONE = -1, PARE__AMOUNT_VARIABLE = -2 };
@@ -28,8 +30,8 @@ typedef struct pare__selector {
     int32_t default_site;        /* one bit: used when the recipe names none */
     const pare__option *options; /* or NULL */
     size_t priv_size;
-    int (*init)(void *priv, pare_error *err);  /* or NULL */
-    void (*fini)(void *priv);                  /* or NULL */
+    int (*init)(void *priv, pare_error *err);                       /* or NULL */
+    void (*fini)(void *priv);                                       /* or NULL */
     int (*needs)(const void *priv, int32_t site, pare__need *need); /* or NULL */
     /* The step's own amount: rows left of a frame that has n candidates on a grid_h x grid_w grid, from its options
      * (rows x cols, r, ...); NONE if the options do not say, VARIABLE if select() will decide. NULL = NONE. `keep=` and
@@ -41,6 +43,11 @@ typedef struct pare__selector {
     /* Smallest count a single application can reach from n candidates (ToMe: n - floor(n/2)). NULL = 1 (0 if the budget
      * allows empty frames). */
     int64_t (*least)(const void *priv, int64_t n);
+    /* Site `frames` only, where select is NULL because there is no map yet: the grid (h, w in units) that the frame is
+     * resized to so that at most k units remain of full[0] x full[1]. k < 0: k = round(keep * units). */
+    void (*plan_grid)(const void *priv, const int32_t full[2], double keep, int64_t k, int32_t out[2]);
+    /* 1: later attention must ignore the sizes of merged tokens (ToMe's prop_attn=0). NULL = 0. */
+    int (*unbiased)(const void *priv);
 } pare__selector;
 
 extern const pare__selector *const pare__selectors[]; /* ends with NULL */

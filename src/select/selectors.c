@@ -1,1 +1,34 @@
 /* SPDX-License-Identifier: MIT */
+/* The table of selectors: the order of `pare list selectors`. */
+#include "select/selector.h"
+
+#include <string.h>
+
+/* One line per selector; X(name) stands for pare__sel_name. */
+#define SELECTORS(X)                                                                                                   \
+    X(none)                                                                                                            \
+    X(random)                                                                                                          \
+    X(spatial_uniform)                                                                                                 \
+    X(stride)                                                                                                          \
+    X(topk)                                                                                                            \
+    X(temporal_redundancy)                                                                                             \
+    X(rlt)                                                                                                             \
+    X(evs)                                                                                                             \
+    X(pool)                                                                                                            \
+    X(tome)                                                                                                            \
+    X(resize)
+
+#define X(name) extern const pare__selector pare__sel_##name;
+SELECTORS(X)
+#undef X
+
+#define X(name) &pare__sel_##name,
+const pare__selector *const pare__selectors[] = {SELECTORS(X) NULL};
+#undef X
+
+const pare__selector *pare__selector_find(const char *name)
+{
+    for (int i = 0; pare__selectors[i]; i++)
+        if (!strcmp(pare__selectors[i]->name, name)) return pare__selectors[i];
+    return NULL;
+}

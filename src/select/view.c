@@ -1,1 +1,33 @@
 /* SPDX-License-Identifier: MIT */
+/* Looking up the arrays of a view. */
+#include "select/view.h"
+
+/* What the encoder stored for `layer`; negatives and HERE resolved. */
+static int32_t resolve(const pare__view *v, int32_t layer)
+{
+    if (layer == PARE__LAYER_HERE && v->block >= 0) return v->block;
+    if (layer < 0 && layer != PARE__LAYER_HERE && v->n_layer > 0) return layer + v->n_layer;
+    return layer;
+}
+
+static const pare__view_array *find(const pare__view *v, pare__array array, int32_t layer)
+{
+    const pare__view_array *only = NULL;
+    int32_t n = 0;
+    for (int32_t i = 0; i < v->n_array; i++) {
+        const pare__view_array *a = &v->array[i];
+        if (a->need.array != array) continue;
+        if (a->need.layer == layer || resolve(v, a->need.layer) == resolve(v, layer)) return a;
+        only = a;
+        n++;
+    }
+    return n == 1 && v->n_layer == 0 ? only : NULL;
+}
+
+const float *pare__view_get(const pare__view *v, pare__array array, int32_t layer, int32_t *width)
+{
+    const pare__view_array *a = find(v, array, layer);
+    if (!a) return NULL;
+    if (width) *width = a->width;
+    return a->data;
+}

@@ -16,10 +16,10 @@
 enum { PARE__SITE_FRAMES = 1, PARE__SITE_PATCHES = 2, PARE__SITE_BLOCK = 4, PARE__SITE_OUTPUT = 8 };
 
 typedef enum {
-    PARE__ARRAY_PIXELS,   /* view->pixels; patches and frames only */
-    PARE__ARRAY_TOKENS,   /* [n, d] hidden state at the site (final tokens at output) */
-    PARE__ARRAY_Q,        /* [n, n_head * head_dim] */
-    PARE__ARRAY_K,        /* [n, n_head * head_dim] */
+    PARE__ARRAY_PIXELS, /* view->pixels; patches and frames only */
+    PARE__ARRAY_TOKENS, /* [n, d] hidden state at the site (final tokens at output) */
+    PARE__ARRAY_Q,      /* [n, n_head * head_dim] */
+    PARE__ARRAY_K,      /* [n, n_head * head_dim] */
     PARE__ARRAY_V,
     PARE__ARRAY_K_MEAN,   /* [n, head_dim] mean over heads */
     PARE__ARRAY_CLS_ROW,  /* [n] mean over heads; needs a family with CLS */
@@ -48,44 +48,46 @@ typedef struct pare__pixels {
 } pare__pixels;
 
 typedef struct pare__view_array {
-    pare__need need;     /* layer resolved to 0..n_layer-1 */
+    pare__need need; /* layer resolved to 0..n_layer-1 */
     int32_t width;
-    const float *data;   /* [n, width] */
+    const float *data; /* [n, width] */
 } pare__view_array;
 
 typedef struct pare__view {
-    int32_t site;            /* one PARE__SITE_* bit */
-    int32_t block, n_block;  /* block of a block site, else -1; n_block = blocks that this step acts at */
-    int32_t i_block;         /* which of them this is, 0-based */
-    int64_t n;               /* candidates */
-    int32_t d;               /* width of tokens */
+    int32_t site;           /* one PARE__SITE_* bit */
+    int32_t block, n_block; /* block of a block site, else -1; n_block = blocks that this step acts at */
+    int32_t i_block;        /* which of them this is, 0-based */
+    int64_t n;              /* candidates */
+    int32_t d;              /* width of tokens */
     int32_t n_head;
-    int32_t n_frame;         /* temporal steps in the view: 1 for FRAME scope */
+    int32_t n_frame;            /* temporal steps in the view: 1 for FRAME scope */
     const int64_t *frame_start; /* [n_frame + 1] rows of each step */
-    int32_t grid_h, grid_w;  /* units, before any reduction */
-    int32_t t0;              /* index in the clip of the first step of the view */
-    int32_t is_first, is_last; /* the clip's first / last window */
-    int32_t n_prefix;        /* prefix rows that stand before the candidates of every frame in the sequence */
-    const int32_t *thw;      /* [n, 3] place of the anchor, t relative to t0 */
-    const float *size;       /* [n] */
-    const uint8_t *must;     /* [n] must-keep mask, or NULL */
-    int64_t k;               /* rows that may remain in the whole view; -1 = the selector decides (VARIABLE_COUNT) */
-    const int64_t *k_frame;  /* [n_frame] the same per step (sums to k); NULL when k = -1 */
-    int64_t floor;           /* WINDOW scope: rows that every step keeps at least (or all it has); 0 = none */
+    int32_t grid_h, grid_w;     /* units, before any reduction */
+    int32_t t0;                 /* index in the clip of the first step of the view */
+    int32_t is_first, is_last;  /* the clip's first / last window */
+    int32_t n_prefix;           /* prefix rows that stand before the candidates of every frame in the sequence */
+    const int32_t *thw;         /* [n, 3] place of the anchor, t relative to t0 */
+    const float *size;          /* [n] */
+    const uint8_t *must;        /* [n] must-keep mask, or NULL */
+    int64_t k;                  /* rows that may remain in the whole view; -1 = the selector decides (VARIABLE_COUNT) */
+    const int64_t *k_frame;     /* [n_frame] the same per step (sums to k); NULL when k = -1 */
+    int64_t floor;              /* WINDOW scope: rows that every step keeps at least (or all it has); 0 = none */
     const pare__view_array *array;
     int32_t n_array;
     const pare__pixels *pixels; /* NULL unless asked for */
-    const float *score;      /* [n] of the step's score, or NULL */
+    const float *score;         /* [n] of the step's score, or NULL */
     uint64_t seed;
     pare__arena *arena;
     const pare__gemm *gemm;
     const pare__vec *vec;
-    void *carry;             /* selector's `carry` bytes, kept from window to window, zeroed at the clip's start */
-    float *score_out;        /* [n] a selector without a framework score may publish what it ranked by; prefilled NaN */
+    void *carry;      /* selector's `carry` bytes, kept from window to window, zeroed at the clip's start */
+    int32_t n_layer;  /* blocks of the encoder; 0 = features without an encoder */
+    float *score_out; /* [n] a selector without a framework score may publish what it ranked by; prefilled NaN */
 } pare__view;
 
-/* The array, or NULL if the step did not ask for it. layer as in pare__need (resolved by the caller of the selector:
- * pass what `needs` returned). Width through `width` (may be NULL). */
+/* The array, or NULL if the step did not ask for it. layer as `needs` returned it: HERE is view->block, negatives count
+ * from view->n_layer. Features without layers (n_layer = 0) match by kind alone where that is unambiguous. Width through
+ * `width` (may be NULL). */
 const float *pare__view_get(const pare__view *v, pare__array array, int32_t layer, int32_t *width);
 
 #endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* Shared steps of the pruning selectors. */
+#include "select/pick.h"
+
+#include <string.h>
+
+enum { MAX_TIER = 3 };
+
+int64_t pare__budget(const pare__view *v) { return v->k < 0 || v->k > v->n ? v->n : v->k; }
+
+/* Marks the best `left` rows of one tier; returns how many were marked, or PARE_E_NOMEM. */
+static int64_t mark_tier(const uint8_t *tier, int want, const float *score, int64_t n, int64_t left, uint8_t *chosen,
+                         pare__arena *arena)
+{
+    int32_t *row = PARE__ARENA(arena, int32_t, n), *best = PARE__ARENA(arena, int32_t, left);
+    float *of = PARE__ARENA(arena, float, n);
+    if (!row || !best || !of) return PARE_E_NOMEM;
+    int64_t m = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (tier[i] != want) continue;
+        of[m] = score[i];
+        row[m++] = (int32_t)i;
+    }
+    const int64_t take = m < left ? m : left;
+    if (pare__topk(of, m, take, best, arena)) return PARE_E_NOMEM;
+    for (int64_t i = 0; i < take; i++) chosen[row[best[i]]] = 1;
+    return take;
+}
+
+int pare__pick(const uint8_t *tier, const float *score, int64_t n, int64_t k, int32_t *out, pare__arena *arena)
+{
+    if (k <= 0) return 0;
+    if (!tier) return pare__topk(score, n, k, out, arena);
+    const pare__mark mark = pare__arena_mark(arena);
+    uint8_t *chosen = PARE__ARENA(arena, uint8_t, n);
+    int rc = chosen ? 0 : PARE_E_NOMEM;
+    if (chosen) memset(chosen, 0, (size_t)n);
+    int64_t left = k;
+    for (int want = MAX_TIER; !rc && want >= 0 && left > 0; want--) {
+        const int64_t got = mark_tier(tier, want, score, n, left, chosen, arena);
+        if (got < 0)
+            rc = (int)got;
+        else
+            left -= got;
+    }
+    int64_t m = 0;
+    for (int64_t i = 0; !rc && i < n; i++)
+        if (chosen[i]) out[m++] = (int32_t)i;
+    pare__arena_reset(arena, mark);
+    return rc;
+}
+
+int pare__keep_best(const pare__view *v, const float *score, pare__map *map)
+{
+    const int64_t k = pare__budget(v);
+    const pare__mark mark = pare__arena_mark(v->arena);
+    int32_t *row = PARE__ARENA(v->arena, int32_t, k);
+    int rc = row ? pare__pick(v->must, score, v->n, k, row, v->arena) : PARE_E_NOMEM;
+    if (!rc) rc = pare__map_keep_many(map, row, k);
+    pare__arena_reset(v->arena, mark);
+    return rc;
+}
+
+void pare__noise(const pare__view *v, float *out)
+{
+    for (int64_t i = 0; i < v->n; i++) {
+        const int32_t *place = v->thw + 3 * i;
+        const uint64_t t = (uint64_t)((int64_t)v->t0 + place[0]);
+        const uint64_t cell = (uint64_t)((int64_t)place[1] * v->grid_w + place[2]);
+        pare__rng rng = pare__rng_make(v->seed, t, cell);
+        out[i] = (float)pare__rng_unit(&rng);
+    }
+}
+
+const float *pare__require(const pare__view *v, const char *owner, pare__array array, int32_t layer, int32_t *width,
+                           pare_error *err)
+{
+    static const char *const name[PARE__ARRAY_COUNT] = {"pixels", "tokens", "q",       "k",
+                                                        "v",      "k_mean", "cls_row", "col_mean"};
+    const float *data = pare__view_get(v, array, layer, width);
+    if (data) return data;
+    if (layer == PARE__LAYER_HERE)
+        pare_fail(err, PARE_E_INVALID, "'%s' needs the array '%s'", owner, name[array]);
+    else
+        pare_fail(err, PARE_E_INVALID, "'%s' needs the array '%s' of block %d", owner, name[array], (int)layer);
+    return NULL;
+}

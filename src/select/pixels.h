@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* Pixels of the units of a view, and how much they change. */
+#ifndef PARE_SELECT_PIXELS_H
+#define PARE_SELECT_PIXELS_H
+
+#include "select/view.h"
+
+/* A patch within a picture or a tile: `patch` rows of 3 * patch bytes, `stride` bytes apart. */
+typedef struct pare__patch {
+    const uint8_t *rgb;
+    int64_t stride;
+} pare__patch;
+
+/* Unit `cell` (raster index) of a dense picture [grid_h * patch, grid_w * patch, 3]. */
+static inline pare__patch pare__patch_at(const pare__view *v, const uint8_t *picture, int64_t cell)
+{
+    const int64_t bytes = 3 * (int64_t)v->pixels->patch, stride = bytes * v->grid_w;
+    return (pare__patch){picture + (cell / v->grid_w) * v->pixels->patch * stride + (cell % v->grid_w) * bytes, stride};
+}
+
+/* Sum of |a - b| over the 3 * patch * patch values. */
+static inline uint64_t pare__patch_sad(const pare__view *v, pare__patch a, pare__patch b)
+{
+    const int64_t side = v->pixels->patch;
+    uint64_t sum = 0;
+    for (int64_t y = 0; y < side; y++) sum += v->vec->sad_u8(a.rgb + y * a.stride, b.rgb + y * b.stride, 3 * side);
+    return sum;
+}
+
+/* The picture before frame f of the view (f counts pictures, not temporal steps); NULL before the clip's first. */
+static inline const uint8_t *pare__picture_before(const pare__pixels *px, int64_t f)
+{
+    return f > 0 ? px->frame[f - 1] : px->previous;
+}
+
+#endif

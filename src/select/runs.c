@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/* Passes over a window, exact budgets, and what is carried to the next window. */
+#include "select/runs.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "select/pick.h"
+#include "select/place.h"
+
+enum { SEEN_OFFSET = 64, N_PASS = 16, SLACK = 64 };
+
+/* ---- carried state: one flag that the clip has begun, seen[n_cell], content[n_cell] -------------------------------- */
+
+static int64_t past_offset(int64_t n_cell) { return SEEN_OFFSET + (n_cell + 63) / 64 * 64; }
+
+size_t pare__runs_carry(const pare__change *kind, const pare__view *v)
+{
+    const int64_t n_cell = (int64_t)v->grid_h * v->grid_w;
+    return (size_t)(past_offset(n_cell) + n_cell * kind->bytes(v));
+}
+
+/* ---- preparation --------------------------------------------------------------------------------------------------- */
+
+static int alloc_arrays(pare__runs *r)
+{
+    const int64_t n = r->v->n;
+    pare__arena *arena = r->v->arena;
+    r->cell = PARE__ARENA(arena, int32_t, n);
+    r->row_at = PARE__ARENA(arena, int32_t, r->v->n_frame * r->n_cell);
+    r->ref = PARE__ARENA(arena, int32_t, r->n_cell);
+    r->memo_ref = PARE__ARENA(arena, int32_t, n);
+    r->change = PARE__ARENA(arena, float, n);
+    r->keep = PARE__ARENA(arena, uint8_t, n);
+    r->norm = PARE__ARENA(arena, float, n);
+    return r->cell && r->row_at && r->ref && r->memo_ref && r->change && r->keep && r->norm ? 0 : PARE_E_NOMEM;
+}
+
+static void index_rows(pare__runs *r)
+{
+    const pare__view *v = r->v;
+    for (int64_t i = 0; i < v->n_frame * r->n_cell; i++) r->row_at[i] = -1;
+    for (int32_t s = 0; s < v->n_frame; s++) {
+        for (int64_t i = v->frame_start[s]; i < v->frame_start[s + 1]; i++) {
+            r->cell[i] = v->thw[3 * i + 1] * v->grid_w + v->thw[3 * i + 2];
+            r->row_at[s * r->n_cell + r->cell[i]] = (int32_t)i;
+            r->memo_ref[i] = PARE__REF_NONE;
+        }
+    }
+}
+
+static int find_content(pare__runs *r, const char *owner, pare_error *err)
+{
+    const pare__view *v = r->v;
+    if (r->change_kind == &pare__change_pixels) {
+        if (!v->pixels) return pare_fail(err, PARE_E_INVALID, "selector '%s' needs pixels", owner);
+        for (int c = 0; c < 3; c++) r->weight[c] = 1.0 / 255;
+        return 0;
+    }
+    int32_t d = 0;
+    r->token = pare__require(v, owner, PARE__ARRAY_TOKENS, PARE__LAYER_HERE, &d, err);
+    if (!r->token) return PARE_E_INVALID;
+    for (int64_t i = 0; i < v->n; i++) r->norm[i] = v->vec->dot(r->token + i * d, r->token + i * d, d);
+    return 0;
+}
+
+static int has_begun(const pare__view *v) { return v->carry && *(const uint8_t *)v->carry; }
+
+int pare__runs_init(pare__runs *r, const pare__view *v, const pare__change *kind, int anchored, const char *owner,
+                    pare_error *err)
+{
+    *r = (pare__runs){.v = v,
+                      .change_kind = kind,
+                      .anchored = anchored,
+                      .limit = kind->limit,
+                      .n_cell = (int64_t)v->grid_h * v->grid_w};
+    int rc = alloc_arrays(r);
+    if (!rc) rc = find_content(r, owner, err);
+    if (rc) return rc;
+    index_rows(r);
+    if (v->carry) {
+        r->seen = (uint8_t *)v->carry + SEEN_OFFSET;
+        r->past = (uint8_t *)v->carry + past_offset(r->n_cell);
+    }
+    if (!has_begun(v)) r->n_opening = v->frame_start[1];
+    return 0;
+}
+
+/* ---- one pass ------------------------------------------------------------------------------------------------------ */
+
+static void start_refs(pare__runs *r)
+{
+    for (int64_t c = 0; c < r->n_cell; c++) r->ref[c] = r->seen && r->seen[c] ? PARE__REF_CARRIED : PARE__REF_NONE;
+}
+
+static float change_of(pare__runs *r, int64_t row, int32_t step)
+{
+    const int64_t cell = r->cell[row];
+    const int32_t ref = r->ref[cell];
+    if (ref == PARE__REF_NONE) return PARE__CHANGE_NEW;
+    if (r->memo_ref[row] == ref) return r->change[row];
+    r->memo_ref[row] = ref;
+    return (float)r->change_kind->distance(r, step, cell, ref);
+}
+
+/* After a step: which content later steps are compared with. A place's first content always counts. */
+static void move_refs(pare__runs *r, int32_t step)
+{
+    const pare__view *v = r->v;
+    if (!r->anchored && r->change_kind->is_dense) {
+        for (int64_t c = 0; c < r->n_cell; c++) r->ref[c] = step;
+        return;
+    }
+    for (int64_t i = v->frame_start[step]; i < v->frame_start[step + 1]; i++) {
+        int32_t *ref = &r->ref[r->cell[i]];
+        if (!r->anchored || r->keep[i] || *ref == PARE__REF_NONE) *ref = step;
+    }
+}
+
+int64_t pare__runs_pass(pare__runs *r, double threshold)
+{
+    const pare__view *v = r->v;
+    int64_t count = 0;
+    start_refs(r);
+    for (int32_t s = 0; s < v->n_frame; s++) {
+        for (int64_t i = v->frame_start[s]; i < v->frame_start[s + 1]; i++) {
+            r->change[i] = change_of(r, i, s);
+            if (i < r->n_fixed) continue;
+            r->keep[i] = r->change[i] > threshold || (v->must && v->must[i]);
+            count += i >= r->n_opening && r->keep[i];
+        }
+        move_refs(r, s);
+    }
+    return count;
+}
+
+/* ---- exact budget -------------------------------------------------------------------------------------------------- */
+
+/* Decides the opening rows; returns how many were kept, or a PARE_E code. */
+static int64_t fix_opening(pare__runs *r, int64_t k, pare_error *err)
+{
+    static const pare__spread centres = {0};
+    const int64_t n = r->n_opening, rest = r->v->n - n;
+    int64_t quota = rest ? (k + 1) / 2 : k;
+    if (quota < k - rest) quota = k - rest;
+    if (quota > n) quota = n;
+    int32_t *row = PARE__ARENA(r->v->arena, int32_t, quota);
+    if (!row) return PARE_E_NOMEM;
+    memset(r->keep, 0, (size_t)n);
+    const int rc = pare__spread_rows(r->v, 0, n, quota, &centres, row, err);
+    if (rc) return rc;
+    for (int64_t i = 0; i < quota; i++) r->keep[row[i]] = 1;
+    r->n_fixed = n;
+    return quota;
+}
+
+/* Bisects the threshold, in its square root because changes crowd near 0, until a pass keeps at most `target` rows and
+ * nearly as many. */
+static void bisect(pare__runs *r, int64_t target)
+{
+    double lo = 0, hi = sqrt(r->limit);
+    if (pare__runs_pass(r, 0) <= target) return;
+    for (int i = 0; i < N_PASS; i++) {
+        const double mid = (lo + hi) / 2;
+        const int64_t count = pare__runs_pass(r, mid * mid);
+        if (count <= target && target - count <= target / SLACK) return;
+        if (count <= target)
+            hi = mid;
+        else
+            lo = mid;
+    }
+    pare__runs_pass(r, hi * hi);
+}
+
+int pare__runs_budget(pare__runs *r, int64_t k, double noise, pare_error *err)
+{
+    const int64_t opening = fix_opening(r, k, err);
+    if (opening < 0) return (int)opening;
+    r->noise = noise;
+    bisect(r, k - opening);
+    return 0;
+}
+
+/* ---- settling and emitting ----------------------------------------------------------------------------------------- */
+
+enum { TIER_KEPT = 1, TIER_FLOOR, TIER_MUST };
+
+/* Marks the best `floor` rows of every step. */
+static int mark_floor(const pare__runs *r, const float *rank, uint8_t *tier)
+{
+    const pare__view *v = r->v;
+    for (int32_t s = 0; v->floor > 0 && s < v->n_frame; s++) {
+        const int64_t first = v->frame_start[s], n = v->frame_start[s + 1] - first;
+        const int64_t k = v->floor < n ? v->floor : n;
+        int32_t *row = PARE__ARENA(v->arena, int32_t, k);
+        if (!row || pare__pick(tier + first, rank + first, n, k, row, v->arena)) return PARE_E_NOMEM;
+        for (int64_t i = 0; i < k; i++)
+            if (tier[first + row[i]] < TIER_FLOOR) tier[first + row[i]] = TIER_FLOOR;
+    }
+    return 0;
+}
+
+/* Final keep flags. */
+static int settle(pare__runs *r, int64_t k)
+{
+    const pare__view *v = r->v;
+    float *rank = PARE__ARENA(v->arena, float, v->n);
+    uint8_t *tier = PARE__ARENA(v->arena, uint8_t, v->n);
+    int32_t *row = PARE__ARENA(v->arena, int32_t, k > 0 ? k : 1);
+    if (!rank || !tier || !row) return PARE_E_NOMEM;
+    for (int64_t i = 0; i < v->n; i++) {
+        rank[i] = i < r->n_fixed && !r->keep[i] ? (float)r->noise : r->change[i];
+        tier[i] = v->must && v->must[i] ? TIER_MUST : r->keep[i] ? TIER_KEPT : 0;
+    }
+    int rc = mark_floor(r, rank, tier);
+    if (!rc && k >= 0) rc = pare__pick(tier, rank, v->n, k, row, v->arena);
+    if (rc) return rc;
+    for (int64_t i = 0; i < v->n; i++) r->keep[i] = k < 0 && tier[i];
+    for (int64_t i = 0; i < k; i++) r->keep[row[i]] = 1;
+    return 0;
+}
+
+/* The dropped rows of a place after `step`, up to its next kept one. */
+static int add_members(const pare__runs *r, int32_t step, int64_t cell, pare__map *map)
+{
+    for (int32_t s = step + 1; s < r->v->n_frame; s++) {
+        const int32_t row = r->row_at[s * r->n_cell + cell];
+        if (row < 0) continue;
+        if (r->keep[row]) return 0;
+        const int rc = pare__map_member(map, row);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+static int emit_rows(const pare__runs *r, int members, pare__map *map)
+{
+    const pare__view *v = r->v;
+    for (int32_t s = 0; s < v->n_frame; s++) {
+        for (int64_t i = v->frame_start[s]; i < v->frame_start[s + 1]; i++) {
+            if (!r->keep[i]) continue;
+            int rc = pare__map_keep(map, i);
+            if (!rc && members) rc = add_members(r, s, r->cell[i], map);
+            if (rc) return rc;
+        }
+    }
+    return 0;
+}
+
+static void carry_on(pare__runs *r)
+{
+    if (!r->past) return;
+    start_refs(r);
+    for (int32_t s = 0; s < r->v->n_frame; s++) move_refs(r, s);
+    for (int64_t c = 0; c < r->n_cell; c++) {
+        if (r->ref[c] < 0) continue;
+        r->seen[c] = 1;
+        r->change_kind->save(r, r->ref[c], c, r->past + c * r->change_kind->bytes(r->v));
+    }
+    *(uint8_t *)r->v->carry = 1;
+}
+
+int pare__runs_emit(pare__runs *r, int64_t k, int members, pare__map *map)
+{
+    int rc = settle(r, k);
+    if (!rc) rc = emit_rows(r, members, map);
+    if (rc) return rc;
+    for (int64_t i = 0; r->v->score_out && i < r->v->n; i++)
+        if (r->change[i] < PARE__CHANGE_NEW) r->v->score_out[i] = r->change[i];
+    carry_on(r);
+    return 0;
+}
