@@ -23,8 +23,13 @@ typedef enum { PARE__POS_NO_PREFIX, PARE__POS_CLS_ONLY, PARE__POS_ALL_PREFIX } p
 typedef enum { PARE__POOL_CLS, PARE__POOL_MEAN, PARE__POOL_MEAN_ALL } pare__pool_kind;
 typedef enum { PARE__LOGITS_POOLED, PARE__LOGITS_CLS_MEAN } pare__logits_kind;
 
-typedef enum { PARE__RESAMPLE_NEAREST, PARE__RESAMPLE_BOX, PARE__RESAMPLE_BILINEAR, PARE__RESAMPLE_BICUBIC,
-               PARE__RESAMPLE_LANCZOS } pare__resample;
+typedef enum {
+    PARE__RESAMPLE_NEAREST,
+    PARE__RESAMPLE_BOX,
+    PARE__RESAMPLE_BILINEAR,
+    PARE__RESAMPLE_BICUBIC,
+    PARE__RESAMPLE_LANCZOS
+} pare__resample;
 typedef enum { PARE__RESIZE_NONE, PARE__RESIZE_EXACT, PARE__RESIZE_SHORTEST } pare__resize_rule;
 /* Odd margins: floor((n - c) / 2) (HF numpy/PIL) or round half to even of it (torchvision, timm). */
 typedef enum { PARE__CROP_NONE, PARE__CROP_FLOOR, PARE__CROP_ROUND } pare__crop_rule;
@@ -37,25 +42,27 @@ typedef struct pare__prep_rule {
     pare__resample resample;
     pare__crop_rule crop;
     int32_t crop_width, crop_height;
-    double rescale;                      /* 1/255 */
+    double rescale; /* 1/255 */
     float mean[3], std[3];
 } pare__prep_rule;
 
 typedef struct pare__hparams {
     int32_t dim, n_layer, n_head, mlp_dim, patch, temporal, unit;
-    int32_t pos_rows, pos_cols;          /* grid of the position table */
+    int32_t pos_rows, pos_cols;            /* grid of the position table */
     int32_t has_cls, n_register, n_prefix; /* prefix order: CLS, then registers */
     pare__pos_prefix pos_prefix;
     pare__interp interp;
     pare__norm_kind norm;
     float eps;
     pare__act act;
-    int32_t gated;                       /* act(first half of fc1) * second half */
+    int32_t gated; /* act(first half of fc1) * second half */
     pare__pool_kind pool;
     pare__logits_kind logits;
-    int32_t pooler_tanh;                 /* pooled = tanh(pooler . pooled) where the checkpoint has a pooler */
+    int32_t pooler_tanh; /* pooled = tanh(pooler . pooled) where the checkpoint has a pooler */
     int32_t n_class;
     int32_t video_units;
+    /* Which parts exist: 0 or 1. A part that exists must be in the file; the others are NULL in pare__weights. */
+    int32_t has_patch_bias, has_qkv_bias, has_scale, has_pre_norm, has_norm, has_fc_norm;
 } pare__hparams;
 
 /* y = x W^T + b; W [out, in] */
@@ -71,21 +78,21 @@ typedef struct pare__norm_w {
 
 typedef struct pare__block_w {
     pare__norm_w norm1, norm2;
-    pare__linear qkv;  /* [3 dim, dim] */
-    pare__linear proj; /* [dim, dim] */
-    pare__linear fc1;  /* [mlp_dim or 2 mlp_dim, dim] */
-    pare__linear fc2;  /* [dim, mlp_dim] */
+    pare__linear qkv;             /* [3 dim, dim] */
+    pare__linear proj;            /* [dim, dim] */
+    pare__linear fc1;             /* [mlp_dim or 2 mlp_dim, dim] */
+    pare__linear fc2;             /* [dim, mlp_dim] */
     const float *scale1, *scale2; /* [dim] layer scale, or NULL */
 } pare__block_w;
 
 typedef struct pare__weights {
-    pare__linear patch;      /* [dim, 3 patch patch], input order channel, row, col */
-    const float *cls;        /* [dim] */
-    const float *registers;  /* [n_register, dim] */
-    const float *pos;        /* [prefix rows + pos_rows*pos_cols, dim] */
+    pare__linear patch;     /* [dim, 3 patch patch], input order channel, row, col */
+    const float *cls;       /* [dim] */
+    const float *registers; /* [n_register, dim] */
+    const float *pos;       /* [prefix rows + pos_rows*pos_cols, dim] */
     pare__norm_w pre_norm, norm, fc_norm;
     pare__linear pooler, head;
-    pare__block_w *block;    /* [n_layer] */
+    pare__block_w *block; /* [n_layer] */
 } pare__weights;
 
 struct pare_model {
@@ -94,11 +101,16 @@ struct pare_model {
     pare__hparams hp;
     pare__prep_rule prep;
     pare__weights w;
-    char **label;            /* [hp.n_class] or NULL */
+    char **label; /* [hp.n_class] or NULL */
     int64_t n_params;
-    void *store;             /* owner of the weight memory and mappings (weights.c) */
+    struct pare__store *store; /* owner of the weight memory and mappings */
 };
 
+/* File name of the model that ships with pare. */
+#define PARE__DEFAULT_MODEL "dinov2-small-q8_0.gguf"
+
+/* The work behind pare_model_default_path: the compiled-in data directory, then the sources; NULL if neither has it. */
+const char *pare__model_default_path(void);
 /* The work behind pare_model_open/close. */
 int pare__model_load(pare_model **out, const char *path, pare_error *err);
 void pare__model_free(pare_model **m);

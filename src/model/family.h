@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* A family: the data that describes one kind of checkpoint. Tensor names are a table; everything else is written into
+ * pare__hparams, so nothing outside fam_*.c asks which family a model belongs to.
+ *
+ * To add one: write fam_x.c with a `const pare__family pare__family_x`, add it to families.c. */
+#ifndef PARE_MODEL_FAMILY_H
+#define PARE_MODEL_FAMILY_H
+
+#include <stddef.h>
+
+#include "model/config.h"
+#include "model/model.h"
+
+typedef enum {
+    PARE__ROLE_ARRAY,  /* const float *: the name itself */
+    PARE__ROLE_LINEAR, /* pare__linear: name.weight and name.bias */
+    PARE__ROLE_NORM    /* pare__norm_w: name.weight and name.bias */
+} pare__role;
+
+enum {
+    PARE__BIND_ROOT = 1,    /* the name takes no prefix (classifier heads) */
+    PARE__BIND_OPTIONAL = 2 /* may be absent from the file */
+};
+
+/* One row of a tensor-name table.
+ *
+ * names: alternatives by '|', parts that are stacked along the first axis by '+', %d is the block: the fused
+ *        "blocks.%d.attn.qkv" and "...query+...key+...value" both end in one matrix.
+ * shape: of the whole, one letter per axis; axes of length 1 are ignored, as GGUF and PyTorch disagree about them.
+ *            D dim   T 3 dim   F mlp   G rows of fc1   C colours (3)   P patch   X CLS tokens   R registers
+ *            N rows of the position table   K classes   H inputs of the classifier
+ * need, bias: offset in pare__hparams of an int32; when it is 0 the tensor (its bias) does not exist.
+ *             Left out they are dim: always. */
+typedef struct pare__binding {
+    size_t offset; /* in pare__weights or pare__block_w */
+    pare__role role;
+    const char *names, *shape;
+    size_t need, bias;
+    unsigned flags;
+} pare__binding;
+
+typedef struct pare__family {
+    const char *name, *summary, *cite;
+    const char *const *prefixes; /* tried in this order; ends with NULL */
+    const char *probe;           /* the tensor whose presence decides for a prefix */
+    const pare__binding *model;  /* ends with names == NULL */
+    const pare__binding *block;
+    int (*matches)(const pare__config *c);
+    /* Fills both from zero. Errors in c->rc, which is returned. */
+    int (*configure)(pare__config *c, pare__hparams *hp, pare__prep_rule *prep);
+} pare__family;
+
+/* ends with NULL */
+extern const pare__family *const pare__families[];
+extern const pare__family pare__family_vit, pare__family_timm, pare__family_dinov2;
+
+/* The family of a config. Errors: FORMAT (it names no model type), UNSUPPORTED. */
+int pare__family_find(const pare__family **out, const pare__config *c, pare_error *err);
+/* configure, then every limit and relation that holds for all families. */
+int pare__family_configure(const pare__family *family, pare__config *c, pare__hparams *hp, pare__prep_rule *prep);
+/* Length of the axis called `letter` in pare__binding.shape. */
+int64_t pare__family_axis(const pare__hparams *hp, char letter);
+
+/* Binds and converts all tensors of m->family into m->w and counts m->n_params. Errors: NOTFOUND (all missing names),
+ * FORMAT (shape, non-finite value), UNSUPPORTED (dtype), NOMEM, those of opening shards. */
+int pare__weights_bind(pare_model *m, pare_error *err);
+void pare__weights_fini(pare__weights *w);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* The files of a checkpoint and the floats made from them. Owned by the model. */
+#ifndef PARE_MODEL_STORE_H
+#define PARE_MODEL_STORE_H
+
+#include "model/tensorfile.h"
+
+typedef struct pare__shard {
+    char *name;         /* base name */
+    pare_tensors *t;    /* NULL until a tensor of it is asked for */
+    int64_t n_in_place; /* weights that point into the mapping */
+} pare__shard;
+
+typedef struct pare__store {
+    char *path, *dir;
+    json_t *weight_map; /* tensor -> base name; NULL when there is one file */
+    pare__shard *shard; /* [n_shard] */
+    int64_t n_shard, cap_shard;
+    float **owned; /* [n_owned] converted weights */
+    int64_t n_owned, cap_owned;
+} pare__store;
+
+/* path: a directory, a .safetensors or a .gguf file. Errors: NOTFOUND, IO, FORMAT, UNSUPPORTED, LIMIT, NOMEM. */
+int pare__store_open(pare__store **out, const char *path, pare_error *err);
+void pare__store_free(pare__store **s);
+/* Closes files that no weight points into. */
+void pare__store_trim(pare__store *s);
+/* Key-values when it is a GGUF file, else NULL. */
+const json_t *pare__store_gguf(const pare__store *s);
+/* Says whether some file claims to hold the tensor; opens nothing. */
+int pare__store_has(const pare__store *s, const char *name);
+/* *tensor = NULL if nobody has it. The shard pointer is valid until the next find. Errors: those of opening a shard,
+ * NOTFOUND (the index is wrong). */
+int pare__store_find(pare__store *s, const char *name, const pare_tensor **tensor, pare__shard **shard,
+                     pare_error *err);
+/* Uninitialised floats that live as long as the store; NULL when memory is short. */
+float *pare__store_floats(pare__store *s, int64_t n);
+
+#endif
