@@ -20,9 +20,9 @@
 #include "view/palette.h"
 
 enum { OUTLINE_NONE, OUTLINE_DROPPED, OUTLINE_ANY };
-enum { ONE = 256, LINE_ALPHA = 224, MEAN_ALPHA = 184, MAX_LINE = 3 };
+enum { ONE = 256, LINE_ALPHA = 224, MEAN_ALPHA = 184, MAX_LINE = 3, MIN_LINED = 6 };
 
-static const pare__look as_is = {ONE, ONE, 0, {{0}}}, dropped = {48, 88, 0, {{0}}}, outside = {0, 40, 0, {{0}}};
+static const pare__look as_is = {ONE, ONE, 0, {{0}}}, dropped = {56, 104, 0, {{0}}}, outside = {0, 40, 0, {{0}}};
 static const pare__colour border = {{255, 255, 255}};
 
 typedef struct unit {
@@ -38,13 +38,13 @@ typedef struct drawing {
     const pare__palette *palette;
     int32_t style, alpha;
     int64_t n, n_kept;
-    double low, high;  /* scores at the ends of the palette; high < low: no scores */
-    unit *unit;        /* [n] */
-    int64_t (*sum)[4]; /* [n] by group: red, green, blue, pixels */
-    int32_t *n_member; /* [n] by group: units */
-    int32_t *column;   /* [w] column of units under a pixel, -1 = none */
-    int32_t *row;      /* [h] */
-    int32_t line_width;
+    double low, high;   /* scores at the ends of the palette; high < low: no scores */
+    unit *unit;         /* [n] */
+    int64_t (*sum)[4];  /* [n] by group: red, green, blue, pixels */
+    int32_t *n_member;  /* [n] by group: units */
+    int32_t *column;    /* [w] column of units under a pixel, -1 = none */
+    int32_t *row;       /* [h] */
+    int32_t line_width; /* pixels; units of a few pixels would be all outline: 0 */
 } drawing;
 
 /* ---- what was asked for --------------------------------------------------------------------------------------- */
@@ -125,7 +125,7 @@ static void find_units(drawing *d)
         mark(d->row, d->frame->height, out[1], out[3], i);
     }
     const double across = px * (double)heat->fit->src_width / heat->fit->resized_width;
-    d->line_width = across < 32 ? 1 : across < 64 ? 2 : MAX_LINE;
+    d->line_width = across < MIN_LINED ? 0 : across < 32 ? 1 : across < 64 ? 2 : MAX_LINE;
 }
 
 static int find_groups(drawing *d, pare_error *err)
@@ -249,7 +249,7 @@ static int differs(const drawing *d, const unit *u, int32_t x, int32_t y)
 static int is_line(const drawing *d, const unit *u, int32_t x, int32_t y)
 {
     const int32_t w = d->line_width;
-    if (u->outline == OUTLINE_NONE) return 0;
+    if (u->outline == OUTLINE_NONE || w == 0) return 0;
     for (int32_t dy = -w; dy <= w; dy += w)
         for (int32_t dx = -w; dx <= w; dx += w)
             if (differs(d, u, x + dx, y + dy)) return 1;
