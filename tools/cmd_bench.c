@@ -1,1 +1,274 @@
 /* SPDX-License-Identifier: MIT */
+/* pare bench: accuracy and latency of recipes over labelled photos, or latency and fidelity over clips.
+ * Every item is decoded once a round and goes through all rows in turn, so that a busy machine hits all rows alike.
+ * Rows: none first (the reference of agreement, cosine and speed-up), random, spatial-uniform and resize at every keep,
+ * then the recipes asked for. A row keeps its reducer warm (window 1) unless its recipe looks across frames. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench.h"
+
+enum { MAX_KEEPS = 32, MAX_ROWS = 4096 };
+
+typedef struct bench_opts {
+    cli_common common;
+    cli_pick pick;
+    cli_layout layout;
+    cli_list inputs, recipes;
+    const char *data, *label_column, *keep, *output;
+    int64_t limit, stride, rounds;
+} bench_opts;
+
+typedef struct runner {
+    bench_opts *o;
+    cli_bench b;
+    cli_photos photos; /* or clips */
+    double keeps[MAX_KEEPS];
+    int n_keep;
+} runner;
+
+static const char *const baselines[] = {"random@patches", "spatial-uniform@patches", "resize@frames"};
+
+static const cli_option own_options[] = {
+    {"data", 'd', CLI_TEXT, offsetof(bench_opts, data), "CSV|DIR|TAR", 0, 0,
+     "labelled photos: CSV, folder (class = subfolder), or a .tar holding one"},
+    {"label-column", 0, CLI_TEXT, offsetof(bench_opts, label_column), "NAME", 0, 0, "of the CSV (default: the second)"},
+    {"input", 'i', CLI_LIST, offsetof(bench_opts, inputs), "FILE", 0, 0,
+     "instead of --data: clips or photos (repeatable)"},
+    {"recipe", 'r', CLI_LIST, offsetof(bench_opts, recipes), "STEPS|all", 0, 0, "a recipe (repeatable)"},
+    {"keep", 'k', CLI_TEXT, offsetof(bench_opts, keep), "A,B,...", 0, 0, "shares that remain (default 1,.5,.25)"},
+    {"limit", 0, CLI_INT, offsetof(bench_opts, limit), "N", 1, 1e9, "at most N photos"},
+    {"stride", 0, CLI_INT, offsetof(bench_opts, stride), "N", 1, 1e9, "every N-th photo"},
+    {"rounds", 0, CLI_INT, offsetof(bench_opts, rounds), "N", 1, 1000, "times each item is run (default 1; clips 3)"},
+    {"output", 'o', CLI_TEXT, offsetof(bench_opts, output), "FILE", 0, 0,
+     ".md, .csv or .json (default: Markdown on stdout)"},
+    {0},
+};
+
+static const cli_group groups[] = {
+    {"Table:", own_options, 0},
+    {"Frames of a clip:", cli_pick_options, offsetof(bench_opts, pick)},
+    {"Grid and windows:", cli_layout_options, offsetof(bench_opts, layout)},
+    {"Common:", cli_common_options, 0},
+    {0},
+};
+
+/* ---- rows ----------------------------------------------------------------------------------------------------- */
+
+static int parse_keeps(runner *r)
+{
+    cli_common *c = &r->o->common;
+    const char *p = r->o->keep != NULL ? r->o->keep : "1,.5,.25";
+    while (*p != '\0') {
+        char word[32];
+        size_t n = strcspn(p, ",");
+        double value;
+        snprintf(word, sizeof word, "%.*s", n < sizeof word ? (int)n : 0, p);
+        if (cli_parse_real(word, &value) != 0 || !(value > 0) || value > 1)
+            return cli_usage(c, "--keep: '%.*s' is not a number above 0 and at most 1", (int)n, p);
+        if (r->n_keep == MAX_KEEPS) return cli_usage(c, "--keep: more than %d values", MAX_KEEPS);
+        r->keeps[r->n_keep++] = value;
+        p += n + (p[n] == ',');
+    }
+    return r->n_keep > 0 ? CLI_OK : cli_usage(c, "--keep: no value");
+}
+
+static int has_flag(const char *name, size_t n, const char *flag)
+{
+    static const int kinds[] = {PARE_LIST_SELECTORS, PARE_LIST_METHODS};
+    pare_list_entry e;
+    for (size_t k = 0; k < 2; k++)
+        for (int32_t i = 0; pare_list(kinds[k], i, &e) == 0; i++)
+            if (strlen(e.name) == n && memcmp(e.name, name, n) == 0 && strstr(e.flags, flag) != NULL) return 1;
+    return 0;
+}
+
+/* Does a step of the recipe see several frames at once? Then photos must not share its reducer. */
+static int looks_across(const char *recipe)
+{
+    for (const char *step = recipe; step != NULL; step = strchr(step, ',')) {
+        step += *step == ',';
+        if (has_flag(step, strcspn(step, ":@,"), "window")) return 1;
+    }
+    return 0;
+}
+
+/* Tries the row and adds it when a reducer can be made. Library code. */
+static int add_row(runner *r, const char *recipe, double keep, pare_error *err)
+{
+    cli_bench_row row = {.recipe = recipe, .keep = keep};
+    row.fresh = r->b.video || r->b.info->temporal > 1 || looks_across(recipe);
+    int rc = cli_bench_reducer(&r->b, &row, &row.reducer, err);
+    if (rc != 0) return rc;
+    if (row.fresh) pare_reducer_close(&row.reducer);
+    cli_bench_row *grown = r->b.n_row < MAX_ROWS ? realloc(r->b.row, ((size_t)r->b.n_row + 1) * sizeof *grown) : NULL;
+    if (grown == NULL) {
+        pare_reducer_close(&row.reducer);
+        return pare_fail(err, PARE_E_LIMIT, "no room for more than %d rows", r->b.n_row);
+    }
+    r->b.row = grown;
+    r->b.row[r->b.n_row++] = row;
+    return 0;
+}
+
+/* A recipe at every keep below 1; one that names all its amounts makes a single row. */
+static int add_recipe(runner *r, const char *recipe, int may_skip)
+{
+    pare_error err = {0}, own = {0};
+    for (int i = 0; i < r->n_keep; i++) {
+        if (r->keeps[i] >= 1) continue;
+        int rc = add_row(r, recipe, r->keeps[i], &err);
+        if (rc == PARE_E_INVALID && add_row(r, recipe, 0, &own) == 0) return CLI_OK;
+        if (rc == 0) continue;
+        if (!may_skip) return cli_fail(&r->o->common, &err, CLI_FAILED);
+        cli_say(&r->o->common, "skipped %s: %s", recipe, err.text);
+        return CLI_OK;
+    }
+    return CLI_OK;
+}
+
+static int is_baseline(const char *name)
+{
+    size_t n = strlen(name);
+    if (strcmp(name, "none") == 0) return 1;
+    for (size_t i = 0; i < sizeof baselines / sizeof *baselines; i++)
+        if (strncmp(baselines[i], name, n) == 0 && baselines[i][n] == '@') return 1;
+    return 0;
+}
+
+static int add_all(runner *r)
+{
+    static const int kinds[] = {PARE_LIST_SELECTORS, PARE_LIST_METHODS};
+    pare_list_entry e;
+    int rc = CLI_OK;
+    for (size_t k = 0; k < 2; k++)
+        for (int32_t i = 0; rc == CLI_OK && pare_list(kinds[k], i, &e) == 0; i++)
+            if (!is_baseline(e.name)) rc = add_recipe(r, e.name, 1);
+    return rc;
+}
+
+static int make_rows(runner *r)
+{
+    pare_error err = {0};
+    if (add_row(r, "none", 1, &err) != 0) return cli_fail(&r->o->common, &err, CLI_FAILED);
+    int rc = CLI_OK;
+    for (size_t i = 0; rc == CLI_OK && i < sizeof baselines / sizeof *baselines; i++)
+        rc = add_recipe(r, baselines[i], 0);
+    for (int32_t i = 0; rc == CLI_OK && i < r->o->recipes.n; i++) {
+        const char *recipe = r->o->recipes.item[i];
+        rc = strcmp(recipe, "all") == 0 ? add_all(r) : add_recipe(r, recipe, 0);
+    }
+    return rc;
+}
+
+/* ---- the run -------------------------------------------------------------------------------------------------- */
+
+static int decode_item(runner *r, int32_t i)
+{
+    char buffer[64];
+    const cli_pick none = {0};
+    pare_source_info info;
+    const char *path = cli_photos_path(&r->photos, i, buffer, sizeof buffer);
+    cli_frames_free(&r->b.frames);
+    if (path == NULL) {
+        cli_say(&r->o->common, "%s: cannot be unpacked", r->photos.item[i].path);
+        return CLI_UNREADABLE;
+    }
+    int rc = cli_frames_read(&r->o->common, r->b.video ? &r->o->pick : &none, path, &r->b.frames, &info);
+    if (rc == CLI_OK && r->b.frames.n == 0) rc = CLI_UNREADABLE;
+    if (rc == CLI_UNREADABLE) cli_say(&r->o->common, "left out: %s", r->photos.item[i].path);
+    return rc;
+}
+
+/* A photo or clip that cannot be read is left out of every row. */
+static int run_rounds(runner *r)
+{
+    int64_t done = 0;
+    cli_progress_begin(&r->o->common.bar, r->o->common.quiet ? CLI_PROGRESS_NONE : r->o->common.progress,
+                       r->b.video ? "clips" : "photos", r->b.rounds * r->photos.n);
+    for (int64_t round = 0; round < r->b.rounds; round++)
+        for (int32_t i = 0; i < r->photos.n; i++) {
+            int rc = decode_item(r, i);
+            if (rc == CLI_UNREADABLE) {
+                r->b.n_failed += round == 0;
+                continue;
+            }
+            if (rc == CLI_OK && done == 0) rc = cli_bench_item(&r->b, -1, 0);
+            if (rc == CLI_OK) rc = cli_bench_item(&r->b, r->photos.item[i].class_index, 1);
+            if (rc != CLI_OK) return rc;
+            cli_progress_step(&r->o->common.bar, ++done);
+        }
+    return CLI_OK;
+}
+
+/* --input: photos if the first one is a photo, else clips. */
+static int take_inputs(runner *r, const cli_list *list)
+{
+    pare_source *source = NULL;
+    pare_source_info info;
+    for (int32_t i = 0; i < list->n; i++)
+        if (cli_photos_add(&r->photos, list->item[i], "", NULL) != 0) return CLI_FAILED;
+    int rc = cli_source_open(&r->o->common, &r->o->pick, list->item[0], &source, &info);
+    pare_source_close(&source);
+    r->b.video = !info.is_image;
+    r->b.data = list->n == 1 ? list->item[0] : "several inputs";
+    return rc;
+}
+
+static int take_data(runner *r)
+{
+    bench_opts *o = r->o;
+    r->b.data = o->data;
+    int rc = cli_photos_open(&o->common, o->data, o->label_column, &r->photos);
+    if (rc != CLI_OK) return rc;
+    cli_photos_thin(&r->photos, o->stride, o->limit);
+    return cli_photos_bind(&o->common, &r->photos, r->b.model, r->b.info->n_class);
+}
+
+static int bench(runner *r)
+{
+    bench_opts *o = r->o;
+    int rc = o->data != NULL ? take_data(r) : take_inputs(r, &o->inputs);
+    if (rc == CLI_OK) rc = make_rows(r);
+    if (rc != CLI_OK) return rc;
+    r->b.n_items = r->photos.n;
+    r->b.rounds = o->rounds > 0 ? o->rounds : r->b.video ? 3 : 1;
+    rc = run_rounds(r);
+    cli_progress_end(&o->common.bar);
+    r->b.interrupted = rc == CLI_STOPPED;
+    if (rc != CLI_OK && rc != CLI_STOPPED) return rc;
+    if (r->b.row[0].n_sample == 0) return rc == CLI_OK ? CLI_UNREADABLE : rc;
+    int printed = cli_bench_print(&r->b, o->output);
+    if (printed != CLI_OK) return printed;
+    return rc == CLI_OK && r->b.n_failed > 0 ? CLI_SOME : rc;
+}
+
+static int run(void *opts, const cli_list *operands)
+{
+    bench_opts *o = opts;
+    cli_common *c = &o->common;
+    pare_model *model = NULL;
+    pare_model_info info;
+    runner r = {.o = o, .photos = CLI_NO_PHOTOS, .b = {.c = c, .info = &info, .layout = &o->layout}};
+    if (operands->n > 0) return cli_usage(c, "bench: name inputs with -i, not %s", operands->item[0]);
+    if ((o->data != NULL) == (o->inputs.n > 0)) return cli_usage(c, "bench needs either --data or -i");
+    int rc = cli_pick_check(c, &o->pick);
+    if (rc == CLI_OK) rc = cli_layout_check(c, &o->layout, &r.b.window);
+    if (rc == CLI_OK) rc = parse_keeps(&r);
+    if (rc == CLI_OK) rc = cli_model_open(c, &model, &info);
+    r.b.model = model;
+    if (rc == CLI_OK) rc = bench(&r);
+    cli_bench_free(&r.b);
+    cli_photos_close(&r.photos);
+    pare_model_close(&model);
+    return rc;
+}
+
+const cli_command cli_cmd_bench = {
+    "bench",
+    "[OPTIONS] (--data CSV|DIR|TAR | -i INPUT...)",
+    "accuracy-latency table of recipes",
+    groups,
+    sizeof(bench_opts),
+    run,
+};

@@ -7,47 +7,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "input.h"
-#include "json_line.h"
-
-typedef struct reduce_opts {
-    cli_common common;
-    cli_pick pick;
-    cli_budget budget;
-    cli_layout layout;
-    const char *output, *writer;
-} reduce_opts;
-
-/* One input on its way; everything is released by job_close, also half-built. */
-typedef struct job {
-    reduce_opts *o;
-    const pare_model *model;
-    const pare_model_info *model_info;
-    const char *input;
-    char *output; /* NULL = none */
-    pare_source *source;
-    pare_source_info info;
-    pare_reducer *reducer;
-    pare_writer *writer;
-    pare_reducer_opts opts;
-    char hash[17];
-    double began, decode_ms, write_ms;
-    int64_t grid[3]; /* t, h, w in units */
-    int complete, published;
-} job;
+#include "reduce.h"
 
 static const cli_option own_options[] = {
-    {"output", 'o', CLI_TEXT, offsetof(reduce_opts, output), "FILE|DIR/", 0, 0,
+    {"output", 'o', CLI_TEXT, offsetof(cli_reduce_opts, output), "FILE|DIR/", 0, 0,
      "result of one input (.safetensors, .npz, - = stdout), or a directory for many"},
-    {"writer", 0, CLI_TEXT, offsetof(reduce_opts, writer), "NAME", 0, 0, "result format (default: by suffix)"},
+    {"writer", 0, CLI_TEXT, offsetof(cli_reduce_opts, writer), "NAME", 0, 0, "result format (default: by suffix)"},
     {0},
 };
 
 static const cli_group groups[] = {
     {"Output:", own_options, 0},
-    {"Budget:", cli_budget_options, offsetof(reduce_opts, budget)},
-    {"Frames:", cli_pick_options, offsetof(reduce_opts, pick)},
-    {"Grid and windows:", cli_layout_options, offsetof(reduce_opts, layout)},
+    {"Budget:", cli_budget_options, offsetof(cli_reduce_opts, budget)},
+    {"Frames:", cli_pick_options, offsetof(cli_reduce_opts, pick)},
+    {"Grid and windows:", cli_layout_options, offsetof(cli_reduce_opts, layout)},
     {"Common:", cli_common_options, 0},
     {0},
 };
@@ -55,7 +28,7 @@ static const cli_group groups[] = {
 /* ---- steps of one input --------------------------------------------------------------------------------------- */
 
 /* --tokens speaks of the whole input: its frames are counted first. */
-static int count_frames(job *j)
+static int count_frames(cli_reduce_job *j)
 {
     pare_error err = {0};
     cli_common *c = &j->o->common;
@@ -68,7 +41,7 @@ static int count_frames(job *j)
     return CLI_USAGE;
 }
 
-static int open_writer(job *j)
+static int open_writer(cli_reduce_job *j)
 {
     const pare_source_info *s = &j->info;
     char seed[24], size[32], rotation[8];
@@ -96,9 +69,9 @@ static int open_writer(job *j)
     return cli_fail(&j->o->common, &err, CLI_FAILED);
 }
 
-static int job_open(job *j, int32_t window)
+static int job_open(cli_reduce_job *j, int32_t window)
 {
-    reduce_opts *o = j->o;
+    cli_reduce_opts *o = j->o;
     cli_hash_file(j->input, j->hash);
     j->began = cli_now();
     int rc = cli_source_open(&o->common, &o->pick, j->input, &j->source, &j->info);
@@ -111,7 +84,7 @@ static int job_open(job *j, int32_t window)
     return rc;
 }
 
-static int take_result(job *j, pare_result *result)
+static int take_result(cli_reduce_job *j, pare_result *result)
 {
     const pare_result_view *v = pare_result_get(result);
     pare_error err = {0};
@@ -126,7 +99,7 @@ static int take_result(job *j, pare_result *result)
 }
 
 /* Takes every result that is ready. */
-static int drain(job *j)
+static int drain(cli_reduce_job *j)
 {
     pare_error err = {0};
     for (int rc = CLI_OK;;) {
@@ -142,7 +115,7 @@ static int drain(job *j)
 
 /* Reads to the end, to a signal (CLI_STOPPED) or to the unexpected end of a live source (CLI_UNREADABLE): the last two
  * leave what was decided so far to be published as incomplete. Other failures publish nothing. */
-static int read_frames(job *j, int *publish)
+static int read_frames(cli_reduce_job *j, int *publish)
 {
     cli_common *c = &j->o->common;
     pare_error err = {0};
@@ -166,7 +139,7 @@ static int read_frames(job *j, int *publish)
     }
 }
 
-static int publish_result(job *j, int complete)
+static int publish_result(cli_reduce_job *j, int complete)
 {
     cli_common *c = &j->o->common;
     pare_error err = {0};
@@ -181,7 +154,7 @@ static int publish_result(job *j, int complete)
     return CLI_OK;
 }
 
-static int job_run(job *j)
+static int job_run(cli_reduce_job *j)
 {
     cli_common *c = &j->o->common;
     int publish;
@@ -194,92 +167,12 @@ static int job_run(job *j)
     return late != CLI_OK ? late : rc;
 }
 
-static void job_close(job *j)
+static void job_close(cli_reduce_job *j)
 {
     pare_writer_close(&j->writer);
     pare_reducer_close(&j->reducer);
     pare_source_close(&j->source);
     free(j->output);
-}
-
-/* ---- what is printed ------------------------------------------------------------------------------------------ */
-
-static json_t *stage_json(const job *j, const pare_reducer_stats *s)
-{
-    json_t *ms = json_object();
-    cli_json_real(ms, "decode", j->decode_ms, 2);
-    cli_json_real(ms, "prep", s->prep_ms, 2);
-    cli_json_real(ms, "embed", s->embed_ms, 2);
-    cli_json_real(ms, "encode", s->encode_ms, 2);
-    cli_json_real(ms, "select", s->select_ms, 2);
-    cli_json_real(ms, "write", j->write_ms, 2);
-    return ms;
-}
-
-/* The places a recipe acts at, once each, in order. */
-static json_t *site_json(const char *recipe)
-{
-    json_t *sites = json_array();
-    for (const char *at = strchr(recipe, '@'); at != NULL; at = strchr(at + 1, '@'))
-        json_array_append_new(sites, json_stringn(at + 1, strcspn(at + 1, ",")));
-    return sites;
-}
-
-static int print_json(const job *j, const pare_reducer_stats *s, double wall_ms)
-{
-    pare_runtime_info run = {.struct_size = sizeof run};
-    json_t *o = json_object();
-    pare_runtime_get(&run, NULL);
-    cli_json_int(o, "schema_version", CLI_SCHEMA_VERSION);
-    cli_json_text(o, "input", j->input);
-    cli_json_text(o, "input_hash", j->hash[0] != '\0' ? j->hash : NULL);
-    cli_json_int(o, "frames", s->n_frames);
-    cli_json_size(o, "grid", j->grid, 3);
-    cli_json_int(o, "units_in", s->n_in);
-    cli_json_int(o, "units_out", s->n_out);
-    cli_json_real(o, "keep", (double)s->n_out / (double)s->n_in, 6);
-    cli_json_text(o, "recipe", pare_reducer_recipe(j->reducer));
-    json_object_set_new(o, "sites", site_json(pare_reducer_recipe(j->reducer)));
-    cli_json_text(o, "model", j->model_info->name);
-    cli_json_text(o, "family", j->model_info->family);
-    cli_json_int(o, "seed", (int64_t)j->opts.seed);
-    json_object_set_new(o, "ms", stage_json(j, s));
-    cli_json_real(o, "wall_ms", wall_ms, 2);
-    cli_json_real(o, "frames_per_s", 1e3 * (double)s->n_frames / wall_ms, 2);
-    cli_json_real(o, "peak_rss_mb", cli_peak_rss_mb(), 1);
-    cli_json_text(o, "blas", run.blas);
-    cli_json_text(o, "blas_core", run.blas_core);
-    cli_json_int(o, "threads", j->opts.n_threads > 0 ? j->opts.n_threads : run.n_cpu);
-    cli_json_int(o, "damaged", j->info.n_damaged);
-    cli_json_bool(o, "complete", j->complete);
-    cli_json_text(o, "output", j->output);
-    return cli_json_print(o, 0, stdout);
-}
-
-static void print_table(const job *j, const pare_reducer_stats *s, double wall_ms)
-{
-    const int64_t *g = j->grid;
-    printf("%s: %lld frames of %dx%d, grid %lldx%lldx%lld, %lld units -> %lld (%.2f %%)%s\n", j->input,
-           (long long)s->n_frames, j->info.width, j->info.height, (long long)g[0], (long long)g[1], (long long)g[2],
-           (long long)s->n_in, (long long)s->n_out, 100.0 * (double)s->n_out / (double)s->n_in,
-           j->complete ? "" : ", INCOMPLETE");
-    printf("  recipe  %s\n", pare_reducer_recipe(j->reducer));
-    printf("  model   %s, seed %llu\n", j->model_info->name, (unsigned long long)j->opts.seed);
-    printf("  ms      decode %.1f  prep %.1f  embed %.1f  encode %.1f  select %.1f  write %.1f\n", j->decode_ms,
-           s->prep_ms, s->embed_ms, s->encode_ms, s->select_ms, j->write_ms);
-    printf("  total   %.1f ms, %.2f frames/s, peak %.0f MB\n", wall_ms, 1e3 * (double)s->n_frames / wall_ms,
-           cli_peak_rss_mb());
-    if (j->info.n_damaged > 0) printf("  damaged %lld frames skipped\n", (long long)j->info.n_damaged);
-    if (j->output != NULL) printf("  wrote   %s\n", j->output);
-}
-
-static void print_failure(const job *j, int code)
-{
-    json_t *o = json_object();
-    cli_json_int(o, "schema_version", CLI_SCHEMA_VERSION);
-    cli_json_text(o, "input", j->input);
-    cli_json_int(o, "exit", code);
-    cli_json_print(o, 0, stdout);
 }
 
 /* ---- outputs -------------------------------------------------------------------------------------------------- */
@@ -291,7 +184,7 @@ static int is_directory(const char *path)
 }
 
 /* DIR/<stem>.safetensors for a directory, else -o itself; NULL without -o. The caller frees. */
-static int name_output(reduce_opts *o, const char *input, char **out)
+static int name_output(cli_reduce_opts *o, const char *input, char **out)
 {
     char stem[256];
     int n = 0;
@@ -311,7 +204,7 @@ static int name_output(reduce_opts *o, const char *input, char **out)
 }
 
 /* A directory must exist and two inputs must not meet in one file; told before any work is done. */
-static int check_outputs(reduce_opts *o, const cli_list *inputs)
+static int check_outputs(cli_reduce_opts *o, const cli_list *inputs)
 {
     cli_common *c = &o->common;
     if (o->output == NULL) return CLI_OK;
@@ -349,11 +242,11 @@ static int copy_to_stdout(cli_common *c, const char *path)
 
 /* ---- the command ---------------------------------------------------------------------------------------------- */
 
-static int reduce_one(reduce_opts *o, const pare_model *model, const pare_model_info *info, const char *input,
+static int reduce_one(cli_reduce_opts *o, const pare_model *model, const pare_model_info *info, const char *input,
                       const char *spool)
 {
     int32_t window;
-    job j = {.o = o, .model = model, .model_info = info, .input = input};
+    cli_reduce_job j = {.o = o, .model = model, .model_info = info, .input = input};
     pare_reducer_stats stats = {.struct_size = sizeof stats};
     int rc = cli_layout_check(&o->common, &o->layout, &window);
     if (rc == CLI_OK)
@@ -363,19 +256,16 @@ static int reduce_one(reduce_opts *o, const pare_model *model, const pare_model_
     if (rc == CLI_OK) rc = job_run(&j);
     if (j.published && pare_reducer_get(j.reducer, &stats, NULL) == 0) {
         double wall_ms = (cli_now() - j.began) * 1e3;
-        if (o->common.json)
-            print_json(&j, &stats, wall_ms);
-        else if (spool == NULL)
-            print_table(&j, &stats, wall_ms);
+        if (spool == NULL) cli_reduce_print(&j, &stats, wall_ms);
     } else if (o->common.json) {
-        print_failure(&j, rc);
+        cli_reduce_print_failure(&j, rc);
     }
     job_close(&j);
     return rc;
 }
 
 /* -o -: the format needs the whole result before its header, so it is spooled in a private directory first. */
-static int reduce_to_stdout(reduce_opts *o, const pare_model *model, const pare_model_info *info, const char *input)
+static int reduce_to_stdout(cli_reduce_opts *o, const pare_model *model, const pare_model_info *info, const char *input)
 {
     const char *tmp = getenv("TMPDIR");
     char dir[512], path[640];
@@ -395,7 +285,7 @@ static int reduce_to_stdout(reduce_opts *o, const pare_model *model, const pare_
     return rc;
 }
 
-static int reduce_all(reduce_opts *o, const pare_model *model, const pare_model_info *info, const cli_list *inputs)
+static int reduce_all(cli_reduce_opts *o, const pare_model *model, const pare_model_info *info, const cli_list *inputs)
 {
     int n_failed = 0, rc = CLI_OK;
     int is_stdout = o->output != NULL && strcmp(o->output, "-") == 0;
@@ -410,7 +300,7 @@ static int reduce_all(reduce_opts *o, const pare_model *model, const pare_model_
 
 static int run(void *opts, const cli_list *inputs)
 {
-    reduce_opts *o = opts;
+    cli_reduce_opts *o = opts;
     pare_model *model = NULL;
     pare_model_info info;
     int32_t window;
@@ -426,6 +316,6 @@ static int run(void *opts, const cli_list *inputs)
 }
 
 const cli_command cli_cmd_reduce = {
-    "reduce", "[OPTIONS] INPUT...", "videos, photos, cameras, - in; fewer, located tokens out",
-    groups,   sizeof(reduce_opts),  run,
+    "reduce", "[OPTIONS] INPUT...",    "videos, photos, cameras, - in; fewer, located tokens out",
+    groups,   sizeof(cli_reduce_opts), run,
 };

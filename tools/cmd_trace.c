@@ -5,10 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "input.h"
+#include "frames.h"
 #include "json_line.h"
-
-#define MAX_FRAME_BYTES ((int64_t)4 << 30)
 
 typedef struct trace_opts {
     cli_common common;
@@ -24,9 +22,7 @@ typedef struct tape {
     pare_tensor *stage;
     int64_t n, cap;
     int keep_pixels; /* pixel_values is ours to write */
-    pare_frame *frame;
-    int32_t n_frame, frame_cap;
-    int64_t frame_bytes;
+    cli_frames frames;
     pare_tensor pixels; /* from --inputs, f32, owned data */
 } tape;
 
@@ -133,53 +129,14 @@ static int read_pixels(tape *p, const char *path)
     return rc;
 }
 
-/* Owned, dense copy of a frame at the end of the tape. */
-static int add_frame(tape *p, const pare_frame *frame, const char *path)
-{
-    size_t row = (size_t)frame->width * 3, bytes = row * (size_t)frame->height;
-    if (p->n_frame == p->frame_cap) {
-        int32_t cap = p->frame_cap > 0 ? 2 * p->frame_cap : 16;
-        pare_frame *grown = realloc(p->frame, (size_t)cap * sizeof *grown);
-        if (grown != NULL) {
-            p->frame = grown;
-            p->frame_cap = cap;
-        }
-    }
-    uint8_t *rgb =
-        p->n_frame < p->frame_cap && p->frame_bytes + (int64_t)bytes <= MAX_FRAME_BYTES ? malloc(bytes) : NULL;
-    if (rgb == NULL) {
-        cli_say(p->c, "%s: no memory for frame %d", path, p->n_frame + 1);
-        return CLI_FAILED;
-    }
-    for (int32_t y = 0; y < frame->height; y++) memcpy(rgb + (size_t)y * row, frame->rgb + y * frame->stride, row);
-    p->frame[p->n_frame] = *frame;
-    p->frame[p->n_frame].rgb = rgb;
-    p->frame[p->n_frame].stride = (int64_t)row;
-    p->frame_bytes += (int64_t)bytes;
-    p->n_frame++;
-    return CLI_OK;
-}
-
-static int read_image(tape *p, const char *path)
-{
-    cli_pick pick = {0};
-    pare_source *source = NULL;
-    pare_source_info info;
-    pare_error err = {0};
-    pare_frame frame;
-    int got = 0, rc = cli_source_open(p->c, &pick, path, &source, &info);
-    while (rc == CLI_OK && (got = pare_source_read(source, &frame, &err)) == 0) rc = add_frame(p, &frame, path);
-    if (rc == CLI_OK && got < 0) rc = *cli_stop_flag() ? CLI_STOPPED : cli_fail(p->c, &err, CLI_UNREADABLE);
-    pare_source_close(&source);
-    return rc;
-}
-
 static int read_images(tape *p, const cli_list *images, int *video)
 {
+    cli_pick pick = {0};
+    pare_source_info info;
     int rc = CLI_OK;
     for (int32_t i = 0; i < images->n && rc == CLI_OK; i++) {
         if (strchr(images->item[i], '%') != NULL) *video = 1;
-        rc = read_image(p, images->item[i]);
+        rc = cli_frames_read(p->c, &pick, images->item[i], &p->frames, &info);
     }
     return rc;
 }
@@ -196,7 +153,7 @@ static int trace(trace_opts *o, tape *p, const pare_model *model)
                             .video = o->video,
                             .n_threads = (int32_t)o->common.threads};
     const pare_tensor *pixels = o->inputs != NULL ? &p->pixels : NULL;
-    int rc = pare_trace(model, &opts, pixels, p->frame, p->n_frame, on_stage, p, &err);
+    int rc = pare_trace(model, &opts, pixels, p->frames.item, p->frames.n, on_stage, p, &err);
     if (*cli_stop_flag()) return CLI_STOPPED;
     if (rc < 0) return cli_fail(p->c, &err, CLI_FAILED);
     if (rc > 0) {
@@ -238,10 +195,9 @@ static int check_opts(trace_opts *o, const cli_list *more)
 static void tape_free(tape *p)
 {
     for (int64_t i = 0; i < p->n; i++) free_tensor(&p->stage[i]);
-    for (int32_t i = 0; i < p->n_frame; i++) free((void *)(uintptr_t)p->frame[i].rgb);
+    cli_frames_free(&p->frames);
     free_tensor(&p->pixels);
     free(p->stage);
-    free(p->frame);
 }
 
 static int run(void *opts, const cli_list *more)

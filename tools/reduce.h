@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* What pare reduce knows of one input on its way, and how it is reported. */
+#ifndef PARE_TOOLS_REDUCE_H
+#define PARE_TOOLS_REDUCE_H
+
+#include "input.h"
+
+typedef struct cli_reduce_opts {
+    cli_common common;
+    cli_pick pick;
+    cli_budget budget;
+    cli_layout layout;
+    const char *output, *writer;
+} cli_reduce_opts;
+
+/* One input on its way; everything is released by cmd_reduce.c, also half-built. */
+typedef struct cli_reduce_job {
+    cli_reduce_opts *o;
+    const pare_model *model;
+    const pare_model_info *model_info;
+    const char *input;
+    char *output; /* NULL = none */
+    pare_source *source;
+    pare_source_info info;
+    pare_reducer *reducer;
+    pare_writer *writer;
+    pare_reducer_opts opts;
+    char hash[17];
+    double began, decode_ms, write_ms;
+    int64_t grid[3]; /* t, h, w in units */
+    int complete, published;
+} cli_reduce_job;
+
+/* One result on stdout, as a JSON line or a few lines of text; times are milliseconds. */
+void cli_reduce_print(const cli_reduce_job *j, const pare_reducer_stats *s, double wall_ms);
+/* The JSON line of an input that failed. */
+void cli_reduce_print_failure(const cli_reduce_job *j, int code);
+
+#endif
