@@ -20,8 +20,8 @@ enum {
     PARE__MAX_META = 1 << 20,     /* values kept of the metadata of a tensor file */
     PARE__MAX_CONFIG = 64 << 20,  /* bytes of a JSON configuration */
     PARE__MAX_CLASSES = 1 << 18,
-    PARE__MAX_PATH = 4096,             /* bytes of a file name with its directories */
-    PARE__MAX_TEXT = 4096 /* bytes of a recipe */
+    PARE__MAX_PATH = 4096, /* bytes of a file name with its directories */
+    PARE__MAX_TEXT = 4096  /* bytes of a recipe */
 };
 
 #define PARE__MAX_BYTES ((int64_t)1 << 38)      /* one allocation */

@@ -3,7 +3,7 @@
  * double accumulation where it matters: the oracle of the others. Rows are dense floats of length n.
  *
  * Error of the other tables against exact arithmetic (tests/test_vec.c holds them to it):
- *   GELU (erf, tanh, quick), SiLU   absolute 1e-7 + 2e-7 |y|, for |x| < 1e30
+ *   GELU (erf, tanh, quick), SiLU   absolute 1e-7 beyond one rounding of y, for |x| < 1e30; NaN for infinities
  *   softmax                         absolute 1e-7 + 5e-7 y; a row of only -inf gives zeros in every table
  *   layer norm, RMS norm            absolute 1e-6 (1 + |y|) for rows whose mean is below 100 standard deviations
  *   dot, sum                        1e-6 of the sum of magnitudes

@@ -10,9 +10,9 @@
  *   sad_u8                        the whole kernel
  *   VEC_TABLE VEC_NAME            the table and its name
  *
- * All activations are x * sigmoid(h(x)) = x / (1 + exp(-h(x))): h is x for SiLU, 1.702 x for the quick GELU, the cubic of
- * the tanh GELU, and for the erf GELU the logit of the normal distribution, an odd function that a polynomial in x^2
- * follows well (fitted here by weighted minimax; error figures in vec.h). */
+ * All activations are x * sigmoid(h(x)) with an odd h: x for SiLU, 1.702 x for the quick GELU, the cubic of the tanh GELU,
+ * and for the erf GELU the logit of the normal distribution, which a polynomial in x^2 follows well (fitted by weighted
+ * minimax; error figures in vec.h). They are computed as max(x, 0) - |x| / (1 + exp(h(|x|))), whose second term is small. */
 #include <math.h>
 #include <string.h>
 
@@ -196,14 +196,18 @@ static inline vf logit_erf(vf x)
     return x * q;
 }
 
-static inline vf gate(vf x, vf logit) { return x / (v_set(1) + v_exp(-logit)); }
+static inline __attribute__((always_inline)) vf gate(vf x, vf (*logit)(vf))
+{
+    vf size = (vf)((vu)x & 0x7fffffffu);
+    return v_max(v_set(0), x) - size / (v_set(1) + v_exp(logit(size)));
+}
 
 static inline __attribute__((always_inline)) void activate(float *x, const float *b, int64_t n, vf (*logit)(vf))
 {
     for (int64_t i = 0; i < n; i += VN) {
         vf v = row_load(x, i, n, 0);
         if (b) v += row_load(b, i, n, 0);
-        row_store(x, i, n, gate(v, logit(v)));
+        row_store(x, i, n, gate(v, logit));
     }
 }
 
@@ -214,8 +218,8 @@ static void bias_gelu_quick(float *x, const float *b, int64_t n) { activate(x, b
 static void silu_mul(float *y, const float *gate_row, const float *up, int64_t n)
 {
     for (int64_t i = 0; i < n; i += VN) {
-        vf v = row_load(gate_row, i, n, 0);
-        row_store(y, i, n, gate(v, logit_silu(v)) * row_load(up, i, n, 0));
+        vf v = gate(row_load(gate_row, i, n, 0), logit_silu);
+        row_store(y, i, n, v * row_load(up, i, n, 0));
     }
 }
 
