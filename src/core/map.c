@@ -39,6 +39,7 @@ static int reserve_rows(pare__map *map, int64_t n_out)
     map->cap_row = caps[0] < caps[1] ? caps[0] : caps[1];
     if (caps[2] < map->cap_row) map->cap_row = caps[2];
     map->row_start[0] = 0;
+    refresh(map);
     return 0;
 }
 
@@ -51,6 +52,7 @@ static int reserve_nnz(pare__map *map, int64_t n)
         pare__grow((void **)&map->weight, &caps[1], n, sizeof *map->weight))
         return PARE_E_NOMEM;
     map->cap_nnz = caps[0] < caps[1] ? caps[0] : caps[1];
+    refresh(map);
     return 0;
 }
 
@@ -360,9 +362,9 @@ int pare__map_finish(pare__map *map, const float *size_in, int sort, pare_error 
 /* Room for n_row more rows with n_col columns and n_member members; gain and members switched on as asked. */
 static int reserve_more(pare__map *map, int64_t n_row, int64_t n_col, int64_t n_member, int gain, int members)
 {
-    int64_t rows = map->m.n_out + n_row;
+    int64_t rows = map->m.n_out + n_row, cols = nnz(&map->m) + n_col;
 
-    if (reserve_rows(map, rows) || reserve_nnz(map, nnz(&map->m) + n_col)) return PARE_E_NOMEM;
+    if (reserve_rows(map, rows) || reserve_nnz(map, cols)) return PARE_E_NOMEM;
     if ((gain && enable_gain(map)) || (members && enable_members(map))) return PARE_E_NOMEM;
     if (map->has_gain && reserve_gain(map, rows)) return PARE_E_NOMEM;
     if (!map->has_member) return 0;
