@@ -113,6 +113,7 @@ static int segment_view(pare_reducer *r, const site_call *c, int32_t seg, pare__
                       .n = n,
                       .d = pack->d,
                       .n_head = r->ctx.n_head,
+                      .n_layer = r->ctx.n_layer,
                       .n_frame = 1,
                       .frame_start = start,
                       .grid_h = r->grid_h,

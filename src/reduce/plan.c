@@ -125,9 +125,18 @@ static int check_pixels(const pare__step *s, const pare__step_plan *sp, pare_err
     return 0;
 }
 
+static int check_score(const pare__step *s, pare_error *err)
+{
+    if (!s->score || (s->score->sites & (unsigned)s->site)) return 0;
+    return pare_fail(err, PARE_E_INVALID, "recipe step '%s': score '%s' cannot be had at '%s'", s->sel->name,
+                     s->score->name, pare__site_name(s->site));
+}
+
 static int plan_site(pare__plan *plan, int32_t i, pare_error *err)
 {
     const pare__step *s = &plan->recipe->step[i];
+    const int rc = check_score(s, err);
+    if (rc) return rc;
     if (s->site != PARE__SITE_BLOCK) return 0;
     if (s->sel->flags & PARE__SCOPE_WINDOW)
         return pare_fail(err, PARE_E_INVALID, "recipe step '%s' looks across frames: it cannot act inside a block",

@@ -84,6 +84,7 @@ int pare__reducer_create(pare_reducer **out, const pare_model *model, const pare
                              .vec = pare__vec_best(),
                              .seed = opts->seed,
                              .n_head = model->hp.n_head,
+                             .n_layer = model->hp.n_layer,
                              .n_prefix = model->hp.n_prefix,
                              .floor = opts->min_per_frame};
     if (r->rate.kind == PARE__RATE_PER_FRAME) r->ctx.floor = r->rate.per_frame;
@@ -165,6 +166,8 @@ static int set_geometry(pare_reducer *r, const pare_frame *frame, pare_error *er
     r->is_resized = resized_grid(r, full, grid);
     r->grid_h = grid[0];
     r->grid_w = grid[1];
+    r->ctx.grid_h = grid[0];
+    r->ctx.grid_w = grid[1];
     r->height = r->grid_h * unit_px;
     r->width = r->grid_w * unit_px;
     return 0;

@@ -149,6 +149,7 @@ static int window_view(pare__context *ctx, const pare__plan *plan, int32_t i, co
                       .n = rows->n,
                       .d = rows->d,
                       .n_head = ctx->n_head,
+                      .n_layer = ctx->n_layer,
                       .n_frame = rows->n_frame,
                       .frame_start = rows->frame_start,
                       .grid_h = ctx->grid_h,

@@ -20,7 +20,7 @@ typedef struct pare__context {
     const pare__gemm *gemm;
     const pare__vec *vec;
     uint64_t seed;
-    int32_t n_head, n_prefix;
+    int32_t n_head, n_layer, n_prefix;
     int32_t grid_h, grid_w; /* units */
     int32_t t0;             /* clip index of the window's first step */
     int32_t is_first, is_last;
