@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: MIT */
+/* Every selector over many shapes, property style; then what each one promises by itself. */
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "select/allocator.h"
+#include "select/place.h"
+#include "select_scene.h"
+
+typedef struct shape {
+    int32_t t, h, w;
+} shape;
+
+static const shape shapes[] = {{1, 1, 1}, {1, 1, 7},   {2, 2, 1}, {1, 5, 5},  {3, 7, 9},
+                               {8, 4, 6}, {1, 13, 17}, {5, 3, 3}, {1, 24, 32}};
+
+enum { N_SHAPE = sizeof shapes / sizeof *shapes };
+
+static const int32_t all_sites[] = {PARE__SITE_PATCHES, PARE__SITE_BLOCK, PARE__SITE_OUTPUT};
+
+static int is_tome(const pare__selector *sel) { return !strcmp(sel->name, "tome"); }
+
+static int64_t least(const step *s, int64_t n) { return s->sel->least ? s->sel->least(s->priv, n) : 1; }
+
+/* ---- over the whole table ---------------------------------------------------------------------------------------- */
+
+/* What a property is checked on: one selector at one site on one view with one budget. */
+typedef struct trial {
+    const step *step;
+    scene *scene;
+    scene_view *look;
+    pare__map *map;
+    const char *name;
+} trial;
+
+typedef void (*property)(trial *t);
+
+static void run_ok(trial *t)
+{
+    pare_error err = {0};
+    scene_rewind(t->scene);
+    const int rc = step_run(t->step, t->scene, &t->look->view, t->map, &err);
+    ck_assert_msg(rc == 0, "%s at site %d, %d x %d x %d, n %lld, k %lld, prefix %d: %s", t->name, t->look->view.site,
+                  t->look->view.n_frame, t->look->view.grid_h, t->look->view.grid_w, (long long)t->look->view.n,
+                  (long long)t->look->view.k, t->look->view.n_prefix, err.text);
+}
+
+static void over_budgets(trial *t, property check)
+{
+    pare__view *v = &t->look->view;
+    const int64_t n = v->n, lo = least(t->step, n);
+    const int64_t budgets[] = {lo, lo + 1, n / 4, n / 2, (3 * n + 3) / 5, n - 1, n};
+    for (size_t i = 0; i < sizeof budgets / sizeof *budgets; i++) {
+        if (budgets[i] < lo || budgets[i] < 1 || budgets[i] > n) continue;
+        if (!strcmp(t->name, "none") && budgets[i] != n) continue;
+        v->k = budgets[i];
+        v->score = t->scene->score;
+        check(t);
+    }
+}
+
+static void over_views(const step *s, scene *sc, property check)
+{
+    for (int i = 0; i < 3; i++) {
+        if (!(s->sel->sites & (unsigned)all_sites[i])) continue;
+        for (int32_t prefix = 0; prefix <= 5; prefix = prefix ? prefix + 4 : 1) {
+            scene_view look;
+            pare__map map = {0};
+            const int window = (s->sel->flags & PARE__SCOPE_WINDOW) != 0;
+            scene_look(sc, all_sites[i], window ? 0 : sc->n_frame - 1, window ? sc->n_frame : 1, prefix, &look);
+            trial t = {s, sc, &look, &map, s->sel->name};
+            if (look.view.n) over_budgets(&t, check);
+            pare__map_fini(&map);
+        }
+    }
+}
+
+static void thin_some(scene *sc)
+{
+    uint8_t *keep = PARE__NEW(uint8_t, sc->n);
+    pare__rng rng = pare__rng_make(11, 0, 0);
+    for (int64_t i = 0; i < sc->n; i++) keep[i] = pare__rng_below(&rng, 3) > 0;
+    scene_thin(sc, keep);
+    pare__free(keep);
+}
+
+static void over_everything(property check, int thin)
+{
+    for (int i = 0; pare__selectors[i]; i++) {
+        if (!pare__selectors[i]->select) continue;
+        step s;
+        ck_assert_int_eq(step_open(&s, pare__selectors[i]->name, "", NULL), 0);
+        for (int j = 0; j < N_SHAPE; j++) {
+            scene sc;
+            scene_make(&sc, shapes[j].t, shapes[j].h, shapes[j].w, 1 + (uint64_t)j);
+            for (int64_t r = 0; r < sc.n; r++) sc.score[r] = (float)(r * 7 % 13);
+            if (thin) thin_some(&sc);
+            over_views(&s, &sc, check);
+            scene_free(&sc);
+        }
+        step_close(&s);
+    }
+}
+
+START_TEST(invariants_and_exact_counts) { over_everything(run_ok, 0); }
+END_TEST
+
+START_TEST(invariants_on_reduced_sets) { over_everything(run_ok, 1); }
+END_TEST
+
+static int same_map(const pare_map *a, const pare_map *b)
+{
+    if (a->n_out != b->n_out || !a->member_start != !b->member_start) return 0;
+    const int64_t nnz = a->n_out ? a->row_start[a->n_out] : 0;
+    const size_t rows = (size_t)a->n_out * sizeof *a->anchor;
+    if (memcmp(a->row_start, b->row_start, (size_t)(a->n_out + 1) * sizeof *a->row_start)) return 0;
+    if (memcmp(a->anchor, b->anchor, rows) || memcmp(a->size, b->size, rows)) return 0;
+    if (memcmp(a->index, b->index, (size_t)nnz * 4) || memcmp(a->weight, b->weight, (size_t)nnz * 4)) return 0;
+    if (!a->member_start) return 1;
+    return !memcmp(a->member_start, b->member_start, (size_t)(a->n_out + 1) * sizeof *a->member_start) &&
+           !memcmp(a->member, b->member, (size_t)a->member_start[a->n_out] * 4);
+}
+
+static void twice(trial *t)
+{
+    pare__map again = {0};
+    trial other = *t;
+    other.map = &again;
+    run_ok(t);
+    run_ok(&other);
+    ck_assert_msg(same_map(&t->map->m, &again.m), "%s differs between two runs", t->name);
+    pare__map_fini(&again);
+}
+
+START_TEST(same_bytes_twice) { over_everything(twice, 0); }
+END_TEST
+
+static void other_seed(trial *t)
+{
+    pare__view *v = &t->look->view;
+    const int random = (t->step->sel->flags & PARE__RANDOM) != 0;
+    pare__map again = {0};
+    trial other = *t;
+    other.map = &again;
+    if (random && (v->n < 60 || v->k < v->n / 4 || v->k > v->n / 2)) return;
+    run_ok(t);
+    v->seed++;
+    run_ok(&other);
+    v->seed--;
+    ck_assert_msg(same_map(&t->map->m, &again.m) == !random, "%s and the seed", t->name);
+    pare__map_fini(&again);
+}
+
+START_TEST(only_random_ones_use_the_seed) { over_everything(other_seed, 0); }
+END_TEST
+
+static void all_kept_is_identity(trial *t)
+{
+    const pare_map *m = &t->map->m;
+    if (t->look->view.k != t->look->view.n) return;
+    run_ok(t);
+    ck_assert_int_eq(m->n_out, m->n_in);
+    for (int64_t r = 0; r < m->n_out; r++) {
+        ck_assert_int_eq(m->row_start[r + 1], r + 1);
+        ck_assert(m->weight[r] == 1 && m->size[r] == 1 && m->index[r] == m->anchor[r]);
+        if (!is_tome(t->step->sel)) ck_assert_int_eq(m->anchor[r], r);
+    }
+}
+
+START_TEST(keeping_all_is_the_identity) { over_everything(all_kept_is_identity, 0); }
+END_TEST
+
+static void sizes_sum(trial *t)
+{
+    if (strcmp(t->name, "tome")) return;
+    run_ok(t);
+    double sum = 0;
+    for (int64_t r = 0; r < t->map->m.n_out; r++) sum += t->map->m.size[r];
+    ck_assert_double_eq(sum, (double)t->look->view.n);
+    ck_assert_int_eq(pare__map_check(&t->map->m, PARE__MAP_PARTITION, NULL), 0);
+}
+
+START_TEST(merged_sizes_sum_to_n) { over_everything(sizes_sum, 0); }
+END_TEST
+
+static void must_survive(trial *t)
+{
+    pare__view *v = &t->look->view;
+    uint8_t *must = PARE__NEW(uint8_t, v->n), *kept = PARE__NEW(uint8_t, v->n);
+    int64_t count = 0;
+    for (int64_t i = 0; i < v->n; i++) count += must[i] = i % 5 == 3;
+    if (strcmp(t->name, "pool")) {
+        v->must = must;
+        run_ok(t);
+        v->must = NULL;
+        int64_t lost = count;
+        for (int64_t r = 0; r < t->map->m.n_out; r++) kept[t->map->m.anchor[r]] = 1;
+        for (int64_t i = 0; i < v->n; i++) lost -= must[i] && kept[i];
+        if (!is_tome(t->step->sel))
+            ck_assert_msg(lost == (v->k < count ? count - v->k : 0), "%s lost %lld must-keep rows of %lld, k %lld",
+                          t->name, (long long)lost, (long long)count, (long long)v->k);
+        else if (v->n - v->k <= v->n / 4)
+            ck_assert_msg(lost == 0, "tome lost %lld", (long long)lost);
+    }
+    pare__free(must);
+    pare__free(kept);
+}
+
+START_TEST(must_keep_rows_survive) { over_everything(must_survive, 0); }
+END_TEST
+
+START_TEST(must_keep_rows_survive_in_reduced_sets) { over_everything(must_survive, 1); }
+END_TEST
+
+START_TEST(tables_are_complete)
+{
+    for (int i = 0; pare__selectors[i]; i++) {
+        const pare__selector *s = pare__selectors[i];
+        ck_assert(s->name && s->summary && s->cite && s->sites && (s->sites & (unsigned)s->default_site));
+        ck_assert(!s->select == (s->sites == PARE__SITE_FRAMES) && !s->select == !!s->plan_grid);
+        ck_assert_ptr_eq(pare__selector_find(s->name), s);
+        ck_assert(!(s->flags & PARE__USES_SCORE) || pare__score_find(s->default_score));
+    }
+    for (int i = 0; pare__scores[i]; i++) ck_assert_ptr_eq(pare__score_find(pare__scores[i]->name), pare__scores[i]);
+    ck_assert_ptr_eq(pare__allocator_find("equal"), pare__allocators[0]);
+    ck_assert_ptr_null(pare__selector_find("nonsense"));
+    for (int i = 0; pare__methods[i].name; i++) {
+        ck_assert(pare__methods[i].recipe && pare__methods[i].summary && pare__methods[i].cite);
+        ck_assert_ptr_null(pare__selector_find(pare__methods[i].name));
+    }
+}
+END_TEST
+
+/* ---- spread ------------------------------------------------------------------------------------------------------ */
+
+static void run_frame(const char *name, const char *options, scene *sc, int64_t k, pare__map *map)
+{
+    step s;
+    scene_view look;
+    pare_error err = {0};
+    ck_assert_msg(step_open(&s, name, options, &err) == 0, "%s", err.text);
+    scene_look(sc, PARE__SITE_OUTPUT, 0, 1, 0, &look);
+    look.view.k = k >= 0 ? k : s.sel->amount(s.priv, look.view.n, sc->grid_h, sc->grid_w, 0, 1);
+    ck_assert_msg(step_run(&s, sc, &look.view, map, &err) == 0, "%s", err.text);
+    step_close(&s);
+}
+
+static void expect_anchors(const pare__map *map, const int32_t *want, int64_t n)
+{
+    ck_assert_int_eq(map->m.n_out, n);
+    for (int64_t i = 0; i < n; i++) ck_assert_int_eq(map->m.anchor[i], want[i]);
+}
+
+START_TEST(spread_by_hand)
+{
+    scene sc;
+    pare__map map = {0};
+    scene_make(&sc, 1, 4, 6, 1);
+    run_frame("spatial-uniform", "rows=2:cols=3", &sc, -1, &map);
+    expect_anchors(&map, (const int32_t[]){7, 9, 11, 19, 21, 23}, 6); /* rows 1 and 3, columns 1, 3, 5 */
+    run_frame("spatial-uniform", "", &sc, 7, &map);                   /* 2 rows: 4 and 3 of 6 columns */
+    expect_anchors(&map, (const int32_t[]){6, 8, 9, 11, 19, 21, 23}, 7);
+    run_frame("spatial-uniform", "", &sc, 1, &map);
+    expect_anchors(&map, (const int32_t[]){15}, 1);
+    run_frame("stride", "", &sc, 5, &map); /* floor((m + .5) 24 / 5) */
+    expect_anchors(&map, (const int32_t[]){2, 7, 12, 16, 21}, 5);
+    pare__map_fini(&map);
+    scene_free(&sc);
+}
+END_TEST
+
+START_TEST(spread_takes_the_nearest_remaining)
+{
+    scene sc;
+    pare__map map = {0};
+    scene_make(&sc, 1, 5, 5, 1);
+    uint8_t keep[25];
+    memset(keep, 1, sizeof keep);
+    keep[12] = 0; /* the centre is gone: 7 (above), 11, 13, 17 are equally near */
+    scene_thin(&sc, keep);
+    run_frame("spatial-uniform", "", &sc, 1, &map);
+    expect_anchors(&map, (const int32_t[]){7}, 1);
+    pare__map_fini(&map);
+    scene_free(&sc);
+}
+END_TEST
+
+START_TEST(jitter_draws_one_of_each_cell)
+{
+    scene sc;
+    pare__map map = {0};
+    scene_make(&sc, 1, 8, 8, 1);
+    run_frame("spatial-uniform", "rows=4:cols=4:jitter=1", &sc, -1, &map);
+    uint8_t cell[16] = {0};
+    for (int64_t r = 0; r < map.m.n_out; r++) cell[map.m.anchor[r] / 8 / 2 * 4 + map.m.anchor[r] % 8 / 2]++;
+    for (int i = 0; i < 16; i++) ck_assert_int_eq(cell[i], 1);
+    pare__map_fini(&map);
+    scene_free(&sc);
+}
+END_TEST
+
+START_TEST(fitted_grids_are_the_largest)
+{
+    const int32_t full[][2] = {{24, 32}, {16, 16}, {1, 100}, {37, 5}, {1, 1}};
+    for (size_t i = 0; i < sizeof full / sizeof *full; i++) {
+        for (int64_t k = 1; k <= (int64_t)full[i][0] * full[i][1] + 3; k++) {
+            int32_t out[2];
+            pare__fit_grid(full[i], k, out);
+            ck_assert(out[0] >= 1 && out[1] >= 1 && out[0] <= full[i][0] && out[1] <= full[i][1]);
+            ck_assert((int64_t)out[0] * out[1] <= k);
+            const double w = (out[0] + 1.0) * full[i][1] / full[i][0]; /* one row more at the same aspect */
+            if (out[0] < full[i][0] && out[1] < full[i][1])
+                ck_assert((out[0] + 1.0) * fmax(1, floor(w + 0.5)) > (double)k);
+        }
+    }
+    int32_t out[2];
+    pare__fit_grid(full[0], 192, out);
+    ck_assert(out[0] == 12 && out[1] == 16);
+    const pare__selector *resize = pare__selector_find("resize");
+    resize->plan_grid(NULL, full[0], 0.25, -1, out);
+    ck_assert(out[0] == 12 && out[1] == 16);
+    resize->plan_grid(NULL, full[0], 0.25, 768, out);
+    ck_assert(out[0] == 24 && out[1] == 32);
+}
+END_TEST
+
+/* ---- merging ----------------------------------------------------------------------------------------------------- */
+
+START_TEST(merging_equal_tokens_changes_only_sizes)
+{
+    scene sc;
+    step s;
+    scene_view look;
+    pare__map map = {0};
+    scene_make(&sc, 1, 6, 6, 1);
+    for (int64_t i = 0; i < sc.n * sc.d; i++) sc.token[i] = sc.token[i % sc.d];
+    ck_assert_int_eq(step_open(&s, "tome", "r=10", NULL), 0);
+    scene_look(&sc, PARE__SITE_BLOCK, 0, 1, 1, &look);
+    look.view.k = s.sel->amount(s.priv, 36, 6, 6, 0, 12);
+    ck_assert_int_eq(look.view.k, 26);
+    ck_assert_int_eq(step_run(&s, &sc, &look.view, &map, NULL), 0);
+    float out[26 * 16];
+    pare__map_apply(&map.m, sc.token, sc.d, out);
+    for (int64_t i = 0; i < 26 * sc.d; i++) ck_assert_float_eq_tol(out[i], sc.token[i % sc.d], 1e-6f);
+    step_close(&s);
+    pare__map_fini(&map);
+    scene_free(&sc);
+}
+END_TEST
+
+/* With 1 prefix row candidates 0, 2, 4 stand at odd places: they are B. */
+START_TEST(parity_counts_prefix_rows)
+{
+    scene sc;
+    step s;
+    pare__map map = {0};
+    scene_make(&sc, 1, 1, 5, 1);
+    ck_assert_int_eq(step_open(&s, "tome", "r=0", NULL), 0);
+    for (int32_t prefix = 0; prefix < 2; prefix++) {
+        static const int32_t want[2][5] = {{0, 2, 4, 1, 3}, {1, 3, 0, 2, 4}};
+        scene_view look;
+        scene_look(&sc, PARE__SITE_BLOCK, 0, 1, prefix, &look);
+        look.view.k = 5;
+        ck_assert_int_eq(step_run(&s, &sc, &look.view, &map, NULL), 0);
+        expect_anchors(&map, want[prefix], 5);
+    }
+    step_close(&s);
+    pare__map_fini(&map);
+    scene_free(&sc);
+}
+END_TEST
+
+START_TEST(tome_schedules_and_bad_lists)
+{
+    step s;
+    pare_error err = {0};
+    ck_assert_int_eq(step_open(&s, "tome", "list=5/4/3", NULL), 0);
+    ck_assert_int_eq(s.sel->amount(s.priv, 100, 10, 10, 1, 12), 96);
+    ck_assert_int_eq(s.sel->amount(s.priv, 100, 10, 10, 7, 12), 100);
+    ck_assert_int_eq(s.sel->unbiased(s.priv), 0);
+    step_close(&s);
+    const char *const bad[] = {"list=5/", "list=/5", "list=5//4", "list=a", "list=5/-4", "list=999999999999999999999",
+                               "r=-1",    "kth=1",   "inflect=2"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        ck_assert_msg(step_open(&s, "tome", bad[i], &err) == PARE_E_INVALID, "%s", bad[i]);
+        ck_assert(err.text[0]);
+        step_close(&s);
+    }
+    ck_assert_int_eq(step_open(&s, "tome", "prop_attn=0", NULL), 0);
+    ck_assert_int_eq(s.sel->unbiased(s.priv), 1);
+    step_close(&s);
+}
+END_TEST
+
+START_TEST(pool_options_must_agree)
+{
+    const char *const bad[] = {"cell=2", "h=4", "mode=avg:h=4:w=4", "mode=cubic"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        step s;
+        ck_assert_msg(step_open(&s, "pool", bad[i], NULL) == PARE_E_INVALID, "%s", bad[i]);
+        step_close(&s);
+    }
+}
+END_TEST
+
+START_TEST(pool_takes_the_largest_grid_that_fits)
+{
+    scene sc;
+    pare__map map = {0};
+    scene_make(&sc, 1, 24, 32, 1);
+    run_frame("pool", "", &sc, 192, &map);
+    ck_assert_int_eq(map.m.n_out, 192);
+    for (int64_t r = 0; r < 192; r++) ck_assert_float_eq(map.m.size[r], 4);
+    run_frame("pool", "mode=avg", &sc, 191, &map);
+    ck_assert_int_eq(map.m.n_out, 8 * 11);
+    pare__map_fini(&map);
+    scene_free(&sc);
+}
+END_TEST
+
+Suite *temporal_suite(void);
+Suite *score_suite(void);
+
+static Suite *selector_suite(void)
+{
+    Suite *s = suite_create("selectors");
+    TCase *c = tcase_create("table");
+    tcase_set_timeout(c, 120);
+    tcase_add_test(c, tables_are_complete);
+    tcase_add_test(c, invariants_and_exact_counts);
+    tcase_add_test(c, invariants_on_reduced_sets);
+    tcase_add_test(c, same_bytes_twice);
+    tcase_add_test(c, only_random_ones_use_the_seed);
+    tcase_add_test(c, keeping_all_is_the_identity);
+    tcase_add_test(c, merged_sizes_sum_to_n);
+    tcase_add_test(c, must_keep_rows_survive);
+    tcase_add_test(c, must_keep_rows_survive_in_reduced_sets);
+    suite_add_tcase(s, c);
+    c = tcase_create("spread");
+    tcase_add_test(c, spread_by_hand);
+    tcase_add_test(c, spread_takes_the_nearest_remaining);
+    tcase_add_test(c, jitter_draws_one_of_each_cell);
+    tcase_add_test(c, fitted_grids_are_the_largest);
+    suite_add_tcase(s, c);
+    c = tcase_create("merging");
+    tcase_add_test(c, merging_equal_tokens_changes_only_sizes);
+    tcase_add_test(c, parity_counts_prefix_rows);
+    tcase_add_test(c, tome_schedules_and_bad_lists);
+    tcase_add_test(c, pool_options_must_agree);
+    tcase_add_test(c, pool_takes_the_largest_grid_that_fits);
+    suite_add_tcase(s, c);
+    return s;
+}
+
+int main(void)
+{
+    SRunner *r = srunner_create(selector_suite());
+    srunner_add_suite(r, temporal_suite());
+    srunner_add_suite(r, score_suite());
+    srunner_run_all(r, CK_NORMAL);
+    const int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
