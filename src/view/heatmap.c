@@ -22,7 +22,7 @@
 enum { OUTLINE_NONE, OUTLINE_DROPPED, OUTLINE_ANY };
 enum { ONE = 256, LINE_ALPHA = 224, MEAN_ALPHA = 184, MAX_LINE = 3, MIN_LINED = 6 };
 
-static const pare__look as_is = {ONE, ONE, 0, {{0}}}, dropped = {56, 104, 0, {{0}}}, outside = {0, 40, 0, {{0}}};
+static const pare__look as_is = {ONE, ONE, 0, {{0}}}, dropped = {56, 92, 0, {{0}}}, outside = {0, 40, 0, {{0}}};
 static const pare__colour border = {{255, 255, 255}};
 
 typedef struct unit {
