@@ -28,7 +28,7 @@ static void mutate(uint8_t *data, size_t size)
     for (size_t i = 0; i < 64 && span; i++) {
         size_t at = i * 2654435761u % span;
         uint8_t old = data[at];
-        data[at] = (uint8_t)(i % 2 ? ~old : old + 1 + i);
+        data[at] = (uint8_t)(i % 2 ? (size_t)~old : old + 1 + i);
         feed(data, size);
         data[at] = old;
     }
