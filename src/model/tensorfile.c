@@ -146,9 +146,8 @@ int pare__tensors_measure(const pare_tensors *t, const pare_tensor *tensor, int6
         empty |= dim == 0;
         overflow |= __builtin_mul_overflow(n, dim, &n);
     }
-    if (empty) n = 0;
-    int64_t bytes = overflow && !empty ? 0 : pare__dtype_bytes(tensor->dtype, n);
-    if (n != 0 && bytes == 0)
+    int64_t bytes = empty || overflow ? 0 : pare__dtype_bytes(tensor->dtype, n);
+    if (!empty && bytes == 0)
         return pare_fail(err, PARE_E_FORMAT, "%s: tensor %.80s: shape overflows or is no whole number of %s blocks",
                          t->path, tensor->name, pare__dtype_name(tensor->dtype));
     *n_bytes = bytes;
@@ -282,6 +281,8 @@ const pare_tensor *pare__tensors_find(const pare_tensors *t, const char *name)
 int64_t pare__tensor_count(const pare_tensor *t)
 {
     int64_t n = 1;
+    for (int i = 0; i < t->n_dim; i++)
+        if (t->shape[i] == 0) return 0;
     for (int i = 0; i < t->n_dim; i++) n *= t->shape[i];
     return n;
 }
