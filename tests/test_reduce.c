@@ -189,7 +189,7 @@ END_TEST
 START_TEST(moving_square_is_kept)
 {
     pare_reducer_opts o = options("temporal-redundancy@patches");
-    o.keep = 0.2;
+    o.keep = 0.1;
     outcome a = run(&o);
     int64_t near = 0, later = 0;
     for (int64_t i = 0; i < a.k; i++) {

@@ -57,10 +57,20 @@ static int check_count(const pare__step *step, const pare__view *v, const pare__
                      (long long)got, (long long)v->n, (long long)v->k);
 }
 
+/* Nothing to take away: a selector with a working order of its own must not shuffle either. */
+static int is_idle(const pare__step *step, const pare__view *v)
+{
+    return v->k == v->n && (step->sel->flags & PARE__KEEPS_ORDER);
+}
+
 static int run_selector(const pare__step *step, pare__view *v, pare__map *map, pare_error *err)
 {
+    int rc = 0;
     pare__map_begin(map, v->n);
-    int rc = v->k == 0 ? 0 : step->sel->select(step->priv, v, map, err);
+    if (is_idle(step, v))
+        rc = pare__map_identity(map, v->n);
+    else if (v->k != 0)
+        rc = step->sel->select(step->priv, v, map, err);
     const int sort = !(step->sel->flags & PARE__KEEPS_ORDER);
     if (!rc) rc = pare__map_finish(map, v->size, sort, err);
     if (!rc) rc = check_count(step, v, map, err);
