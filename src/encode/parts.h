@@ -9,7 +9,7 @@
 
 enum {
     PARE__TALL = 384,             /* a linear layer with more rows than this is cut by rows too */
-    PARE__TILE_COLS = 256,        /* about the columns of its tiles, at most TILE_COLS + GRAIN_COLS */
+    PARE__TILE_COLS = 192,        /* about the columns of its tiles, at most TILE_COLS + GRAIN_COLS */
     PARE__GRAIN_COLS = 32,        /* columns are cut at multiples of this */
     PARE__ROW_GRAIN = 32,         /* rows of a task that only walks over rows */
     PARE__SCORE_FLOATS = 1 << 17, /* about the attention scores of a tile */
