@@ -53,7 +53,7 @@ static void capture_tokens(pare__encoder *e, int32_t block)
 /* A merged token counts as often as the tokens it stands for: log(size) on its column of scores. */
 static const float *log_sizes(pare__encoder *e)
 {
-    if (!e->pack.has_size) return NULL;
+    if (!e->pack.has_size || e->plan.unbiased) return NULL;
     for (int64_t i = 0; i < e->pack.n; i++) e->log_size[i] = logf(e->pack.size[i]);
     return e->log_size;
 }
