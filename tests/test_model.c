@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Whole checkpoints: the committed bad and good ones, the default model, and with PARE_FIXTURES the golden ones. */
 #include <check.h>
+#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "model/family.h"
 #include "model/store.h"
@@ -194,6 +196,81 @@ START_TEST(test_same_weights)
 }
 END_TEST
 
+static void write_file(const char *path, const char *text, size_t n_text, const pare_tensor *t, size_t n_byte)
+{
+    FILE *f = fopen(path, "wb");
+    ck_assert_ptr_nonnull(f);
+    if (t) {
+        uint8_t length[8] = {(uint8_t)n_text, (uint8_t)(n_text >> 8)};
+        fwrite(length, 1, sizeof length, f);
+    }
+    fwrite(text, 1, n_text, f);
+    if (t) fwrite(t->data, 1, n_byte, f);
+    ck_assert_int_eq(fclose(f), 0);
+}
+
+/* One tensor to a file, and an index that names a file for a tensor that nobody needs and that does not exist. */
+static void write_shards(const char *dir, const pare_tensors *t)
+{
+    char path[PATH_SIZE], header[512], shape[64];
+    json_t *map = json_object();
+    for (int64_t i = 0; i < t->n; i++) {
+        size_t n_byte = (size_t)t->n_bytes[i];
+        const int64_t *s = t->t[i].shape;
+        json_object_set_new(map, t->t[i].name, json_sprintf("%d.safetensors", (int)i));
+        if (!strcmp(t->t[i].name, "embeddings.mask_token")) continue;
+        int n = 0;
+        for (int k = 0; k < t->t[i].n_dim; k++)
+            n += snprintf(shape + n, sizeof shape - (size_t)n, k ? ",%d" : "%d", (int)s[k]);
+        n = snprintf(header, sizeof header, "{\"%s\":{\"dtype\":\"F32\",\"shape\":[%s],\"data_offsets\":[0,%zu]}}",
+                     t->t[i].name, shape, n_byte);
+        snprintf(path, sizeof path, "%s/%d.safetensors", dir, (int)i);
+        write_file(path, header, (size_t)n, &t->t[i], n_byte);
+    }
+    json_t *index = json_pack("{s:o}", "weight_map", map);
+    snprintf(path, sizeof path, "%s/model.safetensors.index.json", dir);
+    ck_assert_int_eq(json_dump_file(index, path, 0), 0);
+    json_decref(index);
+}
+
+static void remove_all(const char *dir)
+{
+    char path[PATH_SIZE];
+    DIR *d = opendir(dir);
+    ck_assert_ptr_nonnull(d);
+    for (struct dirent *e = readdir(d); e; e = readdir(d)) {
+        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        if (e->d_name[0] != '.') unlink(path);
+    }
+    closedir(d);
+    rmdir(dir);
+}
+
+START_TEST(test_shards)
+{
+    char dir[] = "/tmp/pare-shards-XXXXXX", path[PATH_SIZE], text[1024];
+    pare_tensors *t = NULL;
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    pare_model *a = load(PARE_TEST_DIR "/data/bad", "ok_reference");
+    ck_assert_int_eq(pare__tensors_open(&t, PARE_TEST_DIR "/data/bad/ok_reference/model.safetensors", &err), 0);
+    write_shards(dir, t);
+    FILE *f = fopen(PARE_TEST_DIR "/data/bad/ok_reference/config.json", "rb");
+    size_t n = fread(text, 1, sizeof text, f);
+    fclose(f);
+    snprintf(path, sizeof path, "%s/config.json", dir);
+    write_file(path, text, n, NULL, 0);
+    pare_model *b = load("", dir);
+    ck_assert_int_eq(a->n_params, b->n_params);
+    ck_assert_int_eq(b->store->n_shard, t->n - 1);
+    ck_assert_mem_eq(a->w.block[0].qkv.w, b->w.block[0].qkv.w, 768 * sizeof(float));
+    ck_assert_mem_eq(a->w.block[0].fc2.w, b->w.block[0].fc2.w, 512 * sizeof(float));
+    pare__model_free(&b);
+    pare__model_free(&a);
+    pare__tensors_free(&t);
+    remove_all(dir);
+}
+END_TEST
+
 START_TEST(test_default_model)
 {
     const char *path = pare__model_default_path();
@@ -293,6 +370,7 @@ int main(void)
     tcase_add_test(tc, test_messages);
     tcase_add_test(tc, test_reference);
     tcase_add_test(tc, test_same_weights);
+    tcase_add_test(tc, test_shards);
     tcase_add_test(tc, test_default_model);
     if (fixtures()) {
         tcase_add_test(tc, test_golden_bad);

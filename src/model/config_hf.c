@@ -132,7 +132,7 @@ static void read_values(pare__config *c, pare__prep_rule *rule)
 void pare__config_prep(pare__config *c, int square, pare__prep_rule *rule)
 {
     if (!c->prep) {
-        pare__log(PARE_LOG_INFO, "%s comes without a preprocessing rule: the family's default is used", c->file);
+        pare__log(PARE_LOG_INFO, "%s: no preprocessing rule beside it, the family's default is used", c->file);
         return;
     }
     read_resize(c, square, rule);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* timm's VisionTransformer: fused qkv, registers, optional CLS, LayerScale, token or average pooling. Defaults follow
  * from the architecture's name ("vit_small_patch14_reg4_dinov2"), then config.json's model_args, as timm.create_model
- * does it. Positions are resized with antialias. Source: timm/models/vision_transformer.py, timm/data/transforms_factory.py. */
+ * does it. Positions are resized with antialias.
+ * Source: timm/models/vision_transformer.py, timm/data/transforms_factory.py. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,6 +4,7 @@
  * DeiT's distillation token is a second prefix token with a position, that is, a register here. */
 #include <string.h>
 
+#include "core/error.h"
 #include "core/limits.h"
 #include "model/family.h"
 
@@ -81,7 +82,9 @@ static int32_t read_classes(pare__config *c)
 {
     const json_t *first = json_array_get(pare__config_at(c, PARE__CONFIG, "architectures"), 0);
     const char *architecture = json_string_value(first);
-    return architecture && strstr(architecture, "WithTeacher") ? 0 : pare__config_classes(c);
+    if (!architecture || !strstr(architecture, "WithTeacher")) return pare__config_classes(c);
+    pare__log(PARE_LOG_WARN, "%s: the two heads of %s are not read", c->file, architecture);
+    return 0;
 }
 
 static int configure(pare__config *c, pare__hparams *hp, pare__prep_rule *prep)

@@ -198,7 +198,7 @@ int pare__tensors_index(pare_tensors *t, pare_error *err)
 int pare__file_map(const char *path, void **map, size_t *size, pare_error *err)
 {
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     *map = NULL;
     *size = 0;
     if (fd < 0) return pare_fail(err, errno == ENOENT ? PARE_E_NOTFOUND : PARE_E_IO, "%s: %s", path, strerror(errno));
@@ -227,6 +227,12 @@ void pare__file_unmap(void *map, size_t size)
 
 typedef int (*parse_fn)(pare_tensors **out, const char *path, const uint8_t *bytes, size_t size, pare_error *err);
 
+static int is_gguf(const char *path, const void *bytes, size_t size)
+{
+    size_t n = strlen(path);
+    return (n > 5 && !strcmp(path + n - 5, ".gguf")) || (size >= 4 && !memcmp(bytes, "GGUF", 4));
+}
+
 static int open_with(parse_fn parse, pare_tensors **out, const char *path, pare_error *err)
 {
     void *map;
@@ -234,7 +240,7 @@ static int open_with(parse_fn parse, pare_tensors **out, const char *path, pare_
     *out = NULL;
     int rc = pare__file_map(path, &map, &size, err);
     if (rc) return rc;
-    if (!parse) parse = size >= 4 && !memcmp(map, "GGUF", 4) ? pare__gguf_parse : pare__safetensors_parse;
+    if (!parse) parse = is_gguf(path, map, size) ? pare__gguf_parse : pare__safetensors_parse;
     rc = parse(out, path, map, size, err);
     if (rc)
         pare__file_unmap(map, size);

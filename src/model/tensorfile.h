@@ -27,8 +27,8 @@ struct pare_tensors {
     int is_gguf;
 };
 
-/* By content: a file that starts with "GGUF" is one, everything else must be safetensors. Errors: NOTFOUND (no such
- * file), IO, FORMAT, UNSUPPORTED (GGUF version), LIMIT. */
+/* A file that starts with "GGUF" or is called *.gguf must be one, everything else safetensors.
+ * Errors: NOTFOUND (no such file), IO, FORMAT, UNSUPPORTED (GGUF version), LIMIT. */
 int pare__tensors_open(pare_tensors **out, const char *path, pare_error *err);
 int pare__safetensors_open(pare_tensors **out, const char *path, pare_error *err);
 int pare__gguf_open(pare_tensors **out, const char *path, pare_error *err);

@@ -133,14 +133,13 @@ static int check_tensor(const binder *b, const pare_tensor *t, const request *r)
 /* Looks at the exponent bits, so that the loop is plain integer arithmetic. */
 static int is_finite(const float *x, int64_t n)
 {
-    uint32_t worst = 0;
+    int n_bad = 0;
     for (int64_t i = 0; i < n; i++) {
         uint32_t bits;
         memcpy(&bits, x + i, sizeof bits);
-        bits &= 0x7f800000U;
-        worst = bits > worst ? bits : worst;
+        n_bad |= (bits & 0x7f800000U) == 0x7f800000U;
     }
-    return worst != 0x7f800000U;
+    return !n_bad;
 }
 
 static int finish_floats(binder *b, const request *r, const float *x, int64_t n, const float **out)
@@ -248,13 +247,15 @@ static int bind_rows(binder *b, const pare__binding *rows, int32_t block, void *
     return rc;
 }
 
+/* As many names as a message holds, behind the end of the path. */
 static int report_missing(const binder *b)
 {
     int64_t shown = 1;
+    size_t n = strlen(b->m->path);
+    const char *path = b->m->path + (n > 40 ? n - 40 : 0);
     for (const char *p = b->missing; *p; p++) shown += *p == ',';
-    if (shown == b->n_missing)
-        return pare_fail(b->err, PARE_E_NOTFOUND, "%s: missing tensors: %s", b->m->path, b->missing);
-    return pare_fail(b->err, PARE_E_NOTFOUND, "%.40s: %lld tensors missing: %s and %lld more", b->m->path,
+    if (shown == b->n_missing) return pare_fail(b->err, PARE_E_NOTFOUND, "%s: missing tensors: %s", path, b->missing);
+    return pare_fail(b->err, PARE_E_NOTFOUND, "%s: %lld tensors missing: %s and %lld more", path,
                      (long long)b->n_missing, b->missing, (long long)(b->n_missing - shown));
 }
 
