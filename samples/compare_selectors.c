@@ -11,7 +11,7 @@
 
 #include <pare/media.h>
 
-enum { MAX_FRAMES = 4 };
+enum { MAX_FRAMES = 3 };
 
 static const char *const recipes[] = {"random@patches", "spatial-uniform@patches", "temporal-redundancy@patches",
                                       "topk:score=cls-attn@block=3/6/9", "tome@block"};
