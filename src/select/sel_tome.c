@@ -2,7 +2,7 @@
 /* Token merging: the rows of a segment (prefix included) fall into A (even) and B (odd); every a of A finds its most
  * similar b (cosine of head-mean keys); the r most similar pairs merge, size-weighted. Rows come out as [unmerged A ; B],
  * each by index, and that order decides the next block's halves, so it is kept. Prefix rows never merge. Ties go to the
- * lower source and the lower destination. Acts between attention and MLP; keys k_mean [n, head_dim].
+ * lower source and the lower destination. Where nothing merges the order stays as it is. Acts between attention and MLP; keys k_mean [n, head_dim].
  * kth=k: every k-th row is a destination and all others merge; the reference loses the last N mod k rows (compat=1),
  * here they merge too. */
 #include <math.h>
@@ -239,6 +239,7 @@ static int run(const tome *p, const pare__view *v, pare__map *map, pare_error *e
     int32_t d = 0;
     const float *metric = pare__require(v, "tome", PARE__ARRAY_K_MEAN, PARE__LAYER_HERE, &d, err);
     if (!metric) return PARE_E_INVALID;
+    if (!p->kth && pare__budget(v) == v->n) return pare__map_identity(map, v->n);
     halves h;
     int rc = split(p, v, &h);
     if (rc || !h.n_a || !h.n_b) return rc ? rc : pare__map_identity(map, v->n);
