@@ -314,6 +314,35 @@ START_TEST(late_columns_are_filled)
 }
 END_TEST
 
+/* A window of which nothing is left: arrays of no rows may be NULL. */
+START_TEST(empty_windows)
+{
+    pare_writer *w = NULL;
+    window x;
+    ck_assert_int_eq(pare__writer_open(&w, in_dir("e.safetensors"), NULL, NULL), 0);
+    for (int i = 0; i < 3; i++) {
+        make_window(&x, i);
+        x.v.map.member_start = i == 1 ? x.member_start : NULL;
+        x.v.map.member = i == 1 ? x.member : NULL;
+        if (i != 1) {
+            x.v.k = 0;
+            x.v.embeds = x.v.box = x.v.sizes = NULL;
+            x.v.place = NULL, x.v.kind = NULL, x.v.index = NULL;
+            x.v.map = (pare_map){.n_in = N};
+        }
+        ck_assert_int_eq(pare__writer_append(w, &x.v, NULL), 0);
+    }
+    ck_assert_int_eq(pare__writer_finish(w, 1, NULL), 0);
+    pare__writer_close(&w);
+    pare_tensors *t = open_tensors(in_dir("e.safetensors"));
+    tensor(t, "embeds", PARE_F32, K);
+    tensor(t, "pts", PARE_F64, 3 * STEPS);
+    ck_assert_int_eq(i32_at(tensor(t, "map.anchor", PARE_I32, K), 0), N + 1);
+    ck_assert_int_eq(i64_at(tensor(t, "map.member_start", PARE_I64, K + 1), K), N);
+    pare__tensors_free(&t);
+}
+END_TEST
+
 /* The spool's buffers and pieces are crossed by more rows than they hold. */
 START_TEST(many_windows)
 {
@@ -574,8 +603,8 @@ int main(void)
         const TTest *test[10];
     } cases[] = {
         {"content",
-         {round_trip, header_is_aligned_and_dense, same_bytes_twice, late_columns_are_filled, many_windows,
-          npz_is_numpy, tensors_save_round_trip, png_is_a_picture}},
+         {round_trip, header_is_aligned_and_dense, same_bytes_twice, late_columns_are_filled, empty_windows,
+          many_windows, npz_is_numpy, tensors_save_round_trip, png_is_a_picture}},
         {"failures",
          {no_directory, read_only_directory, full_device, full_disk, no_finish_leaves_nothing, wrong_calls,
           too_many_candidates}},

@@ -148,15 +148,16 @@ static int append_members(pare_writer *w, const pare_map *m, pare_error *err)
     }
     const int64_t *start = m->member_start != NULL ? m->member_start : m->row_start;
     const int32_t *member = m->member_start != NULL ? m->member : m->index;
+    const int64_t n = m->n_out > 0 ? start[m->n_out] : 0;
     if (rc == 0) rc = append_starts(w, "map.member_start", start, m->n_out, w->n_member, err);
-    if (rc == 0) rc = append_columns(w, "map.member", member, start[m->n_out], err);
-    w->n_member += start[m->n_out];
+    if (rc == 0) rc = append_columns(w, "map.member", member, n, err);
+    w->n_member += n;
     return rc;
 }
 
 static int append_map(pare_writer *w, const pare_map *m, pare_error *err)
 {
-    const int64_t nnz = m->row_start[m->n_out];
+    const int64_t nnz = m->n_out > 0 ? m->row_start[m->n_out] : 0;
     int rc = append_members(w, m, err);
     if (rc == 0) rc = append_starts(w, "map.row_start", m->row_start, m->n_out, w->nnz, err);
     if (rc == 0) rc = append_columns(w, "map.index", m->index, nnz, err);
@@ -240,6 +241,7 @@ int pare__writer_open(pare_writer **out, const char *path, const pare_writer_opt
     if (w == NULL) return pare_fail(err, PARE_E_NOMEM, "out of memory for the writer of %s", path);
     w->format = format;
     w->path = pare__strdup(path);
+    /* Nothing can lie beside a device or a pipe: their tensors spool in the system's directory for such things. */
     w->dir = pare__path_in_place(path) ? pare__strdup(P_tmpdir) : pare__path_dir(path);
     if (w->path == NULL || w->dir == NULL) {
         rc = pare_fail(err, PARE_E_NOMEM, "out of memory for the name of %s", path);
