@@ -15,7 +15,9 @@
 #include <math.h>
 #include <string.h>
 
-enum { STRIDE_ALIGN = 64 }; /* swscale's vector code may write past a row */
+/* swscale's vector code works on whole groups of pixels: it writes past a row, and where the stride leaves no room for
+ * the last group of a row (18 pixels, stride 64) it silently leaves those pixels out. */
+enum { PIXEL_GROUP = 64 };
 
 static const struct {
     enum AVPixelFormat full, plain;
@@ -117,8 +119,8 @@ int pare__av_picture_convert(pare__av_picture *p, const AVFrame *from, int strea
 {
     int rc = prepare(p, from, path, err);
     if (rc) return rc;
-    int64_t stride = ((int64_t)from->width * 3 + STRIDE_ALIGN - 1) / STRIDE_ALIGN * STRIDE_ALIGN;
-    rc = reserve(&p->rgb, &p->n_rgb, (size_t)(stride * from->height) + STRIDE_ALIGN, err);
+    int64_t stride = ((int64_t)from->width + PIXEL_GROUP - 1) / PIXEL_GROUP * PIXEL_GROUP * 3;
+    rc = reserve(&p->rgb, &p->n_rgb, (size_t)(stride * from->height) + PIXEL_GROUP, err);
     if (rc) return rc;
     uint8_t *planes[4] = {p->rgb};
     int strides[4] = {(int)stride};

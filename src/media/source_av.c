@@ -110,7 +110,7 @@ static int open_demuxer(av_source *s, pare_error *err)
     int av = url && s->demux ? set_demuxer_options(&options, s->opts, s->path) : AVERROR(ENOMEM);
     if (s->demux) s->demux->interrupt_callback = (AVIOInterruptCB){interrupted, s};
     if (!av) av = avformat_open_input(&s->demux, url, format, &options);
-    int code = av == AVERROR_INVALIDDATA ? PARE_E_FORMAT : PARE_E_IO;
+    int code = av == AVERROR_INVALIDDATA || av == AVERROR_EOF ? PARE_E_FORMAT : PARE_E_IO;
     if (!av) av = avformat_find_stream_info(s->demux, NULL), code = PARE_E_FORMAT;
     free(url);
     av_dict_free(&options);

@@ -123,12 +123,28 @@ static uint8_t *to_rgb(uint8_t *data, int64_t n, int channels)
     return rgb;
 }
 
+/* stb refuses large pictures without saying how large they are; a PNG says it at a fixed place. */
+static int check_png(FILE *f, const char *name, pare_error *err)
+{
+    uint8_t head[24];
+    size_t got = fread(head, 1, sizeof head, f);
+    rewind(f);
+    if (got < sizeof head || memcmp(head, "\x89PNG\r\n\x1a\n", 8)) return 0;
+    int64_t side[2] = {0};
+    for (int i = 0; i < 8; i++) side[i / 4] = side[i / 4] << 8 | head[16 + i];
+    return pare__picture_check(name, side[0], side[1], err);
+}
+
 static int check_header(picture_file *p, const char *name, int *width, int *height, pare_error *err)
 {
-    int channels;
-    if (!stbi_info_from_callbacks(&file_calls, p, width, height, &channels))
-        return pare_fail(err, PARE_E_FORMAT, "'%.160s': not a readable picture: %s", name, stbi_failure_reason());
-    return pare__picture_check(name, *width, *height, err);
+    int channels, rc = check_png(p->f, name, err);
+    if (rc) return rc;
+    if (stbi_info_from_callbacks(&file_calls, p, width, height, &channels))
+        return pare__picture_check(name, *width, *height, err);
+    const char *reason = stbi_failure_reason();
+    if (!strcmp(reason, "too large"))
+        return pare_fail(err, PARE_E_LIMIT, "'%.160s': more than %d pixels", name, PARE__MAX_PICTURE_PIXELS);
+    return pare_fail(err, PARE_E_FORMAT, "'%.160s': not a readable picture: %s", name, reason);
 }
 
 static int decode(picture_file *p, const char *name, uint8_t **rgb, int *width, int *height, pare_error *err)
@@ -139,11 +155,11 @@ static int decode(picture_file *p, const char *name, uint8_t **rgb, int *width, 
     p->overrun = 0;
     uint8_t *data = stbi_load_from_callbacks(&file_calls, p, width, height, &channels, 0);
     if (!data)
-        return pare_fail(err, PARE_E_FORMAT, "'%.160s': damaged picture: %s", name,
-                         p->overrun ? "the file is cut off" : stbi_failure_reason());
+        return pare_fail(err, PARE_E_FORMAT, "'%.160s': the picture is damaged or cut off (%s)", name,
+                         stbi_failure_reason());
     if (p->overrun) {
         stbi_image_free(data);
-        return pare_fail(err, PARE_E_FORMAT, "'%.160s': damaged picture: the file is cut off", name);
+        return pare_fail(err, PARE_E_FORMAT, "'%.160s': the picture is cut off", name);
     }
     *rgb = to_rgb(data, (int64_t)*width * *height, channels);
     return *rgb ? 0 : pare_fail(err, PARE_E_NOMEM, "out of memory for a picture of %d x %d", *width, *height);

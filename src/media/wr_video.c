@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Writes RGB frames as video: H.264 (libx264, else MPEG-4 part 2, else the container's own codec) in MP4, MOV, MKV or
- * whatever container of variable frame rate the suffix names. yuv420p, BT.709, limited range, tagged as such; odd sides
+/* Writes RGB frames as video: H.264 (libx264, else MPEG-4 part 2, else the container's own codec) in MP4, MOV, MKV, TS
+ * or WebM: containers that keep any time stamps. yuv420p, BT.709, limited range, tagged as such; odd sides
  * are padded by repeating the last column or row. Stamps are kept, in units of 1 / 90000 s (1 / 30000 s for MPEG-4).
  * The file grows under a temporary name beside the target and is renamed when finished. */
 #include "media/source.h"
@@ -21,7 +21,7 @@
 
 #define DEFAULT_RATE 25.0
 #define MAX_SECONDS 1e9
-enum { MAX_TRIES = 100, STRIDE_ALIGN = 64 };
+enum { MAX_TRIES = 100, PIXEL_GROUP = 64 }; /* rows of whole groups, for swscale's vector code */
 
 struct pare_video_writer {
     char *path, *tmp; /* tmp exists on disk while it is not NULL */
@@ -111,12 +111,12 @@ static int publish(pare_video_writer *w, pare_error *err)
 
 /* ---- encoder --------------------------------------------------------------------------------------------------- */
 
-/* The first of the named encoders that exists and fits the container, else the container's default. */
+/* The first of the named encoders that exists and fits the container (as far as it knows), else its default. */
 static const AVCodec *choose_encoder(const AVOutputFormat *format, const char *const *names)
 {
     for (; *names; names++) {
         const AVCodec *codec = avcodec_find_encoder_by_name(*names);
-        if (codec && avformat_query_codec(format, codec->id, FF_COMPLIANCE_NORMAL) == 1) return codec;
+        if (codec && avformat_query_codec(format, codec->id, FF_COMPLIANCE_NORMAL) != 0) return codec;
     }
     return avcodec_find_encoder(format->video_codec);
 }
@@ -155,11 +155,13 @@ static int open_encoder(pare_video_writer *w, const AVCodec *codec, pare_error *
 
 static int open_container(pare_video_writer *w, const char *const *encoders, pare_error *err)
 {
-    const AVOutputFormat *format = av_guess_format(NULL, w->path, NULL);
+    static const char *const suffix[] = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".ts"};
+    int known = pare__has_suffix(w->path, suffix, sizeof suffix / sizeof suffix[0]);
+    const AVOutputFormat *format = known ? av_guess_format(NULL, w->path, NULL) : NULL;
     const AVCodec *codec = format ? choose_encoder(format, encoders) : NULL;
-    if (!codec || !(format->flags & AVFMT_VARIABLE_FPS) || (format->flags & AVFMT_NOFILE))
-        return pare_fail(err, PARE_E_UNSUPPORTED, "'%.160s': the suffix names no video format (.mp4, .mov, .mkv)",
-                         w->path);
+    if (!codec)
+        return pare_fail(err, PARE_E_UNSUPPORTED,
+                         "'%.140s': cannot write this kind of video (.mp4 .mov .mkv .webm .ts)", w->path);
     int av = avformat_alloc_output_context2(&w->mux, format, NULL, NULL);
     if (av < 0) return fail_av(w, "cannot write", av, err);
     int rc = open_encoder(w, codec, err);
@@ -179,8 +181,8 @@ static int open_container(pare_video_writer *w, const char *const *encoders, par
 static int open_picture(pare_video_writer *w, pare_error *err)
 {
     AVCodecContext *c = w->encoder;
-    w->stride = ((int64_t)c->width * 3 + STRIDE_ALIGN - 1) / STRIDE_ALIGN * STRIDE_ALIGN;
-    w->padded = av_mallocz((size_t)(w->stride * c->height) + STRIDE_ALIGN);
+    w->stride = ((int64_t)c->width + PIXEL_GROUP - 1) / PIXEL_GROUP * PIXEL_GROUP * 3;
+    w->padded = av_mallocz((size_t)(w->stride * c->height) + PIXEL_GROUP);
     w->packet = av_packet_alloc();
     AVFrame *f = w->picture = av_frame_alloc();
     w->sws = sws_getContext(c->width, c->height, AV_PIX_FMT_RGB24, c->width, c->height, c->pix_fmt,

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: MIT
+# pare_media is built on public headers; `core` is linked for pare_fail() only.
+pare_test(test_sample MODULES core media SOURCES test_sample.c)
+pare_test(test_raw MODULES core media SOURCES test_raw.c)
+set(media_tests test_sample test_raw fuzz_y4m)
+if(PARE_FFMPEG)
+  pare_test(test_source MODULES core media SOURCES test_source.c media_util.c)
+  pare_test(test_decode MODULES core media SOURCES test_decode.c media_util.c)
+  list(APPEND media_tests test_source test_decode)
+endif()
+pare_fuzz(fuzz_y4m MODULES core media SOURCES fuzz/fuzz_y4m.c CORPUS fuzz/corpus/y4m)
+if(PARE_FFMPEG)
+  foreach(t IN LISTS media_tests)
+    target_link_libraries(${t} PRIVATE PkgConfig::LIBAV)
+  endforeach()
+endif()
