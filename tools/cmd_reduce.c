@@ -113,6 +113,27 @@ static int drain(cli_reduce_job *j)
     }
 }
 
+/* Did the live source stop inside a frame? `damaged` = frames lost before the read that found the end. */
+static int ended_early(cli_reduce_job *j, int64_t damaged)
+{
+    pare_source_get(j->source, &j->info, NULL);
+    if (!j->info.is_live || j->info.n_damaged == damaged) return 0;
+    cli_say(&j->o->common, "%s: the stream ends inside a frame", j->input);
+    return 1;
+}
+
+/* What the end of reading means, after n frames: the exit code, and whether what was decided so far is published. */
+static int end_of_input(cli_reduce_job *j, int got, int64_t n, int64_t damaged, const pare_error *err, int *publish)
+{
+    cli_common *c = &j->o->common;
+    *publish = n > 0 && (got == PARE_EOF || *cli_stop_flag() || j->info.is_live);
+    if (*cli_stop_flag()) return CLI_STOPPED;
+    if (got < 0) return cli_fail(c, err, CLI_UNREADABLE);
+    if (n > 0) return ended_early(j, damaged) ? CLI_UNREADABLE : CLI_OK;
+    cli_say(c, "%s: no frame in the range asked for", j->input);
+    return CLI_UNREADABLE;
+}
+
 /* Reads to the end, to a signal (CLI_STOPPED) or to the unexpected end of a live source (CLI_UNREADABLE): the last two
  * leave what was decided so far to be published as incomplete. Other failures publish nothing. */
 static int read_frames(cli_reduce_job *j, int *publish)
@@ -123,18 +144,14 @@ static int read_frames(cli_reduce_job *j, int *publish)
     for (int64_t n = 0;; n++) {
         pare_frame frame;
         double t0 = cli_now();
+        int64_t damaged = j->info.n_damaged;
         int got = pare_source_read(j->source, &frame, &err);
         j->decode_ms += (cli_now() - t0) * 1e3;
-        if (got != 0 || *cli_stop_flag()) {
-            *publish = n > 0 && (got == PARE_EOF || *cli_stop_flag() || j->info.is_live);
-            if (*cli_stop_flag()) return CLI_STOPPED;
-            if (got < 0) return cli_fail(c, &err, CLI_UNREADABLE);
-            if (n == 0) cli_say(c, "%s: no frame in the range asked for", j->input);
-            return n == 0 ? CLI_UNREADABLE : CLI_OK;
-        }
+        if (got != 0 || *cli_stop_flag()) return end_of_input(j, got, n, damaged, &err, publish);
         if (pare_reducer_push(j->reducer, &frame, &err) != 0) return cli_fail(c, &err, CLI_FAILED);
         int rc = drain(j);
         if (rc != CLI_OK) return rc;
+        pare_source_get(j->source, &j->info, NULL);
         cli_progress_step(&c->bar, n + 1);
     }
 }

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+# Sourced by the CLI tests. PARE = the command, SAMPLES = the samples folder.
+clip=$SAMPLES/clip.mp4
+
+fail()
+{
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+# expect CODE PATTERN COMMAND...: runs it, passes its stdout on, and fails unless it exits with CODE and one line of
+# stderr matches the extended regular expression ('' = stderr must be empty).
+expect()
+{
+    want=$1
+    pattern=$2
+    shift 2
+    got=0
+    "$@" 2>stderr.txt || got=$?
+    [ "$got" = "$want" ] || fail "exit $got, not $want: $*: $(cat stderr.txt)"
+    if [ -z "$pattern" ]; then
+        [ ! -s stderr.txt ] || fail "stderr: $(cat stderr.txt)"
+    else
+        grep -Eq -- "$pattern" stderr.txt || fail "stderr lacks /$pattern/: $(cat stderr.txt)"
+    fi
+}
+
+# one_line CODE PATTERN COMMAND...: as expect, and the complaint is exactly one line.
+one_line()
+{
+    expect "$@"
+    [ "$(wc -l <stderr.txt)" = 1 ] || fail "not one line: $(cat stderr.txt)"
+}
+
+# value KEY: the number or text of a key on a JSON line of stdin.
+value() { sed -n 's/.*"'"$1"'":\("[^"]*"\|[^,}]*\).*/\1/p'; }
+
+# A photo of the clip at SECOND.
+photo() { "$PARE" heatmap "$clip" --at "$1" --end "$(($1 + 1))" --start "$1" --keep 1 --recipe none -q -o "$2" >/dev/null; }
+
+# Little-endian f32 values 1 and 2 for hand-made tensors.
+one() { printf '\000\000\200\077'; }
+two() { printf '\000\000\000\100'; }
+
+# An 8-byte little-endian length below 65536.
+length() { printf "\\$(printf %03o $(($1 % 256)))\\$(printf %03o $(($1 / 256)))\\000\\000\\000\\000\\000\\000"; }

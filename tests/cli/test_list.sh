@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: MIT
+# The tables: every kind prints, every entry shows itself, text and JSON name the same things.
+. "$CLI_LIB"
+for kind in methods scores allocators selectors families backends writers; do
+    expect 0 "" "$PARE" list $kind | head -n 1
+    expect 0 "" "$PARE" list $kind --json | jq -r .name >json_names
+    "$PARE" list $kind | sed -n 's/^  \([^ ]*\) .*/\1/p' | cmp - json_names
+    while read -r name; do
+        expect 0 "" "$PARE" list "$name" | grep -q "^$name ($kind)" || fail "$name"
+    done <json_names
+done
+"$PARE" list selectors --json | jq -c 'select(.name == "tome") | .options[] | select(.name == "r") | .type'
+"$PARE" list selectors | grep -cE '^  (none|random|spatial-uniform|temporal-redundancy|topk|pool|tome) '
