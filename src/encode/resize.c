@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Resize of packed RGB, u8 to u8, with the arithmetic of Pillow's Image.resize: separable, horizontal pass first, u8
+/* Resize of packed RGB, u8 to u8, with the arithmetic of Pillow's Image.resize: separable, u8
  * between the passes, support widened by the scale when shrinking, weights in 22-bit fixed point rounded half away from
  * zero. A pass whose size does not change is left out. Source: the published behaviour of Pillow (research notes 3.1).
  *
- * src [sh, sw, 3] --horizontal, LANES rows at a time--> [sh, dw, 3] --vertical--> dst [dh, dw, 3] */
+ * src [sh, sw, 3] --horizontal, LANES rows at a time--> [sh, dw, 3] --vertical--> dst [dh, dw, 3], or the other way */
 #include <math.h>
 #include <string.h>
 
@@ -32,15 +32,17 @@ typedef struct taps {
     int32_t *weight; /* [n_out, max] fixed point */
 } taps;
 
+/* Packed RGB; rows `stride` bytes apart. */
+typedef struct plane {
+    uint8_t *rgb;
+    int64_t stride;
+    int32_t width, height;
+} plane;
+
 typedef struct pass {
     const taps *t;
-    const uint8_t *src;
-    int64_t src_stride;
-    uint8_t *dst;
-    int64_t dst_stride;
-    int32_t n_rows;   /* horizontal: rows of src; vertical: rows of dst */
-    int32_t sw, dw;   /* pixels of a row before and after */
-    uint8_t *scratch; /* horizontal: [workers, (sw + dw) * BLOCK] */
+    const plane *src, *dst;
+    uint8_t *scratch; /* horizontal: [workers, (source + target width) * BLOCK] */
     mac_fn mac;
 } pass;
 
@@ -186,31 +188,33 @@ static void separate(const uint8_t *side, int32_t n_rows, int64_t n_bytes, uint8
 static void horizontal(void *arg, int64_t task, int32_t worker)
 {
     const pass *p = (const pass *)arg;
+    const plane *src = p->src, *dst = p->dst;
     int32_t row = (int32_t)task * LANES;
-    int32_t n_rows = p->n_rows - row < LANES ? p->n_rows - row : LANES;
-    uint8_t *side = p->scratch + (int64_t)worker * (p->sw + p->dw) * BLOCK;
-    uint8_t *done = side + (int64_t)p->sw * BLOCK;
-    interleave(p->src + row * p->src_stride, p->src_stride, n_rows, (int64_t)p->sw * 3, side);
-    for (int64_t i = 0; i < p->dw; i++) {
+    int32_t n_rows = src->height - row < LANES ? src->height - row : LANES;
+    uint8_t *side = p->scratch + (int64_t)worker * (src->width + dst->width) * BLOCK;
+    uint8_t *done = side + (int64_t)src->width * BLOCK;
+    interleave(src->rgb + row * src->stride, src->stride, n_rows, (int64_t)src->width * 3, side);
+    for (int64_t i = 0; i < dst->width; i++) {
         const int32_t *weight = p->t->weight + i * p->t->max;
         p->mac(side + (int64_t)p->t->first[i] * BLOCK, BLOCK, weight, p->t->count[i], done + i * BLOCK);
     }
-    separate(done, n_rows, (int64_t)p->dw * 3, p->dst + row * p->dst_stride, p->dst_stride);
+    separate(done, n_rows, (int64_t)dst->width * 3, dst->rgb + row * dst->stride, dst->stride);
 }
 
 static void vertical(void *arg, int64_t task, int32_t worker)
 {
     (void)worker;
     const pass *p = (const pass *)arg;
-    int64_t n = (int64_t)p->dw * 3;
-    int64_t last = (task + 1) * ROWS < p->n_rows ? (task + 1) * ROWS : p->n_rows;
+    const plane *src = p->src, *dst = p->dst;
+    int64_t n = (int64_t)dst->width * 3;
+    int64_t last = (task + 1) * ROWS < dst->height ? (task + 1) * ROWS : dst->height;
     for (int64_t row = task * ROWS; row < last; row++) {
-        const uint8_t *in = p->src + p->t->first[row] * p->src_stride;
+        const uint8_t *in = src->rgb + p->t->first[row] * src->stride;
         const int32_t *weight = p->t->weight + row * p->t->max;
-        uint8_t *out = p->dst + row * p->dst_stride;
+        uint8_t *out = dst->rgb + row * dst->stride;
         int64_t c = 0;
-        for (; c + BLOCK <= n; c += BLOCK) p->mac(in + c, p->src_stride, weight, p->t->count[row], out + c);
-        mac_rest(in + c, p->src_stride, weight, p->t->count[row], out + c, n - c);
+        for (; c + BLOCK <= n; c += BLOCK) p->mac(in + c, src->stride, weight, p->t->count[row], out + c);
+        mac_rest(in + c, src->stride, weight, p->t->count[row], out + c, n - c);
     }
 }
 
@@ -236,52 +240,62 @@ static void copy(const uint8_t *src, int64_t stride, int32_t w, int32_t h, uint8
     for (int64_t r = 0; r < h; r++) memcpy(dst + r * w * 3, src + r * stride, (size_t)w * 3);
 }
 
-/* Horizontal pass into dst [sh, dw, 3]. */
-static int run_horizontal(const pass *base, const filter *f, pare__arena *arena, pare__pool *pool)
+/* One pass over the width: src [sh, sw] -> dst [sh, dw]. */
+static int widen(const plane *src, const plane *dst, const filter *f, pare__arena *arena, pare__pool *pool)
 {
     taps t;
-    pass p = *base;
-    int32_t workers = pare__pool_threads(pool);
-    p.t = &t;
-    p.dst_stride = (int64_t)p.dw * 3;
-    p.scratch = (uint8_t *)pare__arena_alloc(arena, (int64_t)workers * (p.sw + p.dw), BLOCK);
-    if (!p.scratch || make_taps(&t, f, p.sw, p.dw, arena) < 0) return PARE_E_NOMEM;
-    pare__pool_run(pool, (p.n_rows + LANES - 1) / LANES, horizontal, &p);
+    pass p = {&t, src, dst, NULL, best_mac()};
+    p.scratch =
+        (uint8_t *)pare__arena_alloc(arena, (int64_t)pare__pool_threads(pool) * (src->width + dst->width), BLOCK);
+    if (!p.scratch || make_taps(&t, f, src->width, dst->width, arena) < 0) return PARE_E_NOMEM;
+    pare__pool_run(pool, (src->height + LANES - 1) / LANES, horizontal, &p);
     return 0;
 }
 
-static int filtered(const uint8_t *src, int64_t stride, int32_t sw, int32_t sh, uint8_t *dst, int32_t dw, int32_t dh,
-                    const filter *f, pare__arena *arena, pare__pool *pool)
+/* One pass over the height: src [sh, w] -> dst [dh, w]. */
+static int heighten(const plane *src, const plane *dst, const filter *f, pare__arena *arena, pare__pool *pool)
 {
-    pass p = {.src = src, .src_stride = stride, .dst = dst, .n_rows = sh, .sw = sw, .dw = dw, .mac = best_mac()};
-    if (sw != dw) {
-        if (sh != dh) p.dst = (uint8_t *)pare__arena_alloc(arena, (int64_t)sh * dw, 3);
-        if (!p.dst || run_horizontal(&p, f, arena, pool) < 0) return PARE_E_NOMEM;
-        p.src = p.dst;
-        p.src_stride = (int64_t)dw * 3;
-    }
-    if (sh == dh) return 0;
     taps t;
-    if (make_taps(&t, f, sh, dh, arena) < 0) return PARE_E_NOMEM;
-    p.t = &t;
-    p.dst = dst;
-    p.dst_stride = (int64_t)dw * 3;
-    p.n_rows = dh;
-    pare__pool_run(pool, (dh + ROWS - 1) / ROWS, vertical, &p);
+    pass p = {&t, src, dst, NULL, best_mac()};
+    if (make_taps(&t, f, src->height, dst->height, arena) < 0) return PARE_E_NOMEM;
+    pare__pool_run(pool, (dst->height + ROWS - 1) / ROWS, vertical, &p);
     return 0;
+}
+
+/* Which pass comes first decides the last bit. Pillow 13 (observed; older ones always begin with the width) begins with
+ * the height where that leaves clearly less to do. */
+static int height_first(const plane *src, const plane *dst)
+{
+    return dst->height < src->height && src->height - dst->height > 2 * (src->width - dst->width);
+}
+
+static int filtered(const plane *src, const plane *dst, const filter *f, pare__arena *arena, pare__pool *pool)
+{
+    if (src->height == dst->height) return widen(src, dst, f, arena, pool);
+    if (src->width == dst->width) return heighten(src, dst, f, arena, pool);
+    int down = height_first(src, dst);
+    plane half = {.width = down ? src->width : dst->width, .height = down ? dst->height : src->height};
+    half.stride = (int64_t)half.width * 3;
+    half.rgb = (uint8_t *)pare__arena_alloc(arena, half.height, half.stride);
+    if (!half.rgb) return PARE_E_NOMEM;
+    int rc = down ? heighten(src, &half, f, arena, pool) : widen(src, &half, f, arena, pool);
+    if (rc < 0) return rc;
+    return down ? widen(&half, dst, f, arena, pool) : heighten(&half, dst, f, arena, pool);
 }
 
 int pare__resize_u8(const uint8_t *src, int64_t stride, int32_t sw, int32_t sh, uint8_t *dst, int32_t dw, int32_t dh,
                     pare__resample resample, pare__arena *arena, pare__pool *pool, pare_error *err)
 {
     pare__mark mark = pare__arena_mark(arena);
+    plane from = {(uint8_t *)src, stride, sw, sh}; /* only read */
+    plane to = {dst, (int64_t)dw * 3, dw, dh};
     int rc = 0;
     if (sw == dw && sh == dh)
         copy(src, stride, sw, sh, dst);
     else if (resample == PARE__RESAMPLE_NEAREST)
         rc = nearest(src, stride, sw, sh, dst, dw, dh, arena);
     else
-        rc = filtered(src, stride, sw, sh, dst, dw, dh, &filters[resample], arena, pool);
+        rc = filtered(&from, &to, &filters[resample], arena, pool);
     pare__arena_reset(arena, mark);
     if (rc < 0) pare_fail(err, rc, "out of memory resizing %d x %d to %d x %d", sw, sh, dw, dh);
     return rc;
