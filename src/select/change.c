@@ -4,94 +4,110 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "select/pick.h"
 #include "select/pixels.h"
 #include "select/runs.h"
 
-/* ---- pixels: the last picture of a temporal step against the first one of the reference -------------------------- */
+/* ---- pixels: the last picture of a temporal step against the first one of the reference ---------------------------- */
 
 static int64_t patch_bytes(const pare__view *v) { return 3 * (int64_t)v->pixels->patch * v->pixels->patch; }
 
-static pare__patch first_of(const pare__view *v, int32_t step, int64_t cell)
+/* Picture 0 of a step is its first, picture n_picture - 1 its last. */
+static uint8_t *tile_at(const pare__runs *r, int32_t step, int64_t picture, int64_t cell)
 {
-    return pare__patch_at(v, v->pixels->frame[(int64_t)step * v->pixels->temporal], cell);
+    return r->tile + ((step * r->n_picture + picture) * r->n_cell + cell) * patch_bytes(r->v);
 }
 
-static pare__patch last_of(const pare__view *v, int32_t step, int64_t cell)
+static void cut_tile(const pare__view *v, const uint8_t *picture, int64_t cell, uint8_t *to)
 {
-    const int64_t temporal = v->pixels->temporal;
-    return pare__patch_at(v, v->pixels->frame[step * temporal + temporal - 1], cell);
+    const pare__patch from = pare__patch_at(v, picture, cell);
+    const int64_t side = v->pixels->patch, bytes = 3 * side;
+    for (int64_t y = 0; y < side; y++) memcpy(to + y * bytes, from.rgb + y * from.stride, (size_t)bytes);
 }
 
-static pare__patch reference(const pare__runs *r, int64_t cell, int32_t ref)
+/* Every patch is compared in many passes: cut once into contiguous tiles, a comparison is one call. */
+static int prepare_pixels(pare__runs *r, const char *owner, pare_error *err)
 {
-    if (ref >= 0) return first_of(r->v, ref, cell);
-    return (pare__patch){r->past + cell * patch_bytes(r->v), 3 * (int64_t)r->v->pixels->patch};
+    const pare__view *v = r->v;
+    const pare__pixels *px = v->pixels;
+    if (!px) return pare_fail(err, PARE_E_INVALID, "selector '%s' needs pixels", owner);
+    for (int c = 0; c < 3; c++) r->weight[c] = 1.0 / 255;
+    r->n_picture = px->temporal > 1 ? 2 : 1;
+    r->tile = PARE__ARENA(v->arena, uint8_t, v->n_frame * r->n_picture * r->n_cell * patch_bytes(v));
+    if (!r->tile) return PARE_E_NOMEM;
+    for (int32_t s = 0; s < v->n_frame; s++) {
+        for (int64_t p = 0; p < r->n_picture; p++) {
+            const uint8_t *picture = px->frame[(int64_t)s * px->temporal + (p ? px->temporal - 1 : 0)];
+            for (int64_t c = 0; c < r->n_cell; c++) cut_tile(v, picture, c, tile_at(r, s, p, c));
+        }
+    }
+    return 0;
 }
 
-/* sum[c] += |a - b| over one row of pixels. */
-static void add_row(const uint8_t *a, const uint8_t *b, int64_t n, uint32_t sum[3])
-{
-    for (int64_t x = 0; x < n; x++)
-        for (int c = 0; c < 3; c++) sum[c] += (uint32_t)abs(a[3 * x + c] - b[3 * x + c]);
-}
+static const void *first_tile(const pare__runs *r, int32_t step, int64_t cell) { return tile_at(r, step, 0, cell); }
 
-static double weighted(const pare__runs *r, pare__patch a, pare__patch b)
+static double weighted(const pare__runs *r, const uint8_t *a, const uint8_t *b, int64_t n)
 {
-    const int64_t side = r->v->pixels->patch;
     uint32_t sum[3] = {0, 0, 0};
-    for (int64_t y = 0; y < side; y++) add_row(a.rgb + y * a.stride, b.rgb + y * b.stride, side, sum);
+    for (int64_t i = 0; i < n; i += 3)
+        for (int c = 0; c < 3; c++) sum[c] += (uint32_t)abs(a[i + c] - b[i + c]);
     return r->weight[0] * sum[0] + r->weight[1] * sum[1] + r->weight[2] * sum[2];
 }
 
-static double pixel_distance(const pare__runs *r, int32_t step, int64_t cell, int32_t ref)
+static double pixel_distance(const pare__runs *r, int32_t step, int64_t cell, const void *reference)
 {
-    const pare__patch a = last_of(r->v, step, cell), b = reference(r, cell, ref);
+    const uint8_t *a = tile_at(r, step, r->n_picture - 1, cell);
+    const int64_t n = patch_bytes(r->v);
     const double *w = r->weight;
-    const double sum = w[0] == w[1] && w[1] == w[2] ? w[0] * (double)pare__patch_sad(r->v, a, b) : weighted(r, a, b);
-    return sum / (double)patch_bytes(r->v);
+    const int alike = w[0] == w[1] && w[1] == w[2];
+    const double sum = alike ? w[0] * (double)r->v->vec->sad_u8(a, reference, n) : weighted(r, a, reference, n);
+    return sum / (double)n;
 }
 
-static void save_pixels(const pare__runs *r, int32_t step, int64_t cell, uint8_t *to)
-{
-    const pare__patch from = first_of(r->v, step, cell);
-    const int64_t bytes = 3 * (int64_t)r->v->pixels->patch;
-    for (int64_t y = 0; y < r->v->pixels->patch; y++) memcpy(to + y * bytes, from.rgb + y * from.stride, (size_t)bytes);
-}
-
-/* ---- tokens: 1 - cosine ------------------------------------------------------------------------------------------ */
+/* ---- tokens: 1 - cosine -------------------------------------------------------------------------------------------- */
 
 static int64_t token_bytes(const pare__view *v) { return (int64_t)sizeof(float) * v->d; }
 
-/* Exactly 1 for equal tokens: the square of a float is exact in double. */
-static double cosine(double dot, double square_a, double square_b)
+static int prepare_tokens(pare__runs *r, const char *owner, pare_error *err)
 {
-    const double product = square_a * square_b;
-    return product > 0 ? dot / sqrt(product) : 0;
+    const pare__view *v = r->v;
+    int32_t d = 0;
+    r->token = pare__require(v, owner, PARE__ARRAY_TOKENS, PARE__LAYER_HERE, &d, err);
+    r->square = PARE__ARENA(v->arena, float, v->n);
+    if (!r->token || !r->square) return r->token ? PARE_E_NOMEM : PARE_E_INVALID;
+    for (int64_t i = 0; i < v->n; i++) r->square[i] = v->vec->dot(r->token + i * d, r->token + i * d, d);
+    return 0;
 }
 
-static double token_distance(const pare__runs *r, int32_t step, int64_t cell, int32_t ref)
+static int64_t row_of(const pare__runs *r, int32_t step, int64_t cell) { return r->row_at[step * r->n_cell + cell]; }
+
+static const void *token_at(const pare__runs *r, int32_t step, int64_t cell)
+{
+    return r->token + row_of(r, step, cell) * r->v->d;
+}
+
+/* 0 for equal tokens, exactly: the square of a float is exact in double. */
+static double token_distance(const pare__runs *r, int32_t step, int64_t cell, const void *reference)
 {
     const pare__vec *vec = r->v->vec;
-    const int64_t d = r->v->d, row = r->row_at[(int64_t)step * r->n_cell + cell];
-    const float *a = r->token + row * d;
-    if (ref >= 0) {
-        const int64_t other = r->row_at[(int64_t)ref * r->n_cell + cell];
-        return 1 - cosine(vec->dot(a, r->token + other * d, d), r->norm[row], r->norm[other]);
-    }
-    const float *b = (const float *)(const void *)(r->past + cell * token_bytes(r->v));
-    return 1 - cosine(vec->dot(a, b, d), r->norm[row], vec->dot(b, b, d));
+    const int64_t row = row_of(r, step, cell), d = r->v->d;
+    const double squares = (double)r->square[row] * (double)vec->dot(reference, reference, d);
+    const double dot = (double)vec->dot(r->token + row * d, reference, d);
+    return squares > 0 ? 1 - dot / sqrt(squares) : 1;
 }
 
-static void save_token(const pare__runs *r, int32_t step, int64_t cell, uint8_t *to)
-{
-    const int64_t row = r->row_at[(int64_t)step * r->n_cell + cell];
-    memcpy(to, r->token + row * r->v->d, (size_t)token_bytes(r->v));
-}
+/* ---- tables -------------------------------------------------------------------------------------------------------- */
 
-/* ---- tables ------------------------------------------------------------------------------------------------------ */
+const pare__change pare__change_pixels = {.limit = 1,
+                                          .is_dense = 1,
+                                          .bytes = patch_bytes,
+                                          .prepare = prepare_pixels,
+                                          .content = first_tile,
+                                          .distance = pixel_distance};
 
-const pare__change pare__change_pixels = {
-    .limit = 1, .is_dense = 1, .bytes = patch_bytes, .distance = pixel_distance, .save = save_pixels};
-
-const pare__change pare__change_tokens = {
-    .limit = 2, .is_dense = 0, .bytes = token_bytes, .distance = token_distance, .save = save_token};
+const pare__change pare__change_tokens = {.limit = 2,
+                                          .is_dense = 0,
+                                          .bytes = token_bytes,
+                                          .prepare = prepare_tokens,
+                                          .content = token_at,
+                                          .distance = token_distance};

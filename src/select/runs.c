@@ -8,7 +8,7 @@
 #include "select/pick.h"
 #include "select/place.h"
 
-enum { SEEN_OFFSET = 64, N_PASS = 16, SLACK = 64 };
+enum { SEEN_OFFSET = 64, N_PASS = 12, SLACK = 16 };
 
 /* ---- carried state: one flag that the clip has begun, seen[n_cell], content[n_cell] -------------------------------- */
 
@@ -32,8 +32,7 @@ static int alloc_arrays(pare__runs *r)
     r->memo_ref = PARE__ARENA(arena, int32_t, n);
     r->change = PARE__ARENA(arena, float, n);
     r->keep = PARE__ARENA(arena, uint8_t, n);
-    r->norm = PARE__ARENA(arena, float, n);
-    return r->cell && r->row_at && r->ref && r->memo_ref && r->change && r->keep && r->norm ? 0 : PARE_E_NOMEM;
+    return r->cell && r->row_at && r->ref && r->memo_ref && r->change && r->keep ? 0 : PARE_E_NOMEM;
 }
 
 static void index_rows(pare__runs *r)
@@ -49,21 +48,6 @@ static void index_rows(pare__runs *r)
     }
 }
 
-static int find_content(pare__runs *r, const char *owner, pare_error *err)
-{
-    const pare__view *v = r->v;
-    if (r->change_kind == &pare__change_pixels) {
-        if (!v->pixels) return pare_fail(err, PARE_E_INVALID, "selector '%s' needs pixels", owner);
-        for (int c = 0; c < 3; c++) r->weight[c] = 1.0 / 255;
-        return 0;
-    }
-    int32_t d = 0;
-    r->token = pare__require(v, owner, PARE__ARRAY_TOKENS, PARE__LAYER_HERE, &d, err);
-    if (!r->token) return PARE_E_INVALID;
-    for (int64_t i = 0; i < v->n; i++) r->norm[i] = v->vec->dot(r->token + i * d, r->token + i * d, d);
-    return 0;
-}
-
 static int has_begun(const pare__view *v) { return v->carry && *(const uint8_t *)v->carry; }
 
 int pare__runs_init(pare__runs *r, const pare__view *v, const pare__change *kind, int anchored, const char *owner,
@@ -75,7 +59,7 @@ int pare__runs_init(pare__runs *r, const pare__view *v, const pare__change *kind
                       .limit = kind->limit,
                       .n_cell = (int64_t)v->grid_h * v->grid_w};
     int rc = alloc_arrays(r);
-    if (!rc) rc = find_content(r, owner, err);
+    if (!rc) rc = kind->prepare(r, owner, err);
     if (rc) return rc;
     index_rows(r);
     if (v->carry) {
@@ -93,14 +77,19 @@ static void start_refs(pare__runs *r)
     for (int64_t c = 0; c < r->n_cell; c++) r->ref[c] = r->seen && r->seen[c] ? PARE__REF_CARRIED : PARE__REF_NONE;
 }
 
+static const void *reference_of(const pare__runs *r, int64_t cell)
+{
+    const int32_t ref = r->ref[cell];
+    return ref >= 0 ? r->change_kind->content(r, ref, cell) : r->past + cell * r->change_kind->bytes(r->v);
+}
+
 static float change_of(pare__runs *r, int64_t row, int32_t step)
 {
     const int64_t cell = r->cell[row];
-    const int32_t ref = r->ref[cell];
-    if (ref == PARE__REF_NONE) return PARE__CHANGE_NEW;
-    if (r->memo_ref[row] == ref) return r->change[row];
-    r->memo_ref[row] = ref;
-    return (float)r->change_kind->distance(r, step, cell, ref);
+    if (r->ref[cell] == PARE__REF_NONE) return PARE__CHANGE_NEW;
+    if (r->memo_ref[row] == r->ref[cell]) return r->change[row];
+    r->memo_ref[row] = r->ref[cell];
+    return (float)r->change_kind->distance(r, step, cell, reference_of(r, cell));
 }
 
 /* After a step: which content later steps are compared with. A place's first content always counts. */
@@ -154,22 +143,50 @@ static int64_t fix_opening(pare__runs *r, int64_t k, pare_error *err)
     return quota;
 }
 
-/* Bisects the threshold, in its square root because changes crowd near 0, until a pass keeps at most `target` rows and
- * nearly as many. */
-static void bisect(pare__runs *r, int64_t target)
+/* The change that `target` of the free rows exceed as things stand: a first guess of the threshold. */
+static int guess(const pare__runs *r, int64_t target, double *threshold)
 {
-    double lo = 0, hi = sqrt(r->limit);
-    if (pare__runs_pass(r, 0) <= target) return;
+    const int64_t first = r->n_fixed, n = r->v->n - first;
+    int32_t *row = PARE__ARENA(r->v->arena, int32_t, target + 1);
+    if (!row || pare__topk(r->change + first, n, target + 1, row, r->v->arena)) return PARE_E_NOMEM;
+    *threshold = r->limit;
+    for (int64_t i = 0; i <= target; i++) *threshold = fmin(*threshold, (double)r->change[first + row[i]]);
+    return 0;
+}
+
+/* One end of the search: the square root of a threshold, because changes crowd near 0, and the rows it keeps. */
+typedef struct end {
+    double root;
+    int64_t count;
+} end;
+
+/* Where `target` rows are expected between two ends, linear in the logarithm of the count. */
+static double between(end lo, end hi, int64_t target)
+{
+    const double a = log((double)lo.count + 1), b = log((double)hi.count + 1);
+    const double share = a > b ? (a - log((double)target + 1)) / (a - b) : 0.5;
+    return lo.root + fmin(fmax(share, 0.1), 0.9) * (hi.root - lo.root);
+}
+
+/* Searches the threshold until a pass keeps at most `target` rows and nearly as many. */
+static int search(pare__runs *r, int64_t target)
+{
+    end lo = {0, pare__runs_pass(r, 0)}, hi = {sqrt(r->limit), 0};
+    double threshold;
+    if (lo.count <= target) return 0;
+    if (guess(r, target, &threshold)) return PARE_E_NOMEM;
     for (int i = 0; i < N_PASS; i++) {
-        const double mid = (lo + hi) / 2;
-        const int64_t count = pare__runs_pass(r, mid * mid);
-        if (count <= target && target - count <= target / SLACK) return;
-        if (count <= target)
-            hi = mid;
+        const end at = {sqrt(threshold), pare__runs_pass(r, threshold)};
+        if (at.count <= target && target - at.count <= target / SLACK) return 0;
+        if (at.count <= target)
+            hi = at;
         else
-            lo = mid;
+            lo = at;
+        const double root = between(lo, hi, target - target / (2 * SLACK));
+        threshold = root * root;
     }
-    pare__runs_pass(r, hi * hi);
+    pare__runs_pass(r, hi.root * hi.root);
+    return 0;
 }
 
 int pare__runs_budget(pare__runs *r, int64_t k, double noise, pare_error *err)
@@ -177,8 +194,7 @@ int pare__runs_budget(pare__runs *r, int64_t k, double noise, pare_error *err)
     const int64_t opening = fix_opening(r, k, err);
     if (opening < 0) return (int)opening;
     r->noise = noise;
-    bisect(r, k - opening);
-    return 0;
+    return search(r, k - opening);
 }
 
 /* ---- settling and emitting ----------------------------------------------------------------------------------------- */
@@ -255,7 +271,8 @@ static void carry_on(pare__runs *r)
     for (int64_t c = 0; c < r->n_cell; c++) {
         if (r->ref[c] < 0) continue;
         r->seen[c] = 1;
-        r->change_kind->save(r, r->ref[c], c, r->past + c * r->change_kind->bytes(r->v));
+        const int64_t bytes = r->change_kind->bytes(r->v);
+        memcpy(r->past + c * bytes, r->change_kind->content(r, r->ref[c], c), (size_t)bytes);
     }
     *(uint8_t *)r->v->carry = 1;
 }

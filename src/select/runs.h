@@ -21,10 +21,12 @@ typedef struct pare__runs pare__runs;
 typedef struct pare__change {
     double limit;     /* no change is larger, except NEW (pixels: at the weights that init sets) */
     int32_t is_dense; /* a place has content in every step, whether its token is still there or not (pixels) */
-    int64_t (*bytes)(const pare__view *v); /* carried per place */
-    /* Content of `cell` now against its reference (a step of the view, or CARRIED). */
-    double (*distance)(const pare__runs *r, int32_t step, int64_t cell, int32_t ref);
-    void (*save)(const pare__runs *r, int32_t step, int64_t cell, uint8_t *to); /* the content to carry */
+    int64_t (*bytes)(const pare__view *v); /* of a place's content */
+    int (*prepare)(pare__runs *r, const char *owner, pare_error *err);
+    /* What later steps are compared with, and what is carried. */
+    const void *(*content)(const pare__runs *r, int32_t step, int64_t cell);
+    /* Change of a place at `step` against such a content. */
+    double (*distance)(const pare__runs *r, int32_t step, int64_t cell, const void *reference);
 } pare__change;
 
 extern const pare__change pare__change_pixels; /* mean |last picture of the step - first one of the reference| */
@@ -36,11 +38,13 @@ struct pare__runs {
     const pare__view *v;
     const pare__change *change_kind;
     int32_t anchored;
-    double weight[3];   /* pixels: of a channel's |difference| in 0..255 */
+    uint8_t *tile;      /* [n_frame, n_picture, n_cell, patch, patch, 3] first and last picture of each step */
+    int64_t n_picture;  /* 1, or 2 where a step has several */
+    double weight[3];   /* of a channel's |difference| in 0..255 */
     double limit;       /* no change is larger, except NEW */
     double noise;       /* an opening row beyond its share ranks like this change */
     const float *token; /* [n, d] tokens */
-    float *norm;        /* [n] their squared lengths */
+    float *square;      /* [n] their squared lengths */
     int64_t n_cell;
     int32_t *cell;     /* [n] */
     int32_t *row_at;   /* [n_frame, n_cell] row or -1 */
@@ -63,7 +67,7 @@ int pare__runs_init(pare__runs *r, const pare__view *v, const pare__change *kind
 /* keep = change > threshold, new or must-keep. Returns the rows kept after the opening ones. */
 int64_t pare__runs_pass(pare__runs *r, double threshold);
 /* keep = about k rows, for pare__runs_emit to settle: the opening step gets all its rows, or, where k is less than twice
- * as many, half of k spread evenly; the rest goes to the largest changes, found by bisection over passes. An opening row
+ * as many, half of k spread evenly; the rest goes to the largest changes, found by a search of the threshold over passes. An opening row
  * beyond that share ranks like a change of `noise`. Errors: NOMEM. */
 int pare__runs_budget(pare__runs *r, int64_t k, double noise, pare_error *err);
 /* Makes the count exact (k < 0: as it is): must-keep rows, the floor of every step, kept rows, then the largest changes;

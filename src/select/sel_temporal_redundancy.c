@@ -6,10 +6,10 @@
  *   output   1 - cosine
  *
  * With a threshold the count varies, and the result does not depend on the window. With a budget the threshold is
- * bisected and the count made exact by the size of the change. The clip's first step is kept whole as far as half of the
- * window's budget reaches; below that, half of the budget is spread evenly over it (spatial-uniform), the other half
- * goes to the largest changes, and a first-step token beyond its share ranks like a change of the default threshold: a
- * still clip spends everything on its first picture. A kept row stands for the dropped ones that follow at its place
+ * searched over passes and the count made exact by the size of the change. The clip's first step is kept whole as far
+ * as half of the window's budget reaches; below that, half of the budget is spread evenly over it (spatial-uniform), the
+ * other half goes to the largest changes, and a first-step token beyond its share ranks like a change of the default
+ * threshold: a still clip spends everything on its first picture. A kept row stands for the dropped ones that follow at its place
  * within the window (members); one that follows a row of an earlier window has no row here. */
 #include "select/runs.h"
 #include "select/selector.h"
