@@ -15,7 +15,7 @@ static int has_folder;
 
 const char *scratch(const char *name)
 {
-    static char text[4][256];
+    static char text[4][320];
     static int turn;
     if (!has_folder) has_folder = mkdtemp(folder) != NULL;
     if (!has_folder) abort();

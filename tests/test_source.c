@@ -114,6 +114,16 @@ START_TEST(uneven_stamps)
 }
 END_TEST
 
+START_TEST(every_container)
+{
+    const char *const name[] = {"c.mp4", "c.m4v", "c.mov", "c.mkv", "c.ts", "c.webm"};
+    for (int i = 0; i < 6; i++) {
+        write_clip(scratch(name[i]), 64, 48, 5, 10, NULL);
+        EXPECT(scratch(name[i]), NULL, 0, 1, 2, 3, 4);
+    }
+}
+END_TEST
+
 /* ---- sampling -------------------------------------------------------------------------------------------------- */
 
 START_TEST(sampling)
@@ -208,6 +218,7 @@ START_TEST(stop_flag)
     int64_t n;
     ck_assert_int_eq(pare_source_count(s, &n, NULL), PARE_E_IO);
     pare_source_close(&s);
+    ck_assert_int_eq(pare_source_open(&s, path, OPTS(.stop = &stop), NULL), PARE_E_IO);
 }
 END_TEST
 
@@ -456,7 +467,7 @@ END_TEST
 START_TEST(unwritable_outputs)
 {
     write_file(scratch("plain"), "x", 1);
-    char below[300];
+    char below[340];
     snprintf(below, sizeof below, "%s/x.mp4", scratch("plain"));
     const struct {
         const char *path;
@@ -535,6 +546,7 @@ int main(void)
     tcase_add_test(tc, round_trip);
     tcase_add_test(tc, odd_sizes_are_padded);
     tcase_add_test(tc, uneven_stamps);
+    tcase_add_test(tc, every_container);
     tcase_add_test(tc, sampling);
     tcase_add_test(tc, sampling_of_uneven_stamps);
     tcase_add_test(tc, range_past_the_end);

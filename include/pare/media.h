@@ -18,12 +18,13 @@ typedef struct pare_source_opts {
     const char *format;  /* NULL = by content; "y4m", "rgb24" (needs width, height, rate), "image", or a libav demuxer */
     int32_t width, height; /* rgb24 only, pixels */
     double rate;         /* frames per second: rgb24, or the rate asked of a camera */
-    double start, end;   /* seconds; end 0 = to the last frame */
-    double fps;          /* sample at this rate */
-    int64_t frames;      /* sample this many, uniformly over [start, end] */
+    double start, end;   /* seconds after the first frame, half open: [start, end); end 0 = to the last frame */
+    double fps;          /* sample at this rate: the first frame at or after every tick, never a frame twice */
+    int64_t frames;      /* sample this many, uniformly; all if there are fewer. Not for input that is_live */
     int64_t every;       /* sample every n-th frame. At most one of fps, frames, every */
     int32_t n_threads;   /* decoder threads; 0 = automatic */
-    const volatile int *stop; /* set to 1 (from a signal handler, say) to interrupt a blocking read; may be NULL */
+    const volatile int *stop; /* set to 1 (from a signal handler, say): a read, also a blocked one, then answers PARE_EOF,
+                                 open and count fail with IO; may be NULL */
 } pare_source_opts;
 
 typedef struct pare_source_info {
@@ -40,21 +41,28 @@ typedef struct pare_source_info {
 } pare_source_info;
 
 /* `path`: a file, URL, device, "-" (stdin: y4m or rgb24), or a printf pattern of numbered images (frame_%03d.png).
+ * A pattern starts at its first existing index, 0 or 1; its rate is opts.rate, or 25. opts may be NULL.
+ * FFmpeg logs to stderr by default: the first open sets its log level to quiet unless the host has set a level.
  * Errors: IO, FORMAT, UNSUPPORTED, INVALID (options), LIMIT (pixels); the text names the path. */
 PARE_API int pare_source_open(pare_source **out, const char *path, const pare_source_opts *opts, pare_error *err);
 PARE_API int pare_source_get(const pare_source *s, pare_source_info *info, pare_error *err);
-/* Number of frames that read() will deliver, by a pass over the time stamps (no decoding where the container allows).
+/* Number of frames that read() will deliver, by a pass over the time stamps (no decoding). For
+ * a damaged file, or a codec with hidden frames, it is an estimate. The reading position stays where it is.
  * Errors: UNSUPPORTED for input that cannot be read twice. */
 PARE_API int pare_source_count(pare_source *s, int64_t *n, pare_error *err);
 /* Next sampled frame, or PARE_EOF after the decoder is drained. The frame is borrowed until the next call on `s`.
- * Damaged frames are skipped and counted; a source that yields none fails with FORMAT. */
+ * Damaged frames are skipped and counted; a source that yields none fails with FORMAT, one whose range holds none with
+ * INVALID. A file that is cut off ends there; a live input that breaks off fails with IO. */
 PARE_API int pare_source_read(pare_source *s, pare_frame *frame, pare_error *err);
 PARE_API void pare_source_close(pare_source **s);
 
-/* H.264 in MP4 (or what the suffix asks for), one thread at a time; the file appears on finish only. */
+/* H.264 (MPEG-4 part 2 without libx264) in .mp4 .m4v .mov .mkv .ts, VP9 in .webm. One thread at a time; the file appears
+ * on finish only, and replaces an older one then. */
 typedef struct pare_video_writer pare_video_writer;
 
-/* Width and height must be positive; odd sizes are padded by one pixel. */
+/* Width and height must be positive; odd sizes are padded by one pixel. 1 / rate (0 = 25) is the
+ * duration of the last frame.
+ * Errors: IO (unwritable path, not a regular file), UNSUPPORTED (suffix), INVALID, LIMIT; before any work. */
 PARE_API int pare_video_writer_open(pare_video_writer **out, const char *path, int32_t width, int32_t height,
                                     double rate, pare_error *err);
 /* RGB [height, width, 3], dense; pts in seconds, increasing. */

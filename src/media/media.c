@@ -95,7 +95,7 @@ static int list_stamps(pare_source *s, pare__stamps *out, pare_error *err)
                          "'%.120s' cannot be read twice: its frames cannot be counted beforehand (frames = N, totals)",
                          s->path);
     int rc = s->driver->stamps(s->self, out, err);
-    if (rc) return is_stopped(s) ? pare_fail(err, PARE_E_IO, "'%.160s': interrupted", s->path) : rc;
+    if (rc) return rc;
     if (!out->n) return pare_fail(err, PARE_E_FORMAT, "'%.160s' holds no frame", s->path);
     pare__stamps_sort(out);
     return 0;
@@ -148,6 +148,7 @@ int pare_source_open(pare_source **out, const char *path, const pare_source_opts
     pare_source *s = calloc(1, sizeof *s);
     if (!s) return pare_fail(err, PARE_E_NOMEM, "out of memory");
     int rc = open_source(s, path, opts, err);
+    if (rc && is_stopped(s)) rc = pare_fail(err, PARE_E_IO, "'%.160s': interrupted", path);
     if (rc)
         pare_source_close(&s);
     else
@@ -186,6 +187,7 @@ int pare_source_count(pare_source *s, int64_t *n, pare_error *err)
     }
     pare__stamps list = {0};
     int rc = list_sampled(s, &list, err);
+    if (rc && is_stopped(s)) rc = pare_fail(err, PARE_E_IO, "'%.160s': interrupted", s->path);
     if (!rc) *n = list.n;
     pare__stamps_free(&list);
     return rc;
