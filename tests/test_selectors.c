@@ -296,6 +296,9 @@ START_TEST(jitter_draws_one_of_each_cell)
     uint8_t cell[16] = {0};
     for (int64_t r = 0; r < map.m.n_out; r++) cell[map.m.anchor[r] / 8 / 2 * 4 + map.m.anchor[r] % 8 / 2]++;
     for (int i = 0; i < 16; i++) ck_assert_int_eq(cell[i], 1);
+    int64_t within[4] = {0}; /* four tokens a cell: never all draws the same */
+    for (int64_t r = 0; r < map.m.n_out; r++) within[map.m.anchor[r] / 8 % 2 * 2 + map.m.anchor[r] % 2]++;
+    for (int i = 0; i < 4; i++) ck_assert_int_lt(within[i], 16);
     pare__map_fini(&map);
     scene_free(&sc);
 }
@@ -344,6 +347,61 @@ START_TEST(merging_equal_tokens_changes_only_sizes)
     float out[26 * 16];
     pare__map_apply(&map.m, sc.token, sc.d, out);
     for (int64_t i = 0; i < 26 * sc.d; i++) ck_assert_float_eq_tol(out[i], sc.token[i % sc.d], 1e-6f);
+    step_close(&s);
+    pare__map_fini(&map);
+    scene_free(&sc);
+}
+END_TEST
+
+static double cosine(const float *a, const float *b, int32_t d)
+{
+    double ab = 0, aa = 0, bb = 0;
+    for (int32_t i = 0; i < d; i++) {
+        ab += (double)a[i] * (double)b[i];
+        aa += (double)a[i] * (double)a[i];
+        bb += (double)b[i] * (double)b[i];
+    }
+    return ab / sqrt(aa * bb);
+}
+
+/* Odd candidates (no prefix) are destinations: best cosine of source i, and with whom. */
+static double best_partner(const scene *sc, int64_t i, int32_t *with)
+{
+    double best = -2;
+    for (int64_t j = 1; j < sc->n; j += 2) {
+        const double c = cosine(sc->k_mean + i * sc->d, sc->k_mean + j * sc->d, sc->d);
+        if (c > best) {
+            best = c;
+            *with = (int32_t)j;
+        }
+    }
+    return best;
+}
+
+START_TEST(tome_agrees_with_brute_force)
+{
+    scene sc;
+    step s;
+    scene_view look;
+    pare__map map = {0};
+    int32_t owner[63], with = 0;
+    double least_merged = 2, most_left = -2;
+    scene_make(&sc, 1, 7, 9, 4);
+    ck_assert_int_eq(step_open(&s, "tome", "", NULL), 0);
+    scene_look(&sc, PARE__SITE_BLOCK, 0, 1, 0, &look);
+    look.view.k = 63 - 12;
+    ck_assert_int_eq(step_run(&s, &sc, &look.view, &map, NULL), 0);
+    pare__map_owner(&map.m, owner);
+    for (int64_t i = 0; i < 63; i += 2) {
+        const double score = best_partner(&sc, i, &with);
+        const int merged = map.m.anchor[owner[i]] != i;
+        if (merged) ck_assert_int_eq(map.m.anchor[owner[i]], with);
+        if (merged)
+            least_merged = fmin(least_merged, score);
+        else
+            most_left = fmax(most_left, score);
+    }
+    ck_assert(least_merged > most_left);
     step_close(&s);
     pare__map_fini(&map);
     scene_free(&sc);
@@ -406,6 +464,27 @@ START_TEST(pool_options_must_agree)
 }
 END_TEST
 
+START_TEST(pool_weighs_by_size_and_counts_a_lone_token_once)
+{
+    scene sc;
+    pare__map map = {0};
+    scene_make(&sc, 1, 5, 5, 1);
+    sc.size[0] = 3;
+    run_frame("pool", "mode=avg:cell=2", &sc, -1, &map);
+    ck_assert_int_eq(map.m.n_out, 9);
+    ck_assert_float_eq_tol(map.m.weight[0], 0.5f, 1e-6f); /* 3 of 6 */
+    ck_assert_float_eq_tol(map.m.weight[1], 1.0f / 6, 1e-6f);
+    ck_assert_float_eq(map.m.size[0], 6);
+    uint8_t keep[25] = {0};
+    keep[6] = 1; /* lies in four overlapping cells of 3 x 3 */
+    scene_thin(&sc, keep);
+    run_frame("pool", "h=3:w=3", &sc, -1, &map);
+    ck_assert_int_eq(map.m.n_out, 1);
+    pare__map_fini(&map);
+    scene_free(&sc);
+}
+END_TEST
+
 START_TEST(pool_takes_the_largest_grid_that_fits)
 {
     scene sc;
@@ -447,10 +526,12 @@ static Suite *selector_suite(void)
     suite_add_tcase(s, c);
     c = tcase_create("merging");
     tcase_add_test(c, merging_equal_tokens_changes_only_sizes);
+    tcase_add_test(c, tome_agrees_with_brute_force);
     tcase_add_test(c, parity_counts_prefix_rows);
     tcase_add_test(c, tome_schedules_and_bad_lists);
     tcase_add_test(c, pool_options_must_agree);
     tcase_add_test(c, pool_takes_the_largest_grid_that_fits);
+    tcase_add_test(c, pool_weighs_by_size_and_counts_a_lone_token_once);
     suite_add_tcase(s, c);
     return s;
 }

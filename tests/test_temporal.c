@@ -116,6 +116,7 @@ START_TEST(runs_cover_every_row_of_the_first_window)
         ck_assert(anchor % 12 == i % 12 && anchor <= i);
         ck_assert_float_eq(map.m.size[owner[i]], 1);
     }
+    ck_assert_int_eq(map.m.member_start[map.m.n_out], 144); /* no row stands for another kept one */
     /* Still places of the second window repeat rows that lie in the first: no row here stands for them. */
     run_window("temporal-redundancy", "", &s, PARE__SITE_PATCHES, 6, 6, -1, &map);
     pare__map_owner(&map.m, owner);
@@ -176,6 +177,64 @@ START_TEST(a_small_budget_is_shared_between_picture_and_changes)
     }
     ck_assert_int_eq(first, 4);
     ck_assert_int_eq(flicker, 4);
+    static const int32_t spread[4] = {1, 3, 9, 11}; /* two rows of two on 3 x 4 */
+    for (int r = 0; r < 4; r++) ck_assert_int_eq(map.m.anchor[r], spread[r]);
+    pare__map_fini(&map);
+    scene_free(&s);
+}
+END_TEST
+
+/* Sensor noise is no change: below the default threshold the rest of the first picture is worth more. */
+START_TEST(noise_does_not_draw_on_a_small_budget)
+{
+    scene s;
+    pare__map map = {0};
+    scene_make(&s, 6, 5, 7, 3);
+    for (int32_t t = 0; t < 6; t++)
+        for (int32_t c = 0; c < 35; c++) fill_unit(&s, t, c, (uint8_t)(100 + (t * 3 + c) % 4));
+    run_window("temporal-redundancy", "", &s, PARE__SITE_PATCHES, 0, 6, 20, &map);
+    for (int64_t r = 0; r < 20; r++) ck_assert_int_lt(map.m.anchor[r], 35);
+    pare__map_fini(&map);
+    scene_free(&s);
+}
+END_TEST
+
+START_TEST(must_keep_rows_survive_thresholds)
+{
+    scene s;
+    step st;
+    scene_view look;
+    pare__map map = {0};
+    int32_t owner[144];
+    drifting(&s);
+    s.must[5 * 12 + 1] = s.must[1 * 12] = 1; /* a place that stands still, and the drifting one */
+    s.has_must = 1;
+    ck_assert_int_eq(step_open(&st, "temporal-redundancy", "threshold=0.04", NULL), 0);
+    scene_look(&s, PARE__SITE_PATCHES, 0, 12, 0, &look);
+    ck_assert_int_eq(step_run(&st, &s, &look.view, &map, NULL), 0);
+    pare__map_owner(&map.m, owner);
+    ck_assert_int_eq(map.m.anchor[owner[5 * 12 + 1]], 5 * 12 + 1);
+    ck_assert_int_eq(map.m.anchor[owner[8 * 12 + 1]], 5 * 12 + 1);
+    for (int32_t t = 1; t < 12; t++) /* it is an anchor like any other: the drift goes on from there by threes */
+        ck_assert_int_eq(map.m.anchor[owner[t * 12]], (t - (t - 1) % 3) * 12);
+    step_close(&st);
+    pare__map_fini(&map);
+    scene_free(&s);
+}
+END_TEST
+
+START_TEST(rlt_counts_in_channel_deviations)
+{
+    scene s;
+    pare__map map = {0};
+    scene_blank(&s, 2, 1, 1, 4, 4, 1);
+    fill_unit(&s, 1, 0, 13); /* 0.051 of the range, 0.23 deviations */
+    run_window("rlt", "", &s, PARE__SITE_PATCHES, 0, 2, -1, &map);
+    ck_assert_int_eq(map.m.n_out, 2);
+    ck_assert_float_eq_tol(s.score_out[1], 13.0f / 255 * (1 / 0.229f + 1 / 0.224f + 1 / 0.225f) / 3, 1e-5f);
+    scene_rewind(&s);
+    run_window("rlt", "normalised=0", &s, PARE__SITE_PATCHES, 0, 2, -1, &map);
+    ck_assert_int_eq(map.m.n_out, 1);
     pare__map_fini(&map);
     scene_free(&s);
 }
@@ -208,10 +267,10 @@ START_TEST(floors_hold_in_every_step)
         ck_assert_int_eq(step_open(&st, names[i], "", NULL), 0);
         scene_rewind(&s);
         scene_look(&s, i == 2 ? PARE__SITE_OUTPUT : PARE__SITE_PATCHES, 0, 12, 0, &look);
-        look.view.k = 40;
+        look.view.k = 28; /* without floors 12 go to the first step and some steps get one */
         look.view.floor = 2;
         ck_assert_int_eq(step_run(&st, &s, &look.view, &map, NULL), 0);
-        for (int64_t r = 0; r < 40; r++) per_step[map.m.anchor[r] / 12]++;
+        for (int64_t r = 0; r < 28; r++) per_step[map.m.anchor[r] / 12]++;
         for (int32_t t = 0; t < 12; t++) ck_assert_int_ge(per_step[t], 2);
         step_close(&st);
     }
@@ -290,6 +349,9 @@ Suite *temporal_suite(void)
     tcase_add_test(c, runs_cover_every_row_of_the_first_window);
     tcase_add_test(c, a_frozen_clip_costs_one_picture);
     tcase_add_test(c, a_small_budget_is_shared_between_picture_and_changes);
+    tcase_add_test(c, noise_does_not_draw_on_a_small_budget);
+    tcase_add_test(c, must_keep_rows_survive_thresholds);
+    tcase_add_test(c, rlt_counts_in_channel_deviations);
     tcase_add_test(c, budgets_follow_the_largest_changes);
     tcase_add_test(c, floors_hold_in_every_step);
     tcase_add_test(c, tubelets_compare_last_with_first);
