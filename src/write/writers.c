@@ -123,7 +123,9 @@ static int append_rows(pare_writer *w, const pare_result_view *v, pare_error *er
 static int append_steps(pare_writer *w, const pare_result_view *v, pare_error *err)
 {
     const int64_t t = v->grid[0], two = 2, dim = v->d, n_class = v->n_class, prefix[2] = {v->n_prefix, v->d};
-    int rc = pare__spool_append(&w->spool, "pts", PARE_F64, &two, 1, v->pts, t, err);
+    int rc = 0;
+    if (v->pts != NULL) /* features handed to pare_reduce_tokens carry no times */
+        rc = pare__spool_append(&w->spool, "pts", PARE_F64, &two, 1, v->pts, t, err);
     if (rc == 0 && v->pooled != NULL)
         rc = pare__spool_append(&w->spool, "pooled", PARE_F32, &dim, 1, v->pooled, t, err);
     if (rc == 0 && v->prefix != NULL)
