@@ -263,6 +263,9 @@ START_TEST(refuses)
     o = options("none");
     o.width = 100;
     refuse(o, "multiples of 14");
+    o = options("random@patches");
+    o.keep = 1e-4;
+    refuse(o, "none of the clip's 96 units");
     o = options("none");
     o.window = -2;
     refuse(o, "window -2");

@@ -324,6 +324,9 @@ static int process_window(pare_reducer *r, int is_last, pare_error *err)
     r->ctx.is_last = is_last;
     r->ctx.score = r->score;
     for (int64_t i = 0; i < n_in; i++) r->score[i] = NAN;
+    if (is_last && k == 0 && r->rate.spent == 0)
+        return pare_fail(err, PARE_E_INVALID, "budget leaves none of the clip's %lld units",
+                         (long long)r->rate.seen_units);
     int rc = pare__rows_reset(&r->rows, r->n_slot, r->grid_h, r->grid_w);
     if (!rc) rc = steps_on_pixels(r, k, err);
     if (!rc) rc = pare__reducer_encode(r, k, err);
