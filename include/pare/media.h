@@ -65,7 +65,7 @@ typedef struct pare_video_writer pare_video_writer;
  * Errors: IO (unwritable path, not a regular file), UNSUPPORTED (suffix), INVALID, LIMIT; before any work. */
 PARE_API int pare_video_writer_open(pare_video_writer **out, const char *path, int32_t width, int32_t height,
                                     double rate, pare_error *err);
-/* RGB [height, width, 3], dense; pts in seconds, increasing. */
+/* RGB [height, width, 3], dense; pts in seconds. A stamp that is not after the previous one moves just behind it. */
 PARE_API int pare_video_writer_append(pare_video_writer *w, const uint8_t *rgb, double pts, pare_error *err);
 PARE_API int pare_video_writer_finish(pare_video_writer *w, pare_error *err);
 /* Without finish: removes the temporary file. */

@@ -231,16 +231,14 @@ static int encode(pare_video_writer *w, const AVFrame *picture, pare_error *err)
     return fail_av(w, "cannot write", av, err);
 }
 
+/* Damaged clips repeat stamps or step back; a stamp that is not after the previous one moves just behind it. */
 static int next_tick(const pare_video_writer *w, double pts, int64_t *tick, pare_error *err)
 {
     if (!(fabs(pts) <= MAX_SECONDS))
         return pare_fail(err, PARE_E_INVALID, "'%.120s': frame %lld has the time %g s", w->path, (long long)w->n_frames,
                          pts);
-    AVRational base = w->encoder->time_base;
-    *tick = llrint(pts * base.den);
-    if (w->n_frames && *tick <= w->last_tick)
-        return pare_fail(err, PARE_E_INVALID, "'%.120s': frame %lld at %.6f s is not after the previous one at %.6f s",
-                         w->path, (long long)w->n_frames, pts, (double)w->last_tick / base.den);
+    *tick = llrint(pts * w->encoder->time_base.den);
+    if (w->n_frames && *tick <= w->last_tick) *tick = w->last_tick + 1;
     return 0;
 }
 
