@@ -122,7 +122,8 @@ struct pare__encoder {
 int pare__embed_run(pare__encoder *e, const pare__segment *seg, int32_t n_seg, pare_error *err);
 /* One pre-norm block with its sites and captures. */
 int pare__block_run(pare__encoder *e, int32_t block, pare_error *err);
-/* Adds the captures of `block` that are in `mask` to the pack: memory for the caller to fill, NULL if not wanted. */
+/* Memory for the capture `what` of this block, now part of the pack; NULL if the plan does not want it. To be called in
+ * the order in which the encoder made its captures. */
 float *pare__capture_take(pare__encoder *e, int32_t block, uint32_t what);
 /* Calls on_site and shrinks every array that has one row per token. */
 int pare__site_run(pare__encoder *e, int32_t block, pare__phase phase, pare_error *err);
