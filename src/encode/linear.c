@@ -28,6 +28,7 @@ static void cut(tiling *t)
     int64_t rows = t->job->rows;
     t->n_row_tile = rows <= PARE__TALL ? 1 : ceil_div(rows, TILE_ROWS);
     t->n_col_tile = ceil_div(t->n_out, PARE__TILE_COLS);
+    if (t->n_row_tile == 1 && t->n_col_tile > 1) t->n_col_tile += t->n_col_tile % 2; /* two threads share them evenly */
 }
 
 /* Columns are cut at multiples of PARE__GRAIN_COLS, rows anywhere; a tile may come out empty. */
