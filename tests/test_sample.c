@@ -114,7 +114,7 @@ START_TEST(uniform_counts)
 {
     double pts[MAX_N];
     uint8_t take[MAX_N];
-    for (int64_t n = 1; n < 150; n++) {
+    for (int64_t n = 1; n < 80; n++) {
         irregular(pts, n, 0);
         for (int64_t m = 1; m <= n + 2; m++) {
             pare__sampling s = {.frames = m};
