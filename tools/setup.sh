@@ -30,8 +30,8 @@ echo "== heatmaps"
 $pare heatmap "$clip" --keep .25 --legend -o out/heat.mp4
 $pare heatmap "$clip" --keep .25 --legend --at 2 -o out/heat.png
 echo
-echo "== table (16 frames of the clip)"
-$pare bench -i "$clip" --frames 16 --window all --recipe temporal-redundancy@patches --recipe tome@block --rounds 2 \
+echo "== table (8 frames of the clip)"
+$pare bench -i "$clip" --frames 8 --keep 1,.25 --window all --recipe temporal-redundancy@patches --recipe tome@block --rounds 1 \
     -o out/table.md
 cat out/table.md
 echo

@@ -135,7 +135,7 @@ int cli_tar_open(cli_tar *t, const char *path, char *why, size_t size)
     int rc = 0;
     if (map_file(t, path, why, size) != 0) return -1;
     while (rc == 0 && at + BLOCK <= t->size) rc = read_header(t, &at, long_name);
-    if (rc < 0) {
+    if (rc < 0 || at > t->size) {
         snprintf(why, size, "not a tar archive, or damaged, at byte %lld", (long long)at);
         return -1;
     }

@@ -6,31 +6,31 @@ photo 0 data/Golden-Delicious/a.png
 photo 1 data/Golden-Delicious/b.png
 photo 2 data/Granny-Smith/c.png
 printf 'path,other,fine\nGolden-Delicious/a.png,9,0\n"Golden-Delicious/b.png",9,0\nGranny-Smith/c.png,9,1\n' >data/labels.csv
-"$PARE" bench --data data --keep 1,.25 --recipe tome@block --json >folder.json
+"$PARE" bench --size 112x112 --data data --keep 1,.25 --recipe tome@block --json >folder.json
 jq -c '.run.photos, (.rows[] | [.recipe, .keep, .units_kept, .top1_percent != null])' folder.json
 jq -c '.rows[0] | [.agreement_percent, .cosine, .speed_up]' folder.json
 jq -r '.rows[] | [.ms_p50, .ms_p95, .encode_ms_p50, .images_per_s] | map(. > 0) | all' folder.json | sort -u
 
 quality() { jq -c '[.rows[] | [.top1_percent, .agreement_percent, .cosine]]' "$1"; }
-"$PARE" bench --data data/labels.csv --label-column fine --keep .25 --recipe tome@block --json >csv.json
+"$PARE" bench --size 112x112 --data data/labels.csv --label-column fine --keep .25 --recipe tome@block --json >csv.json
 [ "$(quality folder.json)" = "$(quality csv.json)" ] || fail "folder and csv differ"
 tar -cf plain.tar -C data Golden-Delicious Granny-Smith
 tar -cf csv.tar -C data labels.csv Golden-Delicious Granny-Smith
-"$PARE" bench --data plain.tar --keep .25 --recipe tome@block --json >plain.json
-"$PARE" bench --data csv.tar --label-column fine --keep .25 --recipe tome@block -o tar.json
+"$PARE" bench --size 112x112 --data plain.tar --keep .25 --recipe tome@block --json >plain.json
+"$PARE" bench --size 112x112 --data csv.tar --label-column fine --keep .25 --recipe tome@block -o tar.json
 [ "$(quality folder.json)" = "$(quality plain.json)" ] || fail "folder and tar differ"
 [ "$(quality folder.json)" = "$(quality tar.json)" ] || fail "folder and tar with csv differ"
 
-"$PARE" bench --data data --limit 1 --keep .5 -o t.csv
+"$PARE" bench --size 112x112 --data data --limit 1 --keep .5 -o t.csv
 grep -v '^#' t.csv | cut -d, -f1,2,3
-"$PARE" bench --data data --stride 2 --keep .5 -o t.md
+"$PARE" bench --size 112x112 --data data --stride 2 --keep .5 -o t.md
 grep -c '^|' t.md
 grep -E '^- (photos|threads|model|seed)' t.md | sed 's/threads: .*/threads/'
 "$PARE" bench -i "$clip" --frames 2 --size 112x112 --keep .5 --rounds 1 --json | jq -c '.run.frames, (.rows[] | [.recipe, .units_kept, .top1_percent])'
 
-one_line 2 "no column 'fin'; did you mean 'fine'" "$PARE" bench --data data/labels.csv --label-column fin
+one_line 2 "no column 'fin'; did you mean 'fine'" "$PARE" bench --size 112x112 --data data/labels.csv --label-column fin
 one_line 4 "line 2: not in the archive: x.png|x.png" sh -c 'printf "path,l\nx.png,0\n" >labels.csv; tar -cf bad.tar labels.csv; "$PARE" bench --data bad.tar'
 head -c 700 csv.tar >cut.tar
 one_line 4 "cut.tar" "$PARE" bench --data cut.tar
 echo junk >data/Granny-Smith/d.png
-expect 3 "left out: data/Granny-Smith/d.png" "$PARE" bench --data data --keep .5 --json | jq .run.photos
+expect 3 "left out: data/Granny-Smith/d.png" "$PARE" bench --size 112x112 --data data --keep .5 --json | jq .run.photos

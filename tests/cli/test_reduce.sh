@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 # Exact counts, the same bytes for one and two threads, and what a result says of itself.
 . "$CLI_LIB"
-size="--size 224x168"
+size="--size 112x84"
 counts() { for key in frames grid units_in units_out complete; do printf '%s ' "$(echo "$1" | jq -c ".$key")"; done; echo; }
 
-for amount in "--keep .25" "--keep .1" "--tokens 100" "--tokens-per-frame 50" "--keep 1" "--tokens 4 --min-per-frame 1"; do
+for amount in "--keep .25" "--keep .1" "--tokens 100" "--tokens-per-frame 20" "--keep 1" "--tokens 4 --min-per-frame 1"; do
     # shellcheck disable=SC2086
     line=$(expect 0 "" "$PARE" reduce "$clip" --frames 4 $size $amount --json -o a.safetensors)
     echo "$amount: $(counts "$line")"
@@ -47,6 +47,6 @@ part=$("$PARE" reduce "$clip" --every 5 --start 1 --end 2 $size --recipe pool@ou
 # Several inputs: a directory, one line each, exit 3 when one fails.
 photo 1 one.png
 photo 2 two.png
-expect 0 "" "$PARE" reduce one.png two.png -o out/ --json | jq -c '[.input, .frames, .grid, .units_out]'
-expect 3 "missing.png" "$PARE" reduce one.png missing.png two.png --json | jq -c '[.input, .exit]'
+expect 0 "" "$PARE" reduce one.png two.png --size 112x112 -o out/ --json | jq -c '[.input, .frames, .grid, .units_out]'
+expect 3 "missing.png" "$PARE" reduce one.png missing.png two.png --size 112x112 --json | jq -c '[.input, .exit]'
 ls out
