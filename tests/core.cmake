@@ -1,4 +1,21 @@
 # SPDX-License-Identifier: MIT
-pare_test(test_vec MODULES core SOURCES test_vec.c)
-pare_test(test_pool MODULES core SOURCES test_pool.c)
+pare_test(test_core MODULES core SOURCES test_core.c)
 pare_test(test_map MODULES core SOURCES test_map.c)
+pare_test(test_rank MODULES core SOURCES test_rank.c)
+pare_test(test_option MODULES core SOURCES test_option.c)
+pare_test(test_pool MODULES core SOURCES test_pool.c)
+pare_test(test_vec MODULES core SOURCES test_vec.c)
+pare_fuzz(fuzz_option MODULES core SOURCES fuzz/fuzz_option.c CORPUS fuzz/corpus/option)
+
+add_executable(bench_vec EXCLUDE_FROM_ALL bench/bench_vec.c $<TARGET_OBJECTS:pare_core_obj>)
+target_link_libraries(bench_vec PRIVATE pare_flags Threads::Threads m)
+
+# The dependency law, house style, and headers that compile alone.
+add_test(NAME layering COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/check_layering.sh ${PROJECT_SOURCE_DIR})
+add_test(NAME style COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/check_style.sh ${PROJECT_SOURCE_DIR})
+find_program(PARE_CXX NAMES c++ g++ clang++)
+if(NOT PARE_CXX)
+  set(PARE_CXX "")
+endif()
+add_test(NAME headers COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/check_headers.sh ${PROJECT_SOURCE_DIR} ${CMAKE_C_COMPILER}
+         ${PARE_CXX})
