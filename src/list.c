@@ -17,6 +17,7 @@ typedef struct raw {
     const char *name, *summary, *cite;
     unsigned sites, flags;
     const pare__option *options;
+    unsigned default_site;
 } raw;
 
 static int raw_method(int32_t i, raw *r)
@@ -40,7 +41,7 @@ static int raw_score(int32_t i, raw *r)
 {
     if (!in_table((const void *const *)pare__scores, i)) return 0;
     const pare__score *s = pare__scores[i];
-    *r = (raw){s->name, s->summary, s->cite, s->sites, 0, s->options};
+    *r = (raw){s->name, s->summary, s->cite, s->sites, 0, s->options, 0};
     return 1;
 }
 
@@ -48,7 +49,7 @@ static int raw_allocator(int32_t i, raw *r)
 {
     if (!in_table((const void *const *)pare__allocators, i)) return 0;
     const pare__allocator *a = pare__allocators[i];
-    *r = (raw){a->name, a->summary, a->cite, a->sites, 0, a->options};
+    *r = (raw){a->name, a->summary, a->cite, a->sites, 0, a->options, 0};
     return 1;
 }
 
@@ -56,7 +57,7 @@ static int raw_selector(int32_t i, raw *r)
 {
     if (!in_table((const void *const *)pare__selectors, i)) return 0;
     const pare__selector *s = pare__selectors[i];
-    *r = (raw){s->name, s->summary, s->cite, s->sites, s->flags, s->options};
+    *r = (raw){s->name, s->summary, s->cite, s->sites, s->flags, s->options, (unsigned)s->default_site};
     return 1;
 }
 
@@ -93,16 +94,16 @@ typedef struct bit_name {
     const char *name;
 } bit_name;
 
-enum { N_SITE = 4, N_FLAG = 4, TEXT = 64 };
+enum { N_SITE = 4, N_FLAG = 8, TEXT = 96 };
 
 static const bit_name site_names[N_SITE] = {{PARE__SITE_FRAMES, "frames"},
                                             {PARE__SITE_PATCHES, "patches"},
                                             {PARE__SITE_BLOCK, "block"},
                                             {PARE__SITE_OUTPUT, "output"}};
-static const bit_name flag_names[N_FLAG] = {{PARE__SCOPE_WINDOW, "window"},
-                                            {PARE__MERGES, "merges"},
-                                            {PARE__RANDOM, "random"},
-                                            {PARE__VARIABLE_COUNT, "variable-count"}};
+static const bit_name flag_names[N_FLAG] = {{PARE__SCOPE_WINDOW, "window"},   {PARE__MERGES, "merges"},
+                                            {PARE__RANDOM, "random"},         {PARE__VARIABLE_COUNT, "variable-count"},
+                                            {PARE__USES_SCORE, "uses-score"}, {PARE__KEEPS_ORDER, "keeps-order"},
+                                            {PARE__AT_MOST, "at-most"},       {PARE__ORIGINAL, "ours"}};
 
 static char site_text[1 << N_SITE][TEXT], flag_text[1 << N_FLAG][TEXT];
 
@@ -146,6 +147,7 @@ int pare_list(int kind, int32_t i, pare_list_entry *out)
                              .summary = r.summary ? r.summary : "",
                              .cite = r.cite ? r.cite : "",
                              .sites = site_text[mask_of(site_names, N_SITE, r.sites)],
+                             .default_site = site_text[mask_of(site_names, N_SITE, r.default_site)],
                              .flags = flag_text[mask_of(flag_names, N_FLAG, r.flags)],
                              .n_options = r.options ? pare__option_count(r.options) : 0};
     return 0;

@@ -48,6 +48,7 @@ static json_t *entry_json(int kind, int32_t i, const pare_list_entry *e)
     cli_json_text(j, "summary", e->summary);
     cli_json_text(j, "cite", e->cite);
     cli_json_text(j, "sites", e->sites);
+    cli_json_text(j, "default_site", e->default_site);
     cli_json_text(j, "flags", e->flags);
     for (int32_t k = 0; k < e->n_options && pare_list_option(kind, i, k, &o) == 0; k++)
         json_array_append_new(options, option_json(&o));
@@ -87,6 +88,7 @@ static void print_entry(int kind, int32_t i, const pare_list_entry *e)
     if (has_text(e->summary)) printf("  %s\n", e->summary);
     if (has_text(e->cite)) printf("  source: %s\n", e->cite);
     if (has_text(e->sites)) printf("  sites: %s\n", e->sites);
+    if (has_text(e->default_site)) printf("  default site: %s\n", e->default_site);
     if (has_text(e->flags)) printf("  flags: %s\n", e->flags);
     if (e->n_options > 0) printf("  options:\n");
     for (int32_t k = 0; k < e->n_options && pare_list_option(kind, i, k, &o) == 0; k++) print_option(&o);

@@ -160,9 +160,9 @@ typedef struct pare_frame {
     const uint8_t *rgb; /* [height, width, 3], rows `stride` bytes apart */
     int64_t stride;     /* bytes; may be negative */
     int32_t width, height;
-    int32_t rotation;  /* degrees clockwise (0, 90, 180, 270) that made the stored picture upright */
-    double pts;        /* seconds */
-    double duration;   /* seconds; 0 if unknown */
+    int32_t rotation; /* degrees clockwise (0, 90, 180, 270) that made the stored picture upright */
+    double pts;       /* seconds */
+    double duration;  /* seconds; 0 if unknown */
 } pare_frame;
 
 /* ---- model -------------------------------------------------------------------------------------------------- */
@@ -172,18 +172,18 @@ typedef struct pare_model pare_model;
 
 typedef struct pare_model_info {
     uint32_t struct_size;
-    const char *family;       /* "dinov2" */
-    const char *name;         /* from the file, or its base name */
+    const char *family; /* "dinov2" */
+    const char *name;   /* from the file, or its base name */
     const char *path;
     int32_t dim, n_layer, n_head, mlp_dim;
-    int32_t patch;            /* pixels per patch side */
-    int32_t n_prefix;         /* CLS + registers + distillation */
+    int32_t patch;    /* pixels per patch side */
+    int32_t n_prefix; /* CLS + registers + distillation */
     int32_t has_cls;
-    int32_t unit;             /* patches per unit side: tokens that live or die together */
-    int32_t temporal;         /* frames per temporal step */
-    int32_t n_class;          /* classifier outputs; 0 = no head */
+    int32_t unit;                      /* patches per unit side: tokens that live or die together */
+    int32_t temporal;                  /* frames per temporal step */
+    int32_t n_class;                   /* classifier outputs; 0 = no head */
     int32_t image_width, image_height; /* pixels after the checkpoint's own preprocessing of a photo */
-    int32_t video_units;      /* units per frame that the default video size aims at */
+    int32_t video_units;               /* units per frame that the default video size aims at */
     int64_t n_params;
 } pare_model_info;
 
@@ -209,12 +209,12 @@ PARE_API int pare_model_fit(const pare_model *m, int32_t src_width, int32_t src_
 /* A reduction: CSR matrix R [n_out, n_in] with what R cannot say. Reduced rows = gain * (R . rows). Borrowed arrays. */
 typedef struct pare_map {
     int64_t n_in, n_out;
-    const int64_t *row_start; /* [n_out + 1] */
-    const int32_t *index;     /* [row_start[n_out]] columns, ascending in a row */
-    const float *weight;      /* same; a row sums to 1 */
-    const int32_t *anchor;    /* [n_out] column whose place the row inherits */
-    const float *size;        /* [n_out] patches merged within the attention segment */
-    const float *gain;        /* [n_out] factor after R, or NULL = 1 */
+    const int64_t *row_start;    /* [n_out + 1] */
+    const int32_t *index;        /* [row_start[n_out]] columns, ascending in a row */
+    const float *weight;         /* same; a row sums to 1 */
+    const int32_t *anchor;       /* [n_out] column whose place the row inherits */
+    const float *size;           /* [n_out] patches merged within the attention segment */
+    const float *gain;           /* [n_out] factor after R, or NULL = 1 */
     const int64_t *member_start; /* [n_out + 1] or NULL: members are the columns of R */
     const int32_t *member;       /* columns that the row stands for (a temporal run) */
 } pare_map;
@@ -236,10 +236,10 @@ typedef struct pare_reducer_opts {
     int32_t min_per_frame;    /* floor of every frame, in units */
     int32_t window;           /* temporal steps decided together; 0 = 32, -1 = the whole clip (refused over a limit) */
     uint64_t seed;
-    int32_t n_threads;        /* 0 = all CPUs of the process */
-    int32_t video;            /* 1: keep the whole frame; 0: the checkpoint's photo rule */
-    int32_t width, height;    /* pixels of the grid; both or none */
-    int32_t max_side;         /* upper bound of the longer side, pixels */
+    int32_t n_threads;     /* 0 = all CPUs of the process */
+    int32_t video;         /* 1: keep the whole frame; 0: the checkpoint's photo rule */
+    int32_t width, height; /* pixels of the grid; both or none */
+    int32_t max_side;      /* upper bound of the longer side, pixels */
 } pare_reducer_opts;
 
 /* Times in milliseconds, summed since creation. */
@@ -254,23 +254,23 @@ typedef struct pare_result_view {
     int32_t first_frame; /* index of the first temporal step in the clip */
     int32_t grid[3];     /* t, h, w in units, before any reduction */
     int32_t n_prefix;
-    int32_t d;           /* width of a token */
+    int32_t d; /* width of a token */
     int32_t n_class;
-    int64_t n, k;        /* candidate units before and rows after */
-    const float *embeds;    /* [k, d] */
-    const int32_t *place;   /* [k, 6] media, tile, t, row, col, level of the anchor; t counts from the clip's start */
-    const float *box;       /* [k, 4] x0, y0, x1, y1 in pixels of the stored source frame (crop, resize, rotation undone) */
-    const uint8_t *kind;    /* [k] 0 = patch */
-    const int64_t *index;   /* [k] anchor among all candidates of the clip */
-    const float *sizes;     /* [k] patches represented, temporal runs included */
-    const double *pts;      /* [t, 2] first and last time of each temporal step, seconds */
+    int64_t n, k;         /* candidate units before and rows after */
+    const float *embeds;  /* [k, d] */
+    const int32_t *place; /* [k, 6] media, tile, t, row, col, level of the anchor; t counts from the clip's start */
+    const float *box; /* [k, 4] x0, y0, x1, y1 in pixels of the stored source frame (crop, resize, rotation undone) */
+    const uint8_t *kind;        /* [k] 0 = patch */
+    const int64_t *index;       /* [k] anchor among all candidates of the clip */
+    const float *sizes;         /* [k] patches represented, temporal runs included */
+    const double *pts;          /* [t, 2] first and last time of each temporal step, seconds */
     const int64_t *frame_start; /* [t + 1] rows of each temporal step */
-    const float *prefix;    /* [t, n_prefix, d] or NULL */
-    const float *pooled;    /* [t, d] */
-    const float *logits;    /* [t, n_class] or NULL */
-    const float *scores;    /* [n] last score of every candidate (NaN: none), or NULL */
-    pare_map map;           /* [k, n] */
-    int32_t unit;           /* patches per unit side; 0 is read as 1 */
+    const float *prefix;        /* [t, n_prefix, d] or NULL */
+    const float *pooled;        /* [t, d] */
+    const float *logits;        /* [t, n_class] or NULL */
+    const float *scores;        /* [n] last score of every candidate (NaN: none), or NULL */
+    pare_map map;               /* [k, n] */
+    int32_t unit;               /* patches per unit side; 0 is read as 1 */
 } pare_result_view;
 
 /* Errors: INVALID (recipe, budget, geometry: the text names the step or option and offers the nearest name),
@@ -311,9 +311,9 @@ typedef int (*pare_stage_fn)(void *user, const pare_tensor *stage);
 
 typedef struct pare_trace_opts {
     uint32_t struct_size;
-    int32_t width, height;   /* as in pare_reducer_opts */
-    int32_t interpolate;     /* positions may be interpolated to the size of pixel_values */
-    int32_t video;           /* frames of one video instead of a batch of photos */
+    int32_t width, height; /* as in pare_reducer_opts */
+    int32_t interpolate;   /* positions may be interpolated to the size of pixel_values */
+    int32_t video;         /* frames of one video instead of a batch of photos */
     int32_t n_threads;
 } pare_trace_opts;
 
@@ -330,8 +330,8 @@ typedef struct pare_writer pare_writer;
 
 typedef struct pare_writer_opts {
     uint32_t struct_size;
-    const char *format;             /* "safetensors", "npz"; NULL = from the file name */
-    const char *const (*meta)[2];   /* n_meta pairs key, value for the header */
+    const char *format;           /* "safetensors", "npz"; NULL = from the file name */
+    const char *const (*meta)[2]; /* n_meta pairs key, value for the header */
     int64_t n_meta;
 } pare_writer_opts;
 
@@ -390,6 +390,7 @@ typedef struct pare_list_entry {
     const char *sites; /* "patches,block,output" or "" */
     const char *flags; /* "merges,random" or "" */
     int32_t n_options;
+    const char *default_site; /* where a step acts that names no site, or "" */
 } pare_list_entry;
 
 /* i-th entry of a table; PARE_E_NOTFOUND past its end. Any thread. */

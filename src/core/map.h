@@ -80,7 +80,7 @@ enum {
 };
 /* Invariants: indices in range and ascending, no empty row, anchor in range, weights positive and summing to 1 within
  * 1e-5, sizes >= 1 (within the segment), gains finite and not negative, members in range, ascending and holding the
- * columns of R. Text says which row failed and how. Allocates (tests and debug builds). */
+ * columns of R. Text says which row failed and how. */
 int pare__map_check(const pare_map *map, unsigned flags, pare_error *err);
 
 #endif

@@ -14,7 +14,7 @@ typedef struct pare__option {
     size_t offset;
     pare__option_type type;
     double def;           /* CHOICE: position */
-    double min, max;      /* INT, FLOAT: inclusive; NaN and infinities are never accepted */
+    double min, max;      /* INT, FLOAT: inclusive, unused by the others; NaN and infinities are never accepted */
     const char *choices;  /* CHOICE: "a|b|c" */
     const char *def_text; /* TEXT: default; INT, FLOAT: how "not given" is shown ("auto"), else NULL */
 } pare__option;

@@ -5,7 +5,8 @@
 
 #include "select/view.h"
 
-/* Rows that may remain: view->k within 0..n; all n when there is no budget. */
+/* Rows that may remain: view->k within 0..n; all n when there is no budget, so a VARIABLE_COUNT selector must
+ * settle its own count first. */
 int64_t pare__budget(const pare__view *v);
 
 /* The k best of n by (tier descending, score descending, index ascending), as ascending indices in out[k]. tier [n] in

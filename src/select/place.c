@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Even spreads: catalogue 1.2 (cell centres in exact integer arithmetic), made exact for every k. */
+/* Even spreads: cell centres in exact integer arithmetic, made exact for every k. */
 #include "select/place.h"
 
 #include <math.h>

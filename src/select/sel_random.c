@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Random drop without replacement, exact K per frame, in raster order: the baseline that many methods fail to beat.
- * Every place draws its own number from (seed, step of the clip, place). Catalogue 1.1. */
+ * Every place draws its own number from (seed, step of the clip, place). */
 #include "select/pick.h"
 #include "select/selector.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Every N/K-th candidate, floor((m + .5) N / K) in exact integers (catalogue 1.2). Aliases into columns when N/K is near
+/* Every N/K-th candidate, floor((m + .5) N / K) in exact integers. Aliases into columns when N/K is near
  * a divisor of the width; spatial-uniform does not. Must-keep rows come first, the stride runs over the others. */
 #include "select/pick.h"
 #include "select/selector.h"

@@ -13,8 +13,7 @@ enum {
     PARE__MERGES = 2,
     PARE__RANDOM = 4, /* uses the seed */
     PARE__VARIABLE_COUNT =
-        8,                  /* may decide the count itself (view->k = -1); with a budget it must be exact all the same,
-                                * unless AT_MOST */
+        8,                  /* needs no amount: without one view->k is -1 and select() decides; with one it is exact */
     PARE__USES_SCORE = 16,  /* the step takes score=NAME; view->score is filled */
     PARE__KEEPS_ORDER = 32, /* in-block rows stay as emitted (ToMe's [unmerged ; dst]); else sorted by anchor */
     PARE__AT_MOST = 64,     /* the count may stay below the budget (pool: the largest grid that fits) */
@@ -34,8 +33,9 @@ typedef struct pare__selector {
     void (*fini)(void *priv);                                       /* or NULL */
     int (*needs)(const void *priv, int32_t site, pare__need *need); /* or NULL */
     /* The step's own amount: rows left of a frame that has n candidates on a grid_h x grid_w grid, from its options
-     * (rows x cols, r, ...); NONE if the options do not say, VARIABLE if select() will decide. NULL = NONE. `keep=` and
-     * `k=` are common to all selectors and handled by the framework first. */
+     * (rows x cols, r, ...); NONE if the options do not say, so that --keep may; VARIABLE if they say that select()
+     * decides (an explicit threshold), so that --keep may not. NULL = NONE. `keep=` and `k=` are common to all selectors
+     * and handled by the framework first. */
     int64_t (*amount)(const void *priv, int64_t n, int32_t grid_h, int32_t grid_w, int32_t i_block, int32_t n_block);
     /* Bytes kept from window to window. NULL = 0. */
     size_t (*carry)(const void *priv, const pare__view *v);

@@ -68,9 +68,10 @@ typedef struct pare__view {
     int32_t n_prefix;           /* prefix rows that stand before the candidates of every frame in the sequence */
     const int32_t *thw;         /* [n, 3] place of the anchor, t relative to t0 */
     const float *size;          /* [n] */
-    const uint8_t *must;        /* [n] must-keep mask, or NULL */
+    const uint8_t *must;        /* [n] must-keep mask, or NULL (no command sets one yet) */
     int64_t k;                  /* rows that may remain in the whole view; -1 = the selector decides (VARIABLE_COUNT) */
-    const int64_t *k_frame;     /* [n_frame] the same per step (sums to k); NULL when k = -1 */
+    const int64_t *k_frame;     /* [n_frame] the same per step (sums to k); NULL when k = -1, and in views made
+                                 * by hand: `k` alone binds */
     int64_t floor;              /* WINDOW scope: rows that every step keeps at least (or all it has); 0 = none */
     const pare__view_array *array;
     int32_t n_array;
@@ -82,7 +83,8 @@ typedef struct pare__view {
     const pare__vec *vec;
     void *carry;      /* selector's `carry` bytes, kept from window to window, zeroed at the clip's start */
     int32_t n_layer;  /* blocks of the encoder; 0 = features without an encoder */
-    float *score_out; /* [n] a selector without a framework score may publish what it ranked by; prefilled NaN */
+    float *score_out; /* [n] what a selector without a framework score ranked by, for heatmaps and result.scores; NaN:
+                       * nothing to show */
 } pare__view;
 
 /* The array, or NULL if the step did not ask for it. layer as `needs` returned it: HERE is view->block, negatives count
