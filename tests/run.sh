@@ -29,7 +29,8 @@ quietly()
     "$@" >"$log" 2>&1 || { tail -n 60 "$log"; return 1; }
 }
 
-# configure_and_build DIR TARGET CMAKE_OPTION...
+# configure_and_build DIR TARGETS CMAKE_OPTION...
+# shellcheck disable=SC2086
 configure_and_build()
 {
     dir=$build/$1
@@ -37,7 +38,6 @@ configure_and_build()
     shift 2
     mkdir -p "$dir"
     quietly "$dir/configure.log" cmake -S "$root" -B "$dir" -G Ninja -DPARE_WERROR=ON -DPARE_FIXTURES="$fixtures" "$@" &&
-        # shellcheck disable=SC2086
         quietly "$dir/build.log" cmake --build "$dir" -j "$jobs" --target $target
 }
 
