@@ -214,8 +214,8 @@ START_TEST(test_special_values)
         ck_assert(isnan(got[0]));
         for (int i = 3; i < N; i++) {
             double y = exact_gelu(special[i]);
-            ck_assert_msg(fabs(got[i] - y) <= 1e-7 + 1.2e-7 * fabs(y), "%s gelu(%g) = %g", vec->name, (double)special[i],
-                          (double)got[i]);
+            ck_assert_msg(fabs(got[i] - y) <= 1e-7 + 1.2e-7 * fabs(y), "%s gelu(%g) = %g", vec->name,
+                          (double)special[i], (double)got[i]);
         }
         for (int i = 0; i < 3; i++) { /* must not crash */
             for (int k = 0; k < 100; k++) a[k] = (float)k;

@@ -15,29 +15,30 @@ typedef struct pare_source pare_source;
 
 typedef struct pare_source_opts {
     uint32_t struct_size;
-    const char *format;  /* NULL = by content; "y4m", "rgb24" (needs width, height, rate), "image", or a libav demuxer */
+    const char *format; /* NULL = by content; "y4m", "rgb24" (needs width, height, rate), "image", or a libav demuxer */
     int32_t width, height; /* rgb24 only, pixels */
-    double rate;         /* frames per second: rgb24, or the rate asked of a camera */
-    double start, end;   /* seconds after the first frame, half open: [start, end); end 0 = to the last frame */
-    double fps;          /* sample at this rate: the first frame at or after every tick, never a frame twice */
-    int64_t frames;      /* sample this many, uniformly; all if there are fewer. Not for input that is_live */
-    int64_t every;       /* sample every n-th frame. At most one of fps, frames, every */
-    int32_t n_threads;   /* decoder threads; 0 = automatic */
-    const volatile int *stop; /* set to 1 (from a signal handler, say): a read, also a blocked one, then answers PARE_EOF,
+    double rate;           /* frames per second: rgb24, or the rate asked of a camera */
+    double start, end;     /* seconds after the first frame, half open: [start, end); end 0 = to the last frame */
+    double fps;            /* sample at this rate: the first frame at or after every tick, never a frame twice */
+    int64_t frames;        /* sample this many, uniformly; all if there are fewer. Not for input that is_live */
+    int64_t every;         /* sample every n-th frame. At most one of fps, frames, every */
+    int32_t n_threads;     /* decoder threads; 0 = automatic */
+    const volatile int
+        *stop; /* set to 1 (from a signal handler, say): a read, also a blocked one, then answers PARE_EOF,
                                  open and count fail with IO; may be NULL */
 } pare_source_opts;
 
 typedef struct pare_source_info {
     uint32_t struct_size;
-    const char *driver;  /* "libav", "stb", "y4m", "rgb24" */
-    const char *codec;   /* "mpeg4", "png", "rawvideo" */
+    const char *driver;    /* "libav", "stb", "y4m", "rgb24" */
+    const char *codec;     /* "mpeg4", "png", "rawvideo" */
     int32_t width, height; /* upright, pixels */
-    int32_t rotation;    /* degrees clockwise applied to make it upright */
+    int32_t rotation;      /* degrees clockwise applied to make it upright */
     int32_t is_image;
-    int32_t is_live;     /* cannot be read twice */
-    double rate;         /* average frames per second, 0 if unknown */
-    double duration;     /* seconds, 0 if unknown */
-    int64_t n_damaged;   /* frames that could not be decoded so far */
+    int32_t is_live;   /* cannot be read twice */
+    double rate;       /* average frames per second, 0 if unknown */
+    double duration;   /* seconds, 0 if unknown */
+    int64_t n_damaged; /* frames that could not be decoded so far */
 } pare_source_info;
 
 /* `path`: a file, URL, device, "-" (stdin: y4m or rgb24), or a printf pattern of numbered images (frame_%03d.png).
