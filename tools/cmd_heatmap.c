@@ -45,7 +45,7 @@ typedef struct job {
 static const cli_option own_options[] = {
     {"output", 'o', CLI_TEXT, offsetof(heatmap_opts, output), "FILE", 0, 0, ".png for one picture, .mp4 for a clip"},
     {"at", 0, CLI_REAL, offsetof(heatmap_opts, at), "SECONDS", 0, 1e9,
-     "moment of a .png from a video (default: start)"},
+     "moment of a .png from a video (default: start); the clip is decided from --start up to it"},
     {"style", 0, CLI_CHOICE, offsetof(heatmap_opts, style), "both|kept|score", 0, 0, "what is painted"},
     {"palette", 0, CLI_TEXT, offsetof(heatmap_opts, palette), "NAME", 0, 0, "viridis, turbo, magma, gray"},
     {"alpha", 0, CLI_REAL, offsetof(heatmap_opts, alpha), "A", 0, 1, "opacity of the score colours (default 0.55)"},

@@ -194,6 +194,8 @@ static void job_close(cli_reduce_job *j)
 
 /* ---- outputs -------------------------------------------------------------------------------------------------- */
 
+static int is_stdout(const cli_reduce_opts *o) { return o->output != NULL && strcmp(o->output, "-") == 0; }
+
 static int is_directory(const char *path)
 {
     struct stat st;
@@ -225,9 +227,9 @@ static int check_outputs(cli_reduce_opts *o, const cli_list *inputs)
 {
     cli_common *c = &o->common;
     if (o->output == NULL) return CLI_OK;
-    int directory = is_directory(o->output), is_stdout = strcmp(o->output, "-") == 0;
+    int directory = is_directory(o->output);
     if (inputs->n > 1 && !directory) return cli_usage(c, "%d inputs need -o DIR/, not %s", inputs->n, o->output);
-    if (is_stdout && c->json) return cli_usage(c, "-o - and --json both want standard output");
+    if (is_stdout(o) && c->json) return cli_usage(c, "-o - and --json both want standard output");
     for (int32_t i = 0; i < inputs->n; i++)
         for (int32_t k = 0; k < i; k++) {
             char a[256], b[256];
@@ -243,37 +245,20 @@ static int check_outputs(cli_reduce_opts *o, const cli_list *inputs)
     return CLI_OK;
 }
 
-static int copy_to_stdout(cli_common *c, const char *path)
-{
-    char buffer[1 << 16];
-    FILE *f = fopen(path, "rb");
-    int ok = f != NULL;
-    for (size_t n; ok && (n = fread(buffer, 1, sizeof buffer, f)) > 0;) ok = fwrite(buffer, 1, n, stdout) == n;
-    if (f != NULL) {
-        ok = ok && !ferror(f);
-        fclose(f);
-    }
-    if (!ok) cli_say(c, "cannot copy the result to standard output");
-    return ok ? CLI_OK : CLI_FAILED;
-}
-
 /* ---- the command ---------------------------------------------------------------------------------------------- */
 
-static int reduce_one(cli_reduce_opts *o, const pare_model *model, const pare_model_info *info, const char *input,
-                      const char *spool)
+static int reduce_one(cli_reduce_opts *o, const pare_model *model, const pare_model_info *info, const char *input)
 {
     int32_t window;
     cli_reduce_job j = {.o = o, .model = model, .model_info = info, .input = input};
     pare_reducer_stats stats = {.struct_size = sizeof stats};
     int rc = cli_layout_check(&o->common, &o->layout, &window);
-    if (rc == CLI_OK)
-        rc = spool != NULL ? ((j.output = strdup(spool)) != NULL ? CLI_OK : CLI_FAILED)
-                           : name_output(o, input, &j.output);
+    if (rc == CLI_OK) rc = name_output(o, input, &j.output);
     if (rc == CLI_OK) rc = job_open(&j, window);
     if (rc == CLI_OK) rc = job_run(&j);
     if (j.published && pare_reducer_get(j.reducer, &stats, NULL) == 0) {
         double wall_ms = (cli_now() - j.began) * 1e3;
-        if (spool == NULL) cli_reduce_print(&j, &stats, wall_ms);
+        if (!is_stdout(o)) cli_reduce_print(&j, &stats, wall_ms);
     } else if (o->common.json) {
         cli_reduce_print_failure(&j, rc);
     }
@@ -281,34 +266,11 @@ static int reduce_one(cli_reduce_opts *o, const pare_model *model, const pare_mo
     return rc;
 }
 
-/* -o -: the format needs the whole result before its header, so it is spooled in a private directory first. */
-static int reduce_to_stdout(cli_reduce_opts *o, const pare_model *model, const pare_model_info *info, const char *input)
-{
-    const char *tmp = getenv("TMPDIR");
-    char dir[512], path[640];
-    snprintf(dir, sizeof dir, "%s/pare-XXXXXX", tmp != NULL && tmp[0] != '\0' ? tmp : "/tmp");
-    if (mkdtemp(dir) == NULL) {
-        cli_say(&o->common, "cannot create a directory like %s: %s", dir, strerror(errno));
-        return CLI_FAILED;
-    }
-    snprintf(path, sizeof path, "%s/result.%s", dir, o->writer != NULL ? o->writer : "safetensors");
-    int rc = reduce_one(o, model, info, input, path);
-    if (access(path, R_OK) == 0) {
-        int copied = copy_to_stdout(&o->common, path);
-        if (rc == CLI_OK) rc = copied;
-        unlink(path);
-    }
-    rmdir(dir);
-    return rc;
-}
-
 static int reduce_all(cli_reduce_opts *o, const pare_model *model, const pare_model_info *info, const cli_list *inputs)
 {
     int n_failed = 0, rc = CLI_OK;
-    int is_stdout = o->output != NULL && strcmp(o->output, "-") == 0;
     for (int32_t i = 0; i < inputs->n; i++) {
-        rc = is_stdout ? reduce_to_stdout(o, model, info, inputs->item[i])
-                       : reduce_one(o, model, info, inputs->item[i], NULL);
+        rc = reduce_one(o, model, info, inputs->item[i]);
         if (rc == CLI_STOPPED || rc == CLI_USAGE) return rc;
         n_failed += rc != CLI_OK;
     }

@@ -1,0 +1,51 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# check_install.sh BUILD CC: what `cmake --install` lays down can be used: by pkg-config and by find_package, both from a
+# prefix that is not the configured one; and the installed command runs.
+set -eu
+build=$1
+cc=$2
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT INT TERM
+cmake --install "$build" --prefix "$tmp/p" >"$tmp/log" 2>&1 || { cat "$tmp/log"; exit 1; }
+libdir=$(dirname "$(find "$tmp/p" -name 'libpare.*' | head -n 1)")
+cat >"$tmp/use.c" <<'C'
+#include <pare/media.h>
+#include <stdio.h>
+#include <string.h>
+
+int main(void)
+{
+    pare_list_entry e;
+    pare_source *s = NULL;
+    pare_error err;
+    if (strcmp(pare_version(), PARE_VERSION_TEXT)) return 1;
+    if (pare_list(PARE_LIST_SELECTORS, 0, &e)) return 2;
+    if (pare_source_open(&s, "/nonexistent", NULL, &err) != PARE_E_IO && err.code != PARE_E_NOTFOUND) return 3;
+    puts(e.name);
+    return 0;
+}
+C
+expect()
+{
+    got=$(LD_LIBRARY_PATH="$libdir" "$@")
+    [ "$got" = none ] || { echo "$1 printed '$got'"; exit 1; }
+}
+PKG_CONFIG_PATH=$libdir/pkgconfig
+export PKG_CONFIG_PATH
+# shellcheck disable=SC2046
+$cc -std=c11 -Wall -Wextra -Werror "$tmp/use.c" -o "$tmp/by-pkg-config" $(pkg-config --cflags --libs pare_media)
+expect "$tmp/by-pkg-config"
+cat >"$tmp/CMakeLists.txt" <<'C'
+cmake_minimum_required(VERSION 3.22)
+project(use C)
+find_package(pare 0.1 CONFIG REQUIRED)
+add_executable(use use.c)
+target_link_libraries(use PRIVATE pare::pare_media)
+C
+cmake -S "$tmp" -B "$tmp/b" -DCMAKE_PREFIX_PATH="$tmp/p" -DCMAKE_C_COMPILER="$cc" >"$tmp/log" 2>&1 &&
+    cmake --build "$tmp/b" >>"$tmp/log" 2>&1 || { cat "$tmp/log"; exit 1; }
+expect "$tmp/b/use"
+[ -s "$tmp/p/share/pare/dinov2-small-q8_0.gguf" ] || { echo "no default model"; exit 1; }
+LD_LIBRARY_PATH=$libdir "$tmp/p/bin/pare" --version | grep -q '^pare 0\.1' || { echo "the command does not run"; exit 1; }
+echo "pkg-config, find_package and the command work from $tmp/p"
