@@ -3,7 +3,6 @@
  * Nothing is allocated while it runs, except the position table of a grid size when it is first seen. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/limits.h"
 #include "encode/backend.h"
@@ -14,13 +13,6 @@
 static const uint32_t capture_order[PARE__WANT_COUNT] = {PARE__WANT_TOKENS,  PARE__WANT_Q,      PARE__WANT_K,
                                                          PARE__WANT_V,       PARE__WANT_K_MEAN, PARE__WANT_CLS_ROW,
                                                          PARE__WANT_COL_MEAN};
-
-double pare__now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
 
 int pare__stage_emit(const pare__encoder *e, const char *name, int32_t block, const float *data, int64_t width,
                      pare_error *err)

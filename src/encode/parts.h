@@ -4,6 +4,7 @@
 #ifndef PARE_ENCODE_PARTS_H
 #define PARE_ENCODE_PARTS_H
 
+#include "core/clock.h"
 #include "core/pool.h"
 #include "encode/encoder.h"
 
@@ -130,6 +131,5 @@ int pare__site_run(pare__encoder *e, int32_t block, pare__phase phase, pare_erro
 void pare__spread_fini(pare__spread *s);
 int pare__stage_emit(const pare__encoder *e, const char *name, int32_t block, const float *data, int64_t width,
                      pare_error *err);
-double pare__now_ms(void);
 
 #endif

@@ -3,20 +3,12 @@
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/error.h"
 #include "encode/backend.h"
 #include "encode/prep.h"
 
 enum { DEFAULT_WINDOW = 32 };
-
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
-}
 
 /* The failure is kept: after an error only close is allowed. */
 static int failed(pare_reducer *r, int rc, const pare_error *from, pare_error *err)
@@ -346,7 +338,7 @@ static int process_window(pare_reducer *r, int is_last, pare_error *err)
 static int store_frame(pare_reducer *r, const pare_frame *f, pare_error *err)
 {
     const int32_t t = r->n_slot;
-    const double start = now_ms();
+    const double start = pare__now_ms();
     int rc = fit_frame(r, f, &r->fit[t], err);
     if (!rc)
         rc = pare__prep_frame(f, &r->fit[t], r->model->prep.resample, r->pixels + t * slot_bytes(r), &r->arena, r->pool,
@@ -357,7 +349,7 @@ static int store_frame(pare_reducer *r, const pare_frame *f, pare_error *err)
     r->pts[2 * t + 1] = f->pts;
     r->n_slot++;
     r->n_pushed++;
-    r->stats.prep_ms += now_ms() - start;
+    r->stats.prep_ms += pare__now_ms() - start;
     return 0;
 }
 

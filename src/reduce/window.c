@@ -4,16 +4,8 @@
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 #include "reduce/rate.h"
-
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
-}
 
 /* ---- one view ------------------------------------------------------------------------------------------------- */
 
@@ -81,7 +73,7 @@ static int run_selector(const pare__step *step, pare__view *v, pare__map *map, p
 int pare__step_select(pare__context *ctx, pare__step *step, pare__view *v, const int32_t *origin, pare__map *map,
                       pare_error *err)
 {
-    const double t = now_ms();
+    const double t = pare__now_ms();
     const pare__mark mark = pare__arena_mark(ctx->arena);
     int rc = fill_carry(step, v);
     if (!rc) rc = fill_score(step, v, err);
@@ -89,7 +81,7 @@ int pare__step_select(pare__context *ctx, pare__step *step, pare__view *v, const
     if (!rc) record_score(ctx, v, origin);
     if (rc == PARE_E_NOMEM) pare_fail(err, rc, "selector '%s': out of memory", step->sel->name);
     pare__arena_reset(ctx->arena, mark);
-    ctx->select_ms += now_ms() - t;
+    ctx->select_ms += pare__now_ms() - t;
     return rc;
 }
 

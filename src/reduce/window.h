@@ -6,6 +6,7 @@
 
 #include <pare/pare.h>
 
+#include "core/clock.h"
 #include "core/map.h"
 #include "core/mem.h"
 #include "reduce/plan.h"
