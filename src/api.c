@@ -226,7 +226,7 @@ static int check_frame(const pare_frame *f, const char *function, pare_error *er
     if (f->width < 1 || f->height < 1 || f->width > PARE__MAX_SIDE || f->height > PARE__MAX_SIDE)
         return pare_fail(err, PARE_E_INVALID, "%s: frame of %d x %d pixels, sides must be 1..%d", function, f->width,
                          f->height, PARE__MAX_SIDE);
-    if (f->stride < row && f->stride > -row)
+    if ((f->stride < row && f->stride > -row) || f->stride > PARE__MAX_BYTES || f->stride < -PARE__MAX_BYTES)
         return pare_fail(err, PARE_E_INVALID, "%s: stride of %lld bytes, a row has %lld", function,
                          (long long)f->stride, (long long)row);
     if (f->rotation % 90 || f->rotation < 0 || f->rotation > 270)

@@ -140,7 +140,6 @@ void scene_look(scene *s, int32_t site, int32_t first, int32_t count, int32_t pr
                            .grid_w = s->grid_w,
                            .t0 = first,
                            .is_first = first == 0,
-                           .is_last = first + count == s->n_frame,
                            .n_prefix = prefix,
                            .thw = o->thw,
                            .size = s->size + row,

@@ -150,7 +150,7 @@ END_TEST
 
 START_TEST(threads_do_not_matter)
 {
-    pare__encode_plan plan = {.want = {127, 127, 127}};
+    pare__encode_plan plan = {.want = {127, 127, 127}, .hold = {127, 127, 127}};
     pare__segment seg[] = {segment(0, 1), segment(1, 0), segment(2, 1)};
     pare__encoder *one = create(&plan);
     ck_assert_int_eq(pare__pool_create(&pool, 2, NULL), 0);
@@ -305,7 +305,8 @@ START_TEST(sites_and_captures)
     pare__encode_plan later = {.on_site = on_site,
                                .user = &halve,
                                .site = {0, 0, 1 << PARE__PHASE_MID},
-                               .want = {PARE__WANT_CLS_ROW | PARE__WANT_TOKENS, 0, PARE__WANT_K_MEAN}};
+                               .want = {PARE__WANT_CLS_ROW | PARE__WANT_TOKENS, 0, PARE__WANT_K_MEAN},
+                               .hold = {PARE__WANT_CLS_ROW | PARE__WANT_TOKENS, 0, PARE__WANT_K_MEAN}};
     pare__encoder *a = create(&still), *b = create(&none), *c = create(&later);
     pare__segment seg = segment(0, 1);
     const pare__pack *x = run(a, &seg, 1), *y = run(b, &seg, 1), *z = run(c, &seg, 1);

@@ -14,7 +14,7 @@ typedef struct settings {
     int64_t rows;
     double keep;
     int32_t compat, how;
-    char score[64];
+    char score[PARE__OPTION_TEXT];
 } settings;
 
 static const pare__option table[] = {
@@ -91,7 +91,7 @@ START_TEST(test_refusals)
                {"how", "mea", "max|mean|median"},
                {"how", "", "none of"},
                {"how", "max|mean", "none of"}};
-    char text[80];
+    char text[PARE__OPTION_TEXT + 16];
     pare_error err;
     settings s, before;
 
@@ -104,10 +104,10 @@ START_TEST(test_refusals)
                       err.text);
         ck_assert_int_eq(memcmp(&s, &before, sizeof s), 0);
     }
-    memset(text, 'a', 79);
-    text[79] = 0;
+    memset(text, 'a', sizeof text - 1);
+    text[sizeof text - 1] = 0;
     ck_assert_int_eq(set(&s, "score", text, &err), PARE_E_LIMIT);
-    text[63] = 0;
+    text[PARE__OPTION_TEXT - 1] = 0;
     ck_assert_int_eq(set(&s, "score", text, &err), 0);
 }
 END_TEST
@@ -137,7 +137,7 @@ END_TEST
 START_TEST(test_float_round_trip)
 {
     settings s, back;
-    char text[80];
+    char text[PARE__OPTION_TEXT + 16];
     static const char *const locales[] = {"C", "de_DE.UTF-8", "fr_FR.UTF-8"};
 
     for (int l = 0; l < 3; l++) {

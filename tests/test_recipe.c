@@ -43,8 +43,12 @@ END_TEST
 
 START_TEST(prints_what_it_parsed)
 {
-    static const char *const texts[] = {"topk:score=norm:keep=0.5@block=3/6/9", "tome:r=8@block", "random:k=7@patches",
-                                        "spatial-uniform@output"};
+    static const char *const texts[] = {"topk:score=norm:keep=0.5@block=3/6/9",
+                                        "tome:r=8@block",
+                                        "random:k=7@patches",
+                                        "spatial-uniform@output",
+                                        "stride:keep=0.123456789@patches",
+                                        "motion-topk:alloc=motion"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         char once[512], twice[512];
         ck_assert_int_eq(parse(texts[i]), 0);
@@ -72,6 +76,7 @@ START_TEST(refuses)
     refuse("topk:k=0", "k=0");
     refuse("topk:k=3:keep=.5", "exclude each other");
     refuse("topk:alloc=equl", "did you mean 'equal'");
+    refuse("topk@zzz", "only at patches, block, output");
     refuse("topk@blok", "did you mean 'block'");
     refuse("tome@output", "does not act at 'output'");
     refuse("topk@block=3/2", "must ascend");

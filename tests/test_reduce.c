@@ -265,13 +265,109 @@ START_TEST(refuses)
     refuse(o, "multiples of 14");
     o = options("random@patches");
     o.keep = 1e-4;
-    refuse(o, "none of the clip's 96 units");
+    refuse(o, "leave none of the clip's");
+    o = options("resize:keep=.5,resize");
+    o.keep = 0.5;
+    refuse(o, "only one step");
+    o = options("tome:kth=4:keep=.5@block=3");
+    refuse(o, "both set the amount");
+    o = options("adaptive-pool:h=3");
+    refuse(o, "pool");
+    o = options("random@patches");
+    o.tokens = INT64_MAX / 4;
+    o.n_frames = INT64_MAX / 4;
+    refuse(o, "at most");
     o = options("none");
     o.window = -2;
     refuse(o, "window -2");
     o = options("none");
     o.struct_size = 2;
     refuse(o, "struct_size");
+}
+END_TEST
+
+/* The budget binds the step that takes it; what later steps take away is not made good. */
+START_TEST(budget_ignores_later_steps)
+{
+    pare_reducer_opts o = options("stride@patches,topk:score=norm:keep=.5@output");
+    o.keep = 0.5;
+    for (int window = 1; window <= 4; window += 3) {
+        o.window = window;
+        outcome a = run(&o);
+        for (int t = 0; t < N_FRAMES; t++) ck_assert_int_eq(a.per_frame[t], UNITS / 4);
+        outcome_free(&a);
+    }
+}
+END_TEST
+
+START_TEST(per_frame_is_per_frame)
+{
+    pare_reducer_opts o = options("pool");
+    o.tokens_per_frame = 10;
+    o.window = 1;
+    outcome a = run(&o);
+    for (int t = 0; t < N_FRAMES; t++) ck_assert_int_eq(a.per_frame[t], a.per_frame[0]);
+    ck_assert_int_le(a.per_frame[0], 10);
+    outcome_free(&a);
+}
+END_TEST
+
+/* Steps whose blocks interleave keep schedules of their own. */
+START_TEST(block_steps_do_not_mix)
+{
+    pare_reducer_opts o = options("stride:keep=.5@block=2/6,stride:keep=.75@block=4/8");
+    outcome a = run(&o);
+    for (int t = 0; t < N_FRAMES; t++) ck_assert_int_ge(a.per_frame[t], UNITS / 4);
+    outcome_free(&a);
+    o = options("tome@block,stride:keep=.9@block=5");
+    o.keep = 0.1;
+    a = run(&o);
+    ck_assert_int_eq(a.k, llround(0.1 * N_FRAMES * UNITS));
+    outcome_free(&a);
+}
+END_TEST
+
+START_TEST(empty_windows_are_fine)
+{
+    pare_reducer_opts o = options("stride@patches,topk:k=4@output");
+    o.keep = 0.01;
+    o.window = 1;
+    outcome a = run(&o);
+    ck_assert_int_eq(a.k, llround(0.01 * N_FRAMES * UNITS));
+    outcome_free(&a);
+    o = options("temporal-redundancy@output");
+    o.keep = 0.005;
+    o.window = 1;
+    a = run(&o);
+    ck_assert_int_eq(a.k, llround(0.005 * N_FRAMES * UNITS));
+    outcome_free(&a);
+}
+END_TEST
+
+START_TEST(motion_allocates_at_every_site)
+{
+    static const char *const all[] = {"stride:alloc=motion@patches", "stride:alloc=motion@block=3",
+                                      "topk:score=norm:alloc=motion@output", "norm-topk:alloc=motion"};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        pare_reducer_opts o = options(all[i]);
+        o.keep = 0.25;
+        outcome a = run(&o);
+        ck_assert_int_eq(a.k, llround(0.25 * N_FRAMES * UNITS));
+        outcome_free(&a);
+    }
+}
+END_TEST
+
+START_TEST(resize_counts_as_the_whole)
+{
+    pare_reducer_opts o = options("resize:keep=.25,stride@patches");
+    o.tokens_per_frame = 40;
+    pare_reducer *r = NULL;
+    const pare_frame f = frame(0);
+    ck_assert_int_eq(pare_reducer_create(&r, model, &o, &err), 0);
+    ck_assert_int_eq(pare_reducer_push(r, &f, &err), PARE_E_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.text, "40"));
+    pare_reducer_close(&r);
 }
 END_TEST
 
@@ -302,6 +398,19 @@ START_TEST(tokens_without_a_model)
     ck_assert_ptr_nonnull(strstr(err.text, "col_mean"));
     o.recipe = "tome@block";
     ck_assert_int_eq(pare_reduce_tokens(arrays, 3, &o, &r, &err), PARE_E_INVALID);
+    o.recipe = "temporal-redundancy@patches";
+    ck_assert_int_eq(pare_reduce_tokens(arrays, 3, &o, &r, &err), PARE_E_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.text, "pixels"));
+    const pare_tensor empty[] = {arrays[0], arrays[2], {"pixels", PARE_U8, 4, {0, 8, 12, 3}, thw}};
+    ck_assert_int_eq(pare_reduce_tokens(empty, 3, &o, &r, &err), PARE_E_INVALID);
+    const pare_tensor wide[] = {arrays[0], {"col_mean", PARE_F32, 2, {N, 2}, x}};
+    o.recipe = "topk:score=mean-attn@output";
+    ck_assert_int_eq(pare_reduce_tokens(wide, 2, &o, &r, &err), PARE_E_INVALID);
+    const pare_tensor keys[] = {arrays[0], {"k", PARE_F32, 2, {N, D}, x}};
+    o.recipe = "tome@block";
+    o.tokens = 2;
+    ck_assert_int_eq(pare_reduce_tokens(keys, 2, &o, &r, &err), PARE_E_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.text, "24"));
 }
 END_TEST
 
@@ -322,6 +431,12 @@ int main(void)
     tcase_add_test(t, threads_do_not_change_bytes);
     tcase_add_test(t, moving_square_is_kept);
     tcase_add_test(t, boxes_undo_rotation);
+    tcase_add_test(t, budget_ignores_later_steps);
+    tcase_add_test(t, per_frame_is_per_frame);
+    tcase_add_test(t, block_steps_do_not_mix);
+    tcase_add_test(t, empty_windows_are_fine);
+    tcase_add_test(t, motion_allocates_at_every_site);
+    tcase_add_test(t, resize_counts_as_the_whole);
     tcase_add_test(t, refuses);
     tcase_add_test(t, tokens_without_a_model);
     suite_add_tcase(s, t);

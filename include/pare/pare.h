@@ -232,7 +232,8 @@ typedef struct pare_reducer_opts {
     double keep;              /* share of candidate units in the final result, 0 < keep <= 1 */
     int64_t tokens;           /* units in the final result of the whole clip; needs n_frames */
     int64_t tokens_per_frame; /* units of every frame. At most one of keep, tokens, tokens_per_frame */
-    int64_t n_frames;         /* frames that will be pushed; 0 = unknown */
+    int64_t n_frames;         /* frames that will be pushed; 0 = unknown. With tokens: an estimate is enough, the
+                               * last window takes what is left; frames beyond it share what remains */
     int32_t min_per_frame;    /* floor of every frame, in units */
     int32_t window;           /* temporal steps decided together; 0 = 32, -1 = the whole clip (refused over a limit) */
     uint64_t seed;
@@ -263,10 +264,10 @@ typedef struct pare_result_view {
     const uint8_t *kind;        /* [k] 0 = patch */
     const int64_t *index;       /* [k] anchor among all candidates of the clip */
     const float *sizes;         /* [k] patches represented, temporal runs included */
-    const double *pts;          /* [t, 2] first and last time of each temporal step, seconds */
+    const double *pts;          /* [t, 2] first and last time of each temporal step, seconds; NULL for bare features */
     const int64_t *frame_start; /* [t + 1] rows of each temporal step */
     const float *prefix;        /* [t, n_prefix, d] or NULL */
-    const float *pooled;        /* [t, d] */
+    const float *pooled;        /* [t, d] or NULL */
     const float *logits;        /* [t, n_class] or NULL */
     const float *scores;        /* [n] last score of every candidate (NaN: none), or NULL */
     pare_map map;               /* [k, n] */
@@ -278,14 +279,16 @@ typedef struct pare_result_view {
 PARE_API int pare_reducer_create(pare_reducer **out, const pare_model *model, const pare_reducer_opts *opts,
                                  pare_error *err);
 /* Copies what it needs of the frame; may encode a whole window before it returns. Errors: INVALID (frame), STATE
- * (after flush), LIMIT, NOMEM. After an error only close is allowed. */
+ * (after flush), LIMIT, NOMEM. A frame that is refused as an argument changes nothing; after any other error results
+ * that wait may still be pulled, then only close is allowed. */
 PARE_API int pare_reducer_push(pare_reducer *r, const pare_frame *frame, pare_error *err);
 /* No more frames: decides the last, shorter window. */
 PARE_API int pare_reducer_flush(pare_reducer *r, pare_error *err);
 /* 0 and a result owned by the caller, PARE_AGAIN, or PARE_EOF after flush. */
 PARE_API int pare_reducer_pull(pare_reducer *r, pare_result **out, pare_error *err);
 PARE_API int pare_reducer_get(const pare_reducer *r, pare_reducer_stats *stats, pare_error *err);
-/* The recipe as understood: every option and amount spelt out. Lives as long as the reducer. */
+/* The recipe as understood: methods expanded, sites and every option that differs from its default; budgets of the
+ * options struct are not in it. Lives as long as the reducer. */
 PARE_API const char *pare_reducer_recipe(const pare_reducer *r);
 PARE_API void pare_reducer_close(pare_reducer **r);
 
@@ -299,7 +302,7 @@ PARE_API int pare_reduce(const pare_model *model, const pare_reducer_opts *opts,
 /* Reduction of features that the caller already has; no encoder. Named arrays, f32 unless said otherwise:
  * tokens [n,d] (required), q, k, v [n,d'], cls_row[.layer] [n], col_mean[.layer] [n], pixels u8 [T,H,W,3],
  * grid_thw i32/i64 [3]. Without grid_thw the n tokens are one row. All steps of the recipe act at their site's view of
- * these arrays in turn. opts: recipe, keep, tokens, tokens_per_frame, min_per_frame, seed. */
+ * these arrays in turn; a list of blocks counts as one application. opts: recipe, keep, tokens, tokens_per_frame, min_per_frame, seed. */
 PARE_API int pare_reduce_tokens(const pare_tensor *arrays, int32_t n_arrays, const pare_reducer_opts *opts,
                                 pare_result **out, pare_error *err);
 

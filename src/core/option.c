@@ -13,7 +13,7 @@
 
 #include "core/mem.h"
 
-enum { TEXT_SIZE = 64, NAME_SIZE = 64 };
+enum { TEXT_SIZE = PARE__OPTION_TEXT, NAME_SIZE = 64 };
 
 /* ---- numbers -------------------------------------------------------------------------------------------------- */
 
@@ -57,8 +57,7 @@ int pare__parse_float(const char *text, double *out)
     return 0;
 }
 
-/* The shortest decimal that reads back as x. */
-static void print_float(double x, char *out, size_t size)
+void pare__print_float(double x, char *out, size_t size)
 {
     double back;
 
@@ -281,7 +280,7 @@ static void print_value(const pare__option *opt, const void *priv, char *out, si
         snprintf(out, size, "%" PRId64, *(const int64_t *)at);
         break;
     case PARE__FLOAT:
-        print_float(*(const double *)at, out, size);
+        pare__print_float(*(const double *)at, out, size);
         break;
     case PARE__BOOL:
         snprintf(out, size, "%d", *(const int32_t *)at != 0);
@@ -336,7 +335,7 @@ static void print_default(const pare__option *opt, char *out, size_t size)
     else if (opt->type == PARE__CHOICE)
         print_choice(opt->choices, (int32_t)opt->def, out, size);
     else
-        print_float(opt->def, out, size);
+        pare__print_float(opt->def, out, size);
 }
 
 void pare__option_describe(const pare__option *opt, pare_option_info *info)

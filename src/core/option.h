@@ -5,10 +5,13 @@
 
 #include <pare/pare.h>
 
+enum { PARE__OPTION_TEXT = 256 }; /* bytes of a text option */
+
 typedef enum { PARE__INT, PARE__FLOAT, PARE__BOOL, PARE__CHOICE, PARE__TEXT } pare__option_type;
 
 /* Storage in the private struct at `offset`: INT int64_t, FLOAT double, BOOL int32_t, CHOICE int32_t (position in
- * `choices`), TEXT char[64]. A table ends with name == NULL. */
+ * `choices`), TEXT
+ * char[PARE__OPTION_TEXT]. A table ends with name == NULL. */
 typedef struct pare__option {
     const char *name, *help;
     size_t offset;
@@ -36,5 +39,7 @@ const char *pare__nearest(const char *given, const char *const *names, int32_t n
 /* Strict number parsing of a whole string: no trailing bytes, no NaN, no infinity. 0 or PARE_E_INVALID. */
 int pare__parse_int(const char *text, int64_t *out);
 int pare__parse_float(const char *text, double *out);
+/* The shortest decimal that reads back as x, in the C locale. */
+void pare__print_float(double x, char *out, size_t size);
 
 #endif

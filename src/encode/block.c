@@ -10,7 +10,18 @@
 float *pare__capture_take(pare__encoder *e, int32_t block, uint32_t what)
 {
     if (!(e->plan.want[block] & what)) return NULL;
-    return e->capture[e->pack.n_capture++].data;
+    const pare__capture *c = &e->capture[e->n_taken++];
+    e->live[e->pack.n_capture++] = *c;
+    return c->data;
+}
+
+/* The captures of a block end with it, unless a later site or the output reads them. */
+static void release_captures(pare__encoder *e, int32_t block)
+{
+    int32_t n = 0;
+    for (int32_t i = 0; i < e->pack.n_capture; i++)
+        if (e->live[i].block != block || (e->plan.hold[block] & e->live[i].what)) e->live[n++] = e->live[i];
+    e->pack.n_capture = n;
 }
 
 /* Columns [col, col + width) of qkv [n, 3 dim]. */
@@ -135,5 +146,6 @@ int pare__block_run(pare__encoder *e, int32_t block, pare_error *err)
     mlp(e, block);
     rc = pare__site_run(e, block, PARE__PHASE_POST, err);
     if (rc < 0) return rc;
+    release_captures(e, block);
     return pare__stage_emit(e, "hidden", block, e->pack.x, e->pack.d, err);
 }

@@ -51,7 +51,8 @@ static int make_captures(pare__encoder *e, int64_t cap)
 {
     const pare__hparams *hp = &e->m->hp;
     e->capture = PARE__NEW(pare__capture, (int64_t)hp->n_layer * PARE__WANT_COUNT);
-    if (!e->capture) return PARE_E_NOMEM;
+    e->live = PARE__NEW(pare__capture, (int64_t)hp->n_layer * PARE__WANT_COUNT);
+    if (!e->capture || !e->live) return PARE_E_NOMEM;
     for (int32_t b = 0; b < hp->n_layer; b++) {
         for (int i = 0; i < PARE__WANT_COUNT; i++) {
             uint32_t what = capture_order[i];
@@ -123,7 +124,7 @@ int pare__encoder_create(pare__encoder **out, const pare_model *model, pare__poo
         pare__encoder_free(&e);
         return pare_fail(err, PARE_E_NOMEM, "out of memory for an encoder of %lld rows", (long long)cap);
     }
-    e->pack.capture = e->capture;
+    e->pack.capture = e->live;
     pare__prep_values(&model->prep, e->value);
     *out = e;
     return 0;
@@ -139,6 +140,7 @@ void pare__encoder_free(pare__encoder **encoder)
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) pare__free(buffers[i]);
     for (int32_t i = 0; i < e->n_capture; i++) pare__free(e->capture[i].data);
     pare__free(e->capture);
+    pare__free(e->live);
     pare__positions_free(&e->positions);
     pare__map_fini(&e->map);
     pare__spread_fini(&e->spread);
@@ -209,6 +211,7 @@ static int lay(pare__encoder *e, const pare__segment *seg, int32_t n_seg, pare_e
     p->n = 0;
     p->has_size = 0;
     p->n_capture = 0;
+    e->n_taken = 0;
     for (int32_t i = 0; i < n_seg; i++) {
         p->cu[i] = p->n;
         lay_segment(p, &seg[i]);

@@ -65,6 +65,7 @@ typedef int (*pare__pack_stage_fn)(void *user, const char *name, int32_t block, 
                                    int64_t width);
 
 typedef struct pare__encode_plan {
+    uint32_t hold[PARE__MAX_BLOCKS]; /* part of want that outlives its block */
     uint32_t want[PARE__MAX_BLOCKS]; /* arrays kept for a site of the same or a later block, or for the output */
     uint8_t site[PARE__MAX_BLOCKS];  /* bit (1 << phase): call on_site there */
     pare__site_fn on_site;

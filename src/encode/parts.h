@@ -103,14 +103,16 @@ struct pare__encoder {
     pare__pack pack;
     pare__capture *capture; /* [n_capture] all of the plan, in the order in which they are taken */
     int32_t n_capture;
-    int32_t width;      /* of `wide`: the largest of im2col row, qkv, MLP */
-    float *wide;        /* [cap_rows, width] */
-    float *h;           /* [cap_rows, dim] normalised input or attention output */
-    float *spare;       /* [cap_rows, dim] where a map writes */
-    int32_t *spare_thw; /* [cap_rows, 3] */
-    float *log_size;    /* [cap_rows] */
-    float *part;        /* [2 n_head, cap_rows] */
-    float *value;       /* [3, 256] what the network sees of a u8 value */
+    pare__capture *live; /* [n_capture] those of the pack: copies of entries of `capture` */
+    int32_t n_taken;     /* entries taken in this run */
+    int32_t width;       /* of `wide`: the largest of im2col row, qkv, MLP */
+    float *wide;         /* [cap_rows, width] */
+    float *h;            /* [cap_rows, dim] normalised input or attention output */
+    float *spare;        /* [cap_rows, dim] where a map writes */
+    int32_t *spare_thw;  /* [cap_rows, 3] */
+    float *log_size;     /* [cap_rows] */
+    float *part;         /* [2 n_head, cap_rows] */
+    float *value;        /* [3, 256] what the network sees of a u8 value */
     pare__positions *positions;
     const float **seg_pos; /* [cap_rows] position table of each segment */
     pare__map map;         /* of the site's callback */

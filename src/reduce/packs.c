@@ -63,29 +63,27 @@ static int32_t offer(const pare__step_plan *sp, const pare__pack *pack, int32_t 
     return n;
 }
 
-/* Rows that this application leaves of a frame with n candidates; -1 = the selector decides. */
-static int target(pare_reducer *r, const pare__step *step, int32_t frame, int64_t n, int32_t i_block, int64_t *k,
+/* Rows that this application leaves of a frame with n candidates; -1 = the selector decides. Only the final step has a
+ * goal; other steps in between may have taken rows away, so a schedule is an aim until its last block. */
+static int target(pare_reducer *r, int32_t i_step, int32_t frame, int64_t n, int32_t i_block, int64_t *k,
                   pare_error *err)
 {
+    const pare__step *step = &r->recipe.step[i_step];
     pare__goal *g = &r->goal[frame];
-    if (i_block == 0) g->entry = n;
-    if (step->keep > 0 || step->k > 0 || g->goal >= 0) {
-        const int64_t goal = g->goal >= 0 ? g->goal : pare__step_amount(step, g->entry, r->grid_h, r->grid_w, 0);
-        const int rc = pare__step_schedule(step, g->entry, goal, i_block, step->n_block, k, err);
-        if (*k > n) *k = n;
-        return rc;
+    int64_t goal = i_step == r->plan.final_step ? g->final : -1;
+    if (i_block == 0) g->entry[i_step] = n;
+    if (goal < 0 && (step->keep > 0 || step->k > 0))
+        goal = pare__step_amount(step, g->entry[i_step], r->grid_h, r->grid_w, 0);
+    if (goal < 0) {
+        *k = pare__step_amount(step, n, r->grid_h, r->grid_w, i_block);
+        if (*k < 0) *k = -1;
+        return 0;
     }
-    *k = pare__step_amount(step, n, r->grid_h, r->grid_w, i_block);
-    if (*k < 0) *k = -1;
-    return 0;
-}
-
-/* Goals belong to the final step only; other block steps use their own amounts. */
-static int64_t suspend_goal(pare_reducer *r, int32_t i_step, int32_t frame)
-{
-    const int64_t goal = r->goal[frame].goal;
-    if (i_step != r->plan.final_step) r->goal[frame].goal = -1;
-    return goal;
+    const int rc = pare__step_schedule(step, g->entry[i_step], goal, i_block, step->n_block, k, err);
+    if (*k > n) *k = n;
+    if (!rc && i_block + 1 < step->n_block && step->sel->least && *k < step->sel->least(step->priv, n))
+        *k = step->sel->least(step->priv, n);
+    return rc;
 }
 
 typedef struct site_call {
@@ -120,7 +118,6 @@ static int segment_view(pare_reducer *r, const site_call *c, int32_t seg, pare__
                       .grid_w = r->grid_w,
                       .t0 = r->t0 + frame,
                       .is_first = r->ctx.is_first && frame == 0,
-                      .is_last = r->ctx.is_last,
                       .n_prefix = pack->n_prefix,
                       .thw = thw,
                       .size = pack->size + row,
@@ -133,9 +130,7 @@ static int segment_view(pare_reducer *r, const site_call *c, int32_t seg, pare__
     v->n_array = offer(&r->plan.step[c->i_step], pack, c->block, row, array);
     start[0] = 0;
     start[1] = n;
-    const int64_t goal = suspend_goal(r, c->i_step, frame);
-    const int rc = target(r, step, frame, n, c->i_block, &v->k, err);
-    r->goal[frame].goal = goal;
+    const int rc = target(r, c->i_step, frame, n, c->i_block, &v->k, err);
     start[2] = v->k;
     v->k_frame = v->k < 0 ? NULL : start + 2;
     return rc;
@@ -191,6 +186,8 @@ int pare__reducer_on_site(void *user, const pare__pack *pack, int32_t block, par
         const int rc = select_segment(r, &c, seg, map, n_out, err);
         if (rc) return rc;
     }
+    if (c.i_step == r->plan.final_step && c.i_block + 1 == r->recipe.step[c.i_step].n_block)
+        r->final_left += map->m.n_out;
     const int rc = follow_total(r, map);
     return rc ? rc : 1;
 }
@@ -218,16 +215,17 @@ static int fill_segments(pare_reducer *r)
 static int fill_goals(pare_reducer *r, int64_t k, pare_error *err)
 {
     const int32_t n = r->rows.n_frame, final = r->plan.final_step;
-    for (int32_t t = 0; t < n; t++) r->goal[t] = (pare__goal){.goal = -1};
+    for (int32_t t = 0; t < n; t++) r->goal[t] = (pare__goal){.final = -1};
     if (k < 0 || final < 0 || r->recipe.step[final].site != PARE__SITE_BLOCK) return 0;
+    r->final_left = 0;
     const pare__mark mark = pare__arena_mark(&r->arena);
     int64_t *cap = PARE__ARENA(&r->arena, int64_t, n), *out = PARE__ARENA(&r->arena, int64_t, n);
     double *weight = NULL;
     int rc = cap && out ? 0 : PARE_E_NOMEM;
     for (int32_t t = 0; !rc && t < n; t++) cap[t] = r->segment[t].n;
-    if (!rc) rc = pare__rows_weigh(&r->ctx, &r->plan, final, &r->rows, NULL, &weight, err);
+    if (!rc) rc = pare__rows_weigh(&r->ctx, &r->plan, final, &r->rows, &r->px, &weight, err);
     if (!rc) rc = pare__rate_split(k, weight, cap, n, r->ctx.floor, out, &r->arena);
-    for (int32_t t = 0; !rc && t < n; t++) r->goal[t].goal = out[t];
+    for (int32_t t = 0; !rc && t < n; t++) r->goal[t].final = out[t];
     pare__arena_reset(&r->arena, mark);
     return rc;
 }

@@ -37,6 +37,8 @@ static int check_order(const pare__recipe *r, pare_error *err)
             return pare_fail(err, PARE_E_INVALID, "recipe: step '%s' at '%s' cannot follow a step at '%s'",
                              r->step[i].sel->name, pare__site_name(r->step[i].site),
                              pare__site_name(r->step[i - 1].site));
+    if (r->n > 1 && r->step[1].site == PARE__SITE_FRAMES)
+        return pare_fail(err, PARE_E_INVALID, "recipe: only one step can act at 'frames'");
     return 0;
 }
 
@@ -77,11 +79,14 @@ static int check_family(const pare__step *s, const pare__need *need, const pare_
                      s->sel->name, model->name);
 }
 
+/* Captured where it arises, and held on to if it is read later. */
 static void want(pare__plan *plan, const pare__step *s, const pare__need *need)
 {
     const uint32_t bit = capture_bit(need->array);
     if (need->layer != PARE__LAYER_HERE) {
         plan->encode.want[need->layer] |= bit;
+        if (s->site == PARE__SITE_OUTPUT || s->block[s->n_block - 1] > need->layer)
+            plan->encode.hold[need->layer] |= bit;
         return;
     }
     for (int32_t i = 0; i < s->n_block; i++) plan->encode.want[s->block[i]] |= bit;
@@ -185,6 +190,14 @@ static int plan_budget(pare__plan *plan, int has_budget, int may_idle, pare_erro
     return 0;
 }
 
+static int check_amount(const pare__step *s, pare_error *err)
+{
+    const int is_common = s->keep > 0 || s->k > 0;
+    if (!is_common || !s->sel->amount || s->sel->amount(s->priv, 256, 16, 16, 0, 1) == PARE__AMOUNT_NONE) return 0;
+    return pare_fail(err, PARE_E_INVALID, "recipe step '%s': %s= and its own options both set the amount", s->sel->name,
+                     s->keep > 0 ? "keep" : "k");
+}
+
 /* A recipe without encoder runs its steps in order; only the needs matter. */
 int pare__plan_make(pare__plan *plan, pare__recipe *recipe, const pare_model *model, int has_budget, int may_idle,
                     pare_error *err)
@@ -193,7 +206,8 @@ int pare__plan_make(pare__plan *plan, pare__recipe *recipe, const pare_model *mo
     int rc = check_order(recipe, err);
     for (int32_t i = 0; !rc && i < recipe->n; i++) {
         pare__step *s = &recipe->step[i];
-        if (model) rc = resolve_blocks(s, plan->n_layer, err);
+        rc = check_amount(s, err);
+        if (!rc && model) rc = resolve_blocks(s, plan->n_layer, err);
         if (!rc) rc = plan_needs(plan, i, model, err);
         if (!rc && model) rc = check_pixels(s, &plan->step[i], err);
         if (!rc && model) rc = plan_site(plan, i, err);

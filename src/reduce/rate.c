@@ -6,6 +6,9 @@
 #include "core/limits.h"
 #include "core/rank.h"
 
+/* Counts whose products still fit 64 bits. */
+#define MAX_COUNT ((int64_t)1 << 30)
+
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static int check_keep(double keep, pare_error *err)
@@ -27,6 +30,8 @@ int pare__rate_init(pare__rate *rate, const pare_reducer_opts *opts, pare_error 
                          .floor = opts->min_per_frame};
     if (opts->tokens < 0 || opts->tokens_per_frame < 0 || opts->min_per_frame < 0 || opts->n_frames < 0)
         return pare_fail(err, PARE_E_INVALID, "tokens, tokens per frame, floor and frames must not be negative");
+    if (opts->tokens > MAX_COUNT || opts->tokens_per_frame > MAX_COUNT || opts->n_frames > MAX_COUNT)
+        return pare_fail(err, PARE_E_LIMIT, "tokens, tokens per frame and frames: at most %lld", (long long)MAX_COUNT);
     if (opts->keep != 0) {
         rate->kind = PARE__RATE_KEEP;
         return check_keep(opts->keep, err);
@@ -80,8 +85,7 @@ int64_t pare__rate_window(pare__rate *rate, int64_t n_frames, int64_t units, int
         total = (int64_t)floor(rate->keep * (double)rate->seen_units + 0.5);
         break;
     case PARE__RATE_PER_FRAME:
-        total = rate->per_frame * rate->seen_frames;
-        break;
+        return least(rate->per_frame * n_frames, units);
     case PARE__RATE_TOKENS:
         total = is_last ? rate->tokens
                         : least(rate->tokens,

@@ -162,6 +162,17 @@ static int choose_allocator(pare__step *s, parts *p, pare_error *err)
     return make_priv(&s->alloc_priv, s->alloc->priv_size, s->alloc->options);
 }
 
+/* A method has chosen one already; the user's comes in its place. */
+static int replace_allocator(pare__step *s, parts *p, pare_error *err)
+{
+    int is_given = 0;
+    for (int32_t i = 0; i < p->n_pair; i++) is_given |= !strcmp(p->pair[i].key, "alloc");
+    if (!is_given) return 0;
+    pare__free(s->alloc_priv);
+    s->alloc_priv = NULL;
+    return choose_allocator(s, p, err);
+}
+
 static int unknown_key(const pare__step *s, const char *key, pare_error *err)
 {
     const char *names[MAX_NAMES] = {"keep", "k", "alloc"};
@@ -244,7 +255,9 @@ static int set_site(pare__step *s, const char *site, pare_error *err)
         names[i] = sites[i].name;
         if (!strcmp(text, sites[i].name)) bit = sites[i].bit;
     }
-    if (!bit) return unknown("site", text, names, N_SITES, err);
+    const char *near = bit ? NULL : pare__nearest(text, names, N_SITES);
+    if (near) return pare_fail(err, PARE_E_INVALID, "recipe: unknown site '%s', did you mean '%s'?", text, near);
+    if (!bit) return unsupported_site(s, text, err);
     if (!(s->sel->sites & (unsigned)bit)) return unsupported_site(s, text, err);
     s->site = bit;
     if (!blocks) return 0;
@@ -265,10 +278,7 @@ static int add_selector(pare__recipe *r, const pare__selector *sel, parts *p, pa
     if (!rc) rc = choose_score(s, p, err);
     if (!rc) rc = choose_allocator(s, p, err);
     if (!rc) rc = set_options(s, p, err);
-    if (!rc) rc = set_site(s, p->site, err);
-    if (rc || !sel->init) return rc;
-    s->is_init = 1;
-    return sel->init(s->priv, err);
+    return rc ? rc : set_site(s, p->site, err);
 }
 
 static int add_steps(pare__recipe *r, char *text, int depth, pare_error *err);
@@ -281,8 +291,9 @@ static int add_method(pare__recipe *r, const pare__method *m, parts *p, pare_err
     const int rc = add_steps(r, text, 1, err);
     if (rc) return rc;
     pare__step *s = &r->step[r->n - 1];
-    const int rc_options = set_options(s, p, err);
-    return rc_options ? rc_options : set_site(s, p->site, err);
+    int rc_step = replace_allocator(s, p, err);
+    if (!rc_step) rc_step = set_options(s, p, err);
+    return rc_step ? rc_step : set_site(s, p->site, err);
 }
 
 static int add_step(pare__recipe *r, char *text, int depth, pare_error *err)
@@ -308,6 +319,9 @@ static int add_steps(pare__recipe *r, char *text, int depth, pare_error *err)
     return 0;
 }
 
+/* After all options, a method's and the user's, because init checks them together. */
+static int init_step(const pare__step *s, pare_error *err) { return s->sel->init ? s->sel->init(s->priv, err) : 0; }
+
 int pare__recipe_parse(pare__recipe *out, const char *text, pare_error *err)
 {
     *out = (pare__recipe){0};
@@ -315,7 +329,8 @@ int pare__recipe_parse(pare__recipe *out, const char *text, pare_error *err)
     if (strlen(text) >= sizeof copy)
         return pare_fail(err, PARE_E_LIMIT, "recipe: %zu bytes, at most %d", strlen(text), PARE__MAX_TEXT - 1);
     strcpy(copy, text);
-    const int rc = add_steps(out, copy, 0, err);
+    int rc = add_steps(out, copy, 0, err);
+    for (int32_t i = 0; !rc && i < out->n; i++) rc = init_step(&out->step[i], err);
     if (!rc) return 0;
     if (rc == PARE_E_NOMEM) pare_fail(err, rc, "recipe: out of memory");
     pare__recipe_fini(out);
@@ -360,7 +375,9 @@ static void print_step(sink *s, const pare__step *step)
     print_options(s, step->sel->options, step->priv);
     if (step->score) print_options(s, step->score->options, step->score_priv);
     print_options(s, step->alloc->options, step->alloc_priv);
-    if (step->keep > 0) EMIT(s, ":keep=%g", step->keep);
+    char keep[64];
+    pare__print_float(step->keep, keep, sizeof keep);
+    if (step->keep > 0) EMIT(s, ":keep=%s", keep);
     if (step->k > 0) EMIT(s, ":k=%lld", (long long)step->k);
     EMIT(s, "@%s", pare__site_name(step->site));
     for (int32_t i = 0; i < step->n_block; i++) EMIT(s, "%c%d", i ? '/' : '=', step->block[i]);

@@ -124,6 +124,7 @@ static int resized_grid(pare_reducer *r, const int32_t full[2], int32_t out[2])
                 : r->rate.kind == PARE__RATE_TOKENS ? r->rate.tokens / r->rate.n_frames
                                                     : r->rate.per_frame;
             r->rate.kind = PARE__RATE_NONE;
+            r->ctx.floor = r->opts.min_per_frame;
         }
         s->sel->plan_grid(s->priv, full, keep, k, out);
         return 1;
@@ -153,9 +154,12 @@ static int set_geometry(pare_reducer *r, const pare_frame *frame, pare_error *er
     const int32_t unit_px = r->model->hp.patch * r->model->hp.unit;
     int32_t grid[2] = {fit.height / unit_px, fit.width / unit_px};
     const int32_t full[2] = {grid[0], grid[1]};
-    rc = pare__rate_check(&r->rate, (int64_t)grid[0] * grid[1], err);
+    const int32_t final = r->plan.final_step;
+    const int takes_budget = final >= 0 && r->recipe.step[final].site == PARE__SITE_FRAMES;
+    if (takes_budget) rc = pare__rate_check(&r->rate, (int64_t)full[0] * full[1], err);
+    r->is_resized = !rc && resized_grid(r, full, grid);
+    if (!rc) rc = pare__rate_check(&r->rate, (int64_t)grid[0] * grid[1], err);
     if (rc) return rc;
-    r->is_resized = resized_grid(r, full, grid);
     r->grid_h = grid[0];
     r->grid_w = grid[1];
     r->ctx.grid_h = grid[0];
@@ -181,12 +185,22 @@ static int make_encoder(pare_reducer *r, pare_error *err)
 
 static int64_t slot_bytes(const pare_reducer *r) { return (int64_t)r->width * r->height * 3; }
 
+/* Frames that a window of the whole clip may hold: pictures, and tokens about three times (rows, result, scratch). */
+static int64_t whole_clip_limit(const pare_reducer *r)
+{
+    const int64_t units = (int64_t)r->grid_h * r->grid_w;
+    const int64_t per_frame = slot_bytes(r) + 3 * units * r->model->hp.dim * (int64_t)sizeof(float);
+    const int64_t n = PARE__MAX_CLIP_BYTES / per_frame;
+    return n < PARE__MAX_WINDOW ? n : PARE__MAX_WINDOW;
+}
+
 static int grow_window(pare_reducer *r, int32_t cap, pare_error *err)
 {
-    const int64_t bytes = slot_bytes(r);
-    if (r->window < 0 && (cap + 1) * bytes > PARE__MAX_CLIP_BYTES)
-        return pare_fail(err, PARE_E_LIMIT, "window of the whole clip: %d frames of %lld bytes pass the limit of %lld",
-                         cap, (long long)bytes, (long long)PARE__MAX_CLIP_BYTES);
+    const int64_t bytes = slot_bytes(r), limit = whole_clip_limit(r);
+    if (r->window < 0 && r->n_slot >= limit)
+        return pare_fail(err, PARE_E_LIMIT, "window of the whole clip: more than %lld frames of %d x %d units",
+                         (long long)limit, r->grid_h, r->grid_w);
+    if (r->window < 0 && cap > limit) cap = (int32_t)limit;
     uint8_t *pixels = pare__malloc(cap + 1, bytes);
     if (!pixels) return PARE_E_NOMEM;
     if (r->pixels) memcpy(pixels, r->pixels, (size_t)(r->n_slot * bytes));
@@ -221,31 +235,29 @@ static int first_capacity(const pare_reducer *r)
 
 /* ---- one window ----------------------------------------------------------------------------------------------- */
 
-static int run_steps(pare_reducer *r, int32_t site, pare__rows *rows, int64_t k, const pare__pixels *pixels,
-                     pare_error *err)
+static int run_steps(pare_reducer *r, int32_t site, pare__rows *rows, int64_t k, pare_error *err)
 {
     for (int32_t i = 0; i < r->recipe.n; i++) {
         if (r->recipe.step[i].site != site || !r->recipe.step[i].sel->select) continue;
         const int64_t goal = i == r->plan.final_step ? (k < rows->n ? k : rows->n) : -1;
-        const int rc = pare__rows_step(&r->ctx, &r->plan, i, rows, goal, pixels, err);
+        const int rc = pare__rows_step(&r->ctx, &r->plan, i, rows, goal, &r->px, err);
         if (rc) return rc;
+        if (i == r->plan.final_step) r->final_left = rows->n;
     }
     return 0;
 }
 
-static int steps_on_pixels(pare_reducer *r, int64_t k, pare_error *err)
+/* Pictures of the window for views; the list lives in the arena until the window is done. */
+static int fill_pixels(pare_reducer *r)
 {
-    const pare__mark mark = pare__arena_mark(&r->arena);
     const uint8_t **frame = PARE__ARENA(&r->arena, const uint8_t *, r->n_slot);
     if (!frame) return PARE_E_NOMEM;
     for (int32_t t = 0; t < r->n_slot; t++) frame[t] = r->pixels + t * slot_bytes(r);
-    pare__pixels px = {.frame = frame, .patch = r->model->hp.patch * r->model->hp.unit, .temporal = 1};
-    if (r->has_previous) px.previous = r->pixels + r->cap * slot_bytes(r);
-    memcpy(px.mean, r->model->prep.mean, sizeof px.mean);
-    memcpy(px.std, r->model->prep.std, sizeof px.std);
-    const int rc = run_steps(r, PARE__SITE_PATCHES, &r->rows, k, &px, err);
-    pare__arena_reset(&r->arena, mark);
-    return rc;
+    r->px = (pare__pixels){.frame = frame, .patch = r->model->hp.patch * r->model->hp.unit, .temporal = 1};
+    if (r->has_previous) r->px.previous = r->pixels + r->cap * slot_bytes(r);
+    memcpy(r->px.mean, r->model->prep.mean, sizeof r->px.mean);
+    memcpy(r->px.std, r->model->prep.std, sizeof r->px.std);
+    return 0;
 }
 
 static void run_head(pare_reducer *r)
@@ -304,7 +316,7 @@ static void count(pare_reducer *r, int64_t n_in)
     r->stats.embed_ms = r->encode_ms[0];
     r->stats.encode_ms = r->encode_ms[1];
     r->stats.select_ms = r->ctx.select_ms;
-    pare__rate_spend(&r->rate, r->encoded.n);
+    pare__rate_spend(&r->rate, r->final_left);
 }
 
 static int process_window(pare_reducer *r, int is_last, pare_error *err)
@@ -313,16 +325,14 @@ static int process_window(pare_reducer *r, int is_last, pare_error *err)
     const int64_t k = pare__rate_window(&r->rate, r->n_slot, n_in, is_last);
     r->ctx.t0 = r->t0;
     r->ctx.is_first = r->t0 == 0;
-    r->ctx.is_last = is_last;
     r->ctx.score = r->score;
     for (int64_t i = 0; i < n_in; i++) r->score[i] = NAN;
-    if (is_last && k == 0 && r->rate.spent == 0)
-        return pare_fail(err, PARE_E_INVALID, "budget leaves none of the clip's %lld units",
-                         (long long)r->rate.seen_units);
+    r->final_left = n_in;
     int rc = pare__rows_reset(&r->rows, r->n_slot, r->grid_h, r->grid_w);
-    if (!rc) rc = steps_on_pixels(r, k, err);
+    if (!rc) rc = fill_pixels(r);
+    if (!rc) rc = run_steps(r, PARE__SITE_PATCHES, &r->rows, k, err);
     if (!rc) rc = pare__reducer_encode(r, k, err);
-    if (!rc) rc = run_steps(r, PARE__SITE_OUTPUT, &r->encoded, k, NULL, err);
+    if (!rc) rc = run_steps(r, PARE__SITE_OUTPUT, &r->encoded, k, err);
     if (rc) return rc;
     run_head(r);
     rc = queue_result(r);
@@ -388,7 +398,11 @@ int pare__reducer_flush(pare_reducer *r, pare_error *err)
     if (r->is_flushed) return 0;
     r->is_flushed = 1;
     pare_error e = {0};
-    return failed(r, r->n_slot ? process_window(r, 1, &e) : 0, &e, err);
+    int rc = r->n_slot ? process_window(r, 1, &e) : 0;
+    if (!rc && r->stats.n_in && !r->stats.n_out)
+        rc = pare_fail(&e, PARE_E_INVALID, "recipe and budget leave none of the clip's %lld units",
+                       (long long)r->stats.n_in);
+    return failed(r, rc, &e, err);
 }
 
 int pare__reducer_pull(pare_reducer *r, pare_result **out, pare_error *err)

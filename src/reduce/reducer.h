@@ -17,8 +17,8 @@
 
 /* Per frame of the window, while block sites run. */
 typedef struct pare__goal {
-    int64_t entry; /* candidates when the step's first block came */
-    int64_t goal;  /* rows that the last block must leave; -1 = the step's own amount, block by block */
+    int64_t entry[PARE__MAX_STEPS]; /* candidates when a step's first block came */
+    int64_t final;                  /* rows that the final step's last block must leave; -1 = it is no block step */
 } pare__goal;
 
 struct pare_reducer {
@@ -47,8 +47,10 @@ struct pare_reducer {
     int64_t n_pushed;
     uint8_t *pixels; /* [cap + 1, height, width, 3]; the last slot holds the frame before the window */
     int32_t has_previous;
-    double *pts;    /* [cap, 2] */
-    pare__fit *fit; /* [cap] */
+    double *pts;        /* [cap, 2] */
+    pare__fit *fit;     /* [cap] */
+    pare__pixels px;    /* of the window, while it is decided */
+    int64_t final_left; /* rows that the final step left in the window */
 
     /* the window being decided */
     pare__rows rows;      /* candidates before embedding, then of the packs */

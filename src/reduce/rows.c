@@ -55,7 +55,7 @@ float *pare__rows_add_array(pare__rows *rows, pare__need need, int32_t width, in
     if (rows->n_array == PARE__MAX_ARRAYS) return NULL;
     const int32_t i = rows->n_array;
     void *data = (void *)(uintptr_t)rows->array[i].data;
-    if (pare__grow(&data, &rows->cap_array[i], n * width, sizeof(float))) return NULL;
+    if (pare__grow(&data, &rows->cap_array[i], n * width + 1, sizeof(float))) return NULL;
     rows->array[i] = (pare__view_array){.need = need, .width = width, .data = data};
     rows->n_array++;
     return data;
@@ -68,7 +68,7 @@ static int reduce_f32(const pare__map *map, float *x, int64_t width, pare__arena
     float *y = PARE__ARENA(arena, float, map->m.n_out *width + 1);
     if (!y) return PARE_E_NOMEM;
     pare__map_apply(&map->m, x, width, y);
-    memcpy(x, y, (size_t)(map->m.n_out * width) * sizeof *y);
+    if (map->m.n_out) memcpy(x, y, (size_t)(map->m.n_out * width) * sizeof *y);
     pare__arena_reset(arena, mark);
     return 0;
 }
@@ -80,8 +80,8 @@ static int reduce_places(pare__rows *rows, const pare__map *map, pare__arena *ar
     int32_t *thw = PARE__ARENA(arena, int32_t, 3 * n + 1);
     if (!thw) return PARE_E_NOMEM;
     pare__map_anchor_i32(&map->m, rows->thw, 3, thw);
-    memcpy(rows->thw, thw, (size_t)(3 * n) * sizeof *thw);
-    memcpy(rows->size, map->m.size, (size_t)n * sizeof *rows->size);
+    if (n) memcpy(rows->thw, thw, (size_t)(3 * n) * sizeof *thw);
+    if (n) memcpy(rows->size, map->m.size, (size_t)n * sizeof *rows->size);
     int64_t row = 0;
     for (int32_t f = 0; f <= rows->n_frame; f++) {
         while (row < n && rows->thw[3 * row] < f) row++;

@@ -81,7 +81,7 @@ static int read_pixels(job *j, pare_error *err)
     if (!t) return 0;
     const int32_t patch = t->n_dim == 4 ? (int32_t)(t->shape[1] / j->grid[1]) : 0;
     if (t->dtype != PARE_U8 || patch < 1 || t->shape[3] != 3 || t->shape[1] != (int64_t)patch * j->grid[1] ||
-        t->shape[2] != (int64_t)patch * j->grid[2] || t->shape[0] % j->grid[0])
+        t->shape[2] != (int64_t)patch * j->grid[2] || t->shape[0] < j->grid[0] || t->shape[0] % j->grid[0])
         return pare_fail(err, PARE_E_INVALID, "pixels: must be u8 [T, rows P, columns P, 3] of the grid %d x %d x %d",
                          j->grid[0], j->grid[1], j->grid[2]);
     const uint8_t **frame = PARE__ARENA(&j->arena, const uint8_t *, t->shape[0]);
@@ -100,7 +100,8 @@ static int read_pixels(job *j, pare_error *err)
 static int add_array(job *j, const pare_tensor *t, pare__array kind, int32_t layer, pare_error *err)
 {
     const int64_t n = j->rows.n, count = pare__tensor_count(t);
-    if (count % n || count / n > PARE__MAX_DIM || count == 0)
+    const int is_row = kind == PARE__ARRAY_CLS_ROW || kind == PARE__ARRAY_COL_MEAN;
+    if (count % n || count / n > PARE__MAX_DIM || count == 0 || (is_row && count != n))
         return pare_fail(err, PARE_E_INVALID, "%s: %lld values do not make %lld rows", t->name, (long long)count,
                          (long long)n);
     float *data = pare__rows_add_array(&j->rows, (pare__need){kind, layer}, (int32_t)(count / n), n);
@@ -172,7 +173,6 @@ static int make_plan(job *j, const pare_reducer_opts *opts, pare_error *err)
                              .grid_h = j->grid[1],
                              .grid_w = j->grid[2],
                              .is_first = 1,
-                             .is_last = 1,
                              .floor = o.min_per_frame,
                              .score = j->score};
     if (j->rate.kind == PARE__RATE_PER_FRAME) j->ctx.floor = j->rate.per_frame;
@@ -232,6 +232,7 @@ int pare__reduce_tokens(const pare_tensor *arrays, int32_t n_arrays, const pare_
     for (int64_t i = 0; !rc && i < j.rows.n; i++) j.score[i] = NAN;
     if (!rc) rc = make_plan(&j, opts, err);
     if (!rc) rc = run_steps(&j, err);
+    if (!rc && !j.rows.n) rc = pare_fail(err, PARE_E_INVALID, "recipe and budget leave none of the tokens");
     if (!rc) rc = sort_rows(&j);
     const pare__window_out w = {.rows = &j.rows, .grid_h = j.grid[1], .grid_w = j.grid[2], .unit = 1, .score = j.score};
     if (!rc) rc = pare__result_make(out, &w);

@@ -70,12 +70,28 @@ static int run_selector(const pare__step *step, pare__view *v, pare__map *map, p
     return rc;
 }
 
+/* What no selector need check again: pixels that were asked for are there, and one application can reach the count. */
+static int check_view(const pare__step *step, const pare__view *v, pare_error *err)
+{
+    pare__need need[PARE__MAX_NEEDS];
+    const int n_need = step->sel->needs ? step->sel->needs(step->priv, v->site, need) : 0;
+    for (int i = 0; i < n_need; i++)
+        if (need[i].array == PARE__ARRAY_PIXELS && !v->pixels)
+            return pare_fail(err, PARE_E_INVALID, "step '%s' at '%s' needs pixels", step->sel->name,
+                             pare__site_name(v->site));
+    const int64_t least = step->sel->least ? step->sel->least(step->priv, v->n) : 0;
+    if (v->k < 0 || v->k >= least) return 0;
+    return pare_fail(err, PARE_E_INVALID, "step '%s' brings %lld units down to %lld at best, %lld were asked",
+                     step->sel->name, (long long)v->n, (long long)least, (long long)v->k);
+}
+
 int pare__step_select(pare__context *ctx, pare__step *step, pare__view *v, const int32_t *origin, pare__map *map,
                       pare_error *err)
 {
     const double t = pare__now_ms();
     const pare__mark mark = pare__arena_mark(ctx->arena);
-    int rc = fill_carry(step, v);
+    int rc = check_view(step, v, err);
+    if (!rc) rc = fill_carry(step, v);
     if (!rc) rc = fill_score(step, v, err);
     if (!rc) rc = run_selector(step, v, map, err);
     if (!rc) record_score(ctx, v, origin);
@@ -127,7 +143,8 @@ static int offer_arrays(const pare__rows *rows, const pare__step *step, const pa
         if (kind != PARE__ARRAY_TOKENS) {
             const pare__view_array *a = find_array(rows, kind, sp->layer[i]);
             if (!a)
-                return pare_fail(err, PARE_E_INVALID, "step '%s' needs the array '%s', which is not there",
+                return pare_fail(err, PARE_E_INVALID,
+                                 "step '%s' needs the array '%s', not there, or there for several other layers",
                                  step->sel->name, array_name(kind));
             found = *a;
         }
@@ -158,7 +175,6 @@ static int window_view(pare__context *ctx, const pare__plan *plan, int32_t i, co
                       .grid_w = ctx->grid_w,
                       .t0 = ctx->t0,
                       .is_first = ctx->is_first,
-                      .is_last = ctx->is_last,
                       .n_prefix = ctx->n_prefix,
                       .thw = rows->thw,
                       .size = rows->size,

@@ -24,7 +24,7 @@ typedef struct pare__context {
     int32_t n_head, n_layer, n_prefix;
     int32_t grid_h, grid_w; /* units */
     int32_t t0;             /* clip index of the window's first step */
-    int32_t is_first, is_last;
+    int32_t is_first;
     int64_t floor; /* rows that every temporal step keeps */
     float *score;  /* [candidates of the window] last score, by original candidate; or NULL */
     double select_ms;

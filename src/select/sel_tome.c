@@ -22,7 +22,7 @@ typedef struct tome {
     int64_t r, kth;
     double inflect;
     int32_t prop_attn, compat;
-    char list[64];
+    char list[PARE__OPTION_TEXT];
     int32_t n_list, per_block[MAX_LIST]; /* of `list`, by init */
 } tome;
 

@@ -64,7 +64,7 @@ typedef struct pare__view {
     const int64_t *frame_start; /* [n_frame + 1] rows of each step */
     int32_t grid_h, grid_w;     /* units, before any reduction */
     int32_t t0;                 /* index in the clip of the first step of the view */
-    int32_t is_first, is_last;  /* the clip's first / last window */
+    int32_t is_first;           /* the clip's first window */
     int32_t n_prefix;           /* prefix rows that stand before the candidates of every frame in the sequence */
     const int32_t *thw;         /* [n, 3] place of the anchor, t relative to t0 */
     const float *size;          /* [n] */

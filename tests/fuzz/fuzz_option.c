@@ -12,7 +12,7 @@ typedef struct settings {
     int64_t rows;
     double keep;
     int32_t compat, how;
-    char score[64];
+    char score[PARE__OPTION_TEXT];
 } settings;
 
 static const pare__option table[] = {
