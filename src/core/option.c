@@ -59,14 +59,16 @@ int pare__parse_float(const char *text, double *out)
 
 void pare__print_float(double x, char *out, size_t size)
 {
+    char text[32];
     double back;
 
     for (int digits = 1; digits <= 17; digits++) {
-        snprintf(out, size, "%.*g", digits, x);
-        char *comma = strchr(out, ',');
+        snprintf(text, sizeof text, "%.*g", digits, x);
+        char *comma = strchr(text, ',');
         if (comma) *comma = '.';
-        if (pare__parse_float(out, &back) == 0 && back == x) return;
+        if (pare__parse_float(text, &back) == 0 && back == x) break;
     }
+    if (size) snprintf(out, size, "%s", text);
 }
 
 /* ---- names ---------------------------------------------------------------------------------------------------- */
