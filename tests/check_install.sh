@@ -33,10 +33,8 @@ expect()
 }
 PKG_CONFIG_PATH=$libdir/pkgconfig
 export PKG_CONFIG_PATH
-private=""
-[ -e "$libdir/libpare.so" ] || private=--static
 # shellcheck disable=SC2046
-$cc -std=c11 -Wall -Wextra -Werror "$tmp/use.c" -o "$tmp/by-pkg-config" $(pkg-config --cflags --libs $private pare_media)
+$cc -std=c11 -Wall -Wextra -Werror "$tmp/use.c" -o "$tmp/by-pkg-config" $(pkg-config --cflags --libs pare_media)
 expect "$tmp/by-pkg-config"
 cat >"$tmp/CMakeLists.txt" <<'C'
 cmake_minimum_required(VERSION 3.22)
