@@ -43,7 +43,7 @@ find_package(pare 0.1 CONFIG REQUIRED)
 add_executable(use use.c)
 target_link_libraries(use PRIVATE pare::pare_media)
 C
-cmake -S "$tmp" -B "$tmp/b" -DCMAKE_PREFIX_PATH="$tmp/p" -DCMAKE_C_COMPILER="$cc" >"$tmp/log" 2>&1 &&
+cmake -S "$tmp" -B "$tmp/b" -G Ninja -DCMAKE_PREFIX_PATH="$tmp/p" -DCMAKE_C_COMPILER="$cc" >"$tmp/log" 2>&1 &&
     cmake --build "$tmp/b" >>"$tmp/log" 2>&1 || { cat "$tmp/log"; exit 1; }
 expect "$tmp/b/use"
 [ -s "$tmp/p/share/pare/dinov2-small-q8_0.gguf" ] || { echo "no default model"; exit 1; }

@@ -34,7 +34,7 @@ static void try_value(const char *key, const char *value)
 {
     const pare__option *opt = pare__option_find(table, key);
     settings s = {0}, back = {0};
-    char text[128];
+    char text[PARE__OPTION_TEXT + 64];
     pare_error err;
 
     if (!opt) {
