@@ -39,6 +39,7 @@ typedef struct pare_source_info {
     double rate;       /* average frames per second, 0 if unknown */
     double duration;   /* seconds, 0 if unknown */
     int64_t n_damaged; /* frames that could not be decoded so far */
+    double origin;     /* pts of the clip's first frame, from which start and end count; known after the first read */
 } pare_source_info;
 
 /* `path`: a file, URL, device, "-" (stdin: y4m or rgb24), or a printf pattern of numbered images (frame_%03d.png).
@@ -58,7 +59,7 @@ PARE_API int pare_source_read(pare_source *s, pare_frame *frame, pare_error *err
 PARE_API void pare_source_close(pare_source **s);
 
 /* H.264 (MPEG-4 part 2 without libx264) in .mp4 .m4v .mov .mkv .ts, VP9 in .webm. One thread at a time; the file appears
- * on finish only, and replaces an older one then. */
+ * on finish only, and replaces an older one then; links are followed, permissions kept. */
 typedef struct pare_video_writer pare_video_writer;
 
 /* Width and height must be positive; odd sizes are padded by one pixel. 1 / rate (0 = 25) is the

@@ -26,7 +26,8 @@ struct pare_source {
     int64_t next_target;
     pare_frame pending; /* delivered by the driver, not yet looked at */
     int has_pending, entered;
-    double last_pts;
+    double origin, last_pts; /* of the clip's first frame, also before the range; of the last one */
+    int has_origin;
     int64_t n_decoded, n_delivered;
     int done; /* 0, or what every further read answers */
 };
@@ -96,6 +97,7 @@ static int list_stamps(pare_source *s, pare__stamps *out, pare_error *err)
                          s->path);
     int rc = s->driver->stamps(s->self, out, err);
     if (rc) return rc;
+    if (is_stopped(s)) return pare_fail(err, PARE_E_IO, "'%.160s': interrupted", s->path);
     if (!out->n) return pare_fail(err, PARE_E_FORMAT, "'%.160s' holds no frame", s->path);
     pare__stamps_sort(out);
     return 0;
@@ -144,7 +146,7 @@ int pare_source_open(pare_source **out, const char *path, const pare_source_opts
 {
     if (!out) return pare_fail(err, PARE_E_INVALID, "pare_source_open: out is NULL");
     *out = NULL;
-    if (!path || !*path) return pare_fail(err, PARE_E_INVALID, "pare_source_open: no path");
+    if (!path || !*path) return pare_fail(err, PARE_E_INVALID, "the name of an input is empty");
     pare_source *s = calloc(1, sizeof *s);
     if (!s) return pare_fail(err, PARE_E_NOMEM, "out of memory");
     int rc = open_source(s, path, opts, err);
@@ -173,7 +175,9 @@ int pare_source_get(const pare_source *s, pare_source_info *info, pare_error *er
     if (!s || !info) return pare_fail(err, PARE_E_INVALID, "pare_source_get: %s is NULL", s ? "info" : "source");
     uint32_t size = info->struct_size;
     if (size < sizeof size) return pare_fail(err, PARE_E_INVALID, "pare_source_info.struct_size is %u", size);
-    memcpy(info, &s->info, size < sizeof *info ? size : sizeof *info);
+    pare_source_info known = s->info;
+    known.origin = s->origin;
+    memcpy(info, &known, size < sizeof *info ? size : sizeof *info);
     info->struct_size = size;
     return 0;
 }
@@ -206,6 +210,8 @@ static int next_frame(pare_source *s, pare_frame *frame, pare_error *err)
     if (rc) return rc;
     s->n_decoded++;
     s->last_pts = frame->pts;
+    if (!s->has_origin) s->origin = frame->pts;
+    s->has_origin = 1;
     return 0;
 }
 

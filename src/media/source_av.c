@@ -115,6 +115,8 @@ static int open_demuxer(av_source *s, pare_error *err)
     free(url);
     av_dict_free(&options);
     if (av < 0) return fail_av(code, s->path, "cannot open", av, err);
+    if (!s->opts->format && !strcmp(s->demux->iformat->name, "tty"))
+        return pare_fail(err, PARE_E_FORMAT, "'%.160s' is text; only format tty asks for a picture of it", s->path);
     int best = av_find_best_stream(s->demux, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);
     if (best < 0) return pare_fail(err, PARE_E_FORMAT, "'%.160s' has no video stream", s->path);
     s->stream = s->demux->streams[best];

@@ -24,7 +24,9 @@
 enum { MAX_TRIES = 100, PIXEL_GROUP = 64 }; /* rows of whole groups, for swscale's vector code */
 
 struct pare_video_writer {
-    char *path, *tmp; /* tmp exists on disk while it is not NULL */
+    char *path;   /* as the caller named it */
+    char *target; /* the file it means: links followed, so that renaming replaces the file and not the link */
+    char *tmp;    /* exists on disk while it is not NULL */
     AVFormatContext *mux;
     AVStream *stream;
     AVCodecContext *encoder;
@@ -48,7 +50,7 @@ static int fail_av(const pare_video_writer *w, const char *what, int av, pare_er
 
 /* ---- the temporary file ---------------------------------------------------------------------------------------- */
 
-/* Renaming over a device would replace it, so only regular files are targets. */
+/* Renaming over a device would replace it, and containers want to seek: only regular files are targets. */
 static int check_target(const char *path, pare_error *err)
 {
     struct stat st;
@@ -59,12 +61,18 @@ static int check_target(const char *path, pare_error *err)
 
 static int create_tmp(pare_video_writer *w, pare_error *err)
 {
-    size_t n = strlen(w->path) + 40;
+    struct stat old;
+    char *real = realpath(w->path, NULL);
+    w->target = real ? real : strdup(w->path);
+    size_t n = strlen(w->path) + (real ? strlen(real) : 0) + 40;
     char *tmp = malloc(n);
-    if (!tmp) return pare_fail(err, PARE_E_NOMEM, "out of memory");
+    if (!tmp || !w->target) {
+        free(tmp);
+        return pare_fail(err, PARE_E_NOMEM, "out of memory");
+    }
     int fd = -1;
     for (int i = 0; fd < 0 && i < MAX_TRIES; i++) {
-        snprintf(tmp, n, "%s.%ld-%d.tmp", w->path, (long)getpid(), i);
+        snprintf(tmp, n, "%s.%ld-%d.tmp", w->target, (long)getpid(), i);
         fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (fd < 0 && errno != EEXIST) break;
     }
@@ -72,6 +80,8 @@ static int create_tmp(pare_video_writer *w, pare_error *err)
         free(tmp);
         return pare_fail(err, PARE_E_IO, "cannot write '%.160s': %s", w->path, strerror(errno));
     }
+    /* Not every file system has permissions; the default ones do then. */
+    if (!stat(w->target, &old) && fchmod(fd, old.st_mode & 07777)) errno = 0;
     close(fd);
     w->tmp = tmp;
     return 0;
@@ -102,7 +112,7 @@ static int publish(pare_video_writer *w, pare_error *err)
     int fd = open(w->tmp, O_WRONLY | O_CLOEXEC), bad = fd < 0 || fsync(fd);
     int code = errno;
     if (fd >= 0 && close(fd) && !bad) bad = 1, code = errno;
-    if (!bad && rename(w->tmp, w->path)) bad = 1, code = errno;
+    if (!bad && rename(w->tmp, w->target)) bad = 1, code = errno;
     if (bad) return pare_fail(err, PARE_E_IO, "cannot write '%.160s': %s", w->path, strerror(code));
     free(w->tmp);
     w->tmp = NULL;
@@ -347,6 +357,7 @@ void pare_video_writer_close(pare_video_writer **writer)
     av_packet_free(&w->packet);
     av_freep(&w->padded);
     remove_tmp(w);
+    free(w->target);
     free(w->path);
     free(w);
     *writer = NULL;
