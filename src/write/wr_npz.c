@@ -219,8 +219,8 @@ static int put_metadata(archive *a, const pare__spool *s, pare_error *err)
     char *text = NULL;
     int rc = 0;
     for (int64_t i = 0; i < s->n_meta && rc == 0; i++)
-        if (json_object_set_new(root, s->meta[i][0], json_string(s->meta[i][1])) != 0)
-            rc = pare_fail(err, PARE_E_INVALID, "%s: metadata '%s' is not UTF-8", a->path, s->meta[i][0]);
+        if (json_object_set_new(root, s->meta[i][0], pare__meta_text(s->meta[i][1])) != 0)
+            rc = pare_fail(err, PARE_E_INVALID, "%s: metadata key '%s' is not UTF-8", a->path, s->meta[i][0]);
     if (rc == 0) text = json_dumps(root, JSON_COMPACT);
     if (rc == 0 && text == NULL) rc = pare_fail(err, PARE_E_NOMEM, "out of memory for the metadata of %s", a->path);
     if (rc == 0) {

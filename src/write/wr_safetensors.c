@@ -32,13 +32,24 @@ static json_t *describe(const pare_tensor *t, int64_t *offset)
                      (json_int_t)start, (json_int_t)*offset);
 }
 
+json_t *pare__meta_text(const char *value)
+{
+    json_t *text = json_string(value);
+    char *ascii = text == NULL ? pare__strdup(value) : NULL;
+    for (char *p = ascii; p != NULL && *p != '\0'; p++)
+        if ((unsigned char)*p >= 0x80) *p = '?';
+    if (ascii != NULL) text = json_string(ascii);
+    pare__free(ascii);
+    return text;
+}
+
 static int add_metadata(json_t *root, const char *path, const char *const (*meta)[2], int64_t n_meta, pare_error *err)
 {
     json_t *object = json_object();
     int rc = 0;
     for (int64_t i = 0; i < n_meta && rc == 0; i++)
-        if (json_object_set_new(object, meta[i][0], json_string(meta[i][1])) != 0)
-            rc = pare_fail(err, PARE_E_INVALID, "%s: metadata '%s' is not UTF-8", path, meta[i][0]);
+        if (json_object_set_new(object, meta[i][0], pare__meta_text(meta[i][1])) != 0)
+            rc = pare_fail(err, PARE_E_INVALID, "%s: metadata key '%s' is not UTF-8", path, meta[i][0]);
     if (rc != 0)
         json_decref(object);
     else if (json_object_set_new(root, "__metadata__", object) != 0)

@@ -4,6 +4,7 @@
 #ifndef PARE_WRITE_WRITER_H
 #define PARE_WRITE_WRITER_H
 
+#include <jansson.h>
 #include <pare/pare.h>
 
 #include "write/spool.h"
@@ -37,6 +38,9 @@ void pare__writer_close(pare_writer **w);
 
 extern const pare__writer_format pare__writer_safetensors, pare__writer_npz;
 
+/* A metadata value as JSON. Values are often file names, which are bytes: in one that is not UTF-8 every byte beyond
+ * ASCII becomes '?', because the end of a long run is no time to refuse it. NULL when memory is short. */
+json_t *pare__meta_text(const char *value);
 /* Header of a safetensors file with tensors in the order given: length, JSON, spaces. Owned by the caller (pare__free),
  * `size` bytes. `data` of the tensors is not looked at. Errors: INVALID (names), LIMIT, NOMEM. */
 int pare__safetensors_header(const char *path, const pare_tensor *t, const int32_t *order, int64_t n,
