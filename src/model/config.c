@@ -67,6 +67,13 @@ static int load_object(json_t **out, const char *name, const void *bytes, size_t
     return 0;
 }
 
+static const char *shown_path(char out[PARE__CONFIG_SHOWN], const char *dir, const char *name)
+{
+    if (snprintf(out, PARE__CONFIG_SHOWN, "%s/%s", dir, name) >= PARE__CONFIG_SHOWN)
+        snprintf(out, PARE__CONFIG_SHOWN, "%s", name);
+    return out;
+}
+
 static int load_file(json_t **out, const char *dir, const char *name, pare_error *err)
 {
     char path[PARE__MAX_PATH];
@@ -76,7 +83,8 @@ static int load_file(json_t **out, const char *dir, const char *name, pare_error
         return pare_fail(err, PARE_E_LIMIT, "%s: path is longer than %d bytes", name, PARE__MAX_PATH - 1);
     int rc = pare__file_map(path, &map, &size, err);
     if (rc) return rc;
-    rc = load_object(out, name, map, size, err);
+    char shown[PARE__CONFIG_SHOWN];
+    rc = load_object(out, shown_path(shown, dir, name), map, size, err);
     pare__file_unmap(map, size);
     return rc;
 }
@@ -95,12 +103,14 @@ int pare__config_read(pare__config *c, const char *dir, pare_error *err)
     pare__config_init(c, err);
     c->rc = load_file(&c->root, dir, c->file, err);
     if (c->rc) return c->rc;
+    c->file = shown_path(c->shown[0], dir, c->file);
     int rc = load_file(&c->prep, dir, c->prep_file, err);
     if (rc == PARE_E_NOTFOUND) {
         c->prep_file = "processor_config.json";
         rc = load_file(&c->prep, dir, c->prep_file, err);
         if (!rc) take_part(&c->prep, "image_processor");
     }
+    c->prep_file = shown_path(c->shown[1], dir, c->prep_file);
     c->rc = rc == PARE_E_NOTFOUND ? 0 : rc;
     return c->rc;
 }

@@ -12,11 +12,15 @@
 
 #include "model/model.h"
 
+/* Longer paths are shown by their last part, so that messages have room for what is wrong. */
+enum { PARE__CONFIG_SHOWN = 128 };
+
 typedef struct pare__config {
     json_t *root;
     json_t *prep;          /* NULL: the checkpoint brings no preprocessing rule */
-    const char *file;      /* how messages call root: "config.json" */
-    const char *prep_file; /* "preprocessor_config.json" */
+    const char *file;      /* how messages call root: "DIR/config.json", or without a directory */
+    const char *prep_file; /* "DIR/preprocessor_config.json" */
+    char shown[2][PARE__CONFIG_SHOWN];
     int rc;
     pare_error *err;
 } pare__config;

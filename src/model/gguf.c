@@ -222,8 +222,8 @@ static int check_version(const reader *r, uint32_t version)
 static int check_count(const reader *r, int64_t n, int least, int64_t most, const char *what)
 {
     if (n < 0 || (uint64_t)n > (r->size - r->at) / (uint64_t)least)
-        return pare_fail(r->err, PARE_E_FORMAT, "%s: %lld %s in a file of %zu bytes", r->path, (long long)n, what,
-                         r->size);
+        return pare_fail(r->err, PARE_E_FORMAT, "%s: %lld %s in a file of %zu bytes, which is damaged or ends early",
+                         r->path, (long long)n, what, r->size);
     if (n > most)
         return pare_fail(r->err, PARE_E_LIMIT, "%s: %lld %s, at most %lld", r->path, (long long)n, what,
                          (long long)most);
@@ -305,7 +305,10 @@ static int take_info(reader *r, pare_tensors *t, uint64_t alignment, uint64_t *e
     if (!rc) rc = pare__tensors_measure(t, tensor, &t->n_bytes[t->n], r->err);
     if (rc) return rc;
     uint64_t n_bytes = (uint64_t)t->n_bytes[t->n];
-    if (*offset != *end || n_bytes > r->size || *end > r->size)
+    if (n_bytes > r->size || *end > r->size)
+        return pare_fail(r->err, PARE_E_FORMAT, "%s: the file ends early: tensor %.80s of %llu bytes, file of %zu",
+                         r->path, name, (unsigned long long)n_bytes, r->size);
+    if (*offset != *end)
         return pare_fail(r->err, PARE_E_FORMAT, "%s: tensor %.80s: %llu bytes at %llu of the data, expected at %llu",
                          r->path, name, (unsigned long long)n_bytes, (unsigned long long)*offset,
                          (unsigned long long)*end);
@@ -321,8 +324,8 @@ static int place_data(reader *r, pare_tensors *t, const uint64_t *offset, uint64
     for (int64_t i = 0; i < t->n; i++) {
         uint64_t end = start + offset[i] + (uint64_t)t->n_bytes[i];
         if (t->n_bytes[i] && end > r->size)
-            return pare_fail(r->err, PARE_E_FORMAT, "%s: tensor %.80s ends at byte %llu of a file of %zu", r->path,
-                             t->t[i].name, (unsigned long long)end, r->size);
+            return pare_fail(r->err, PARE_E_FORMAT, "%s: the file ends early: tensor %.80s to byte %llu, file of %zu",
+                             r->path, t->t[i].name, (unsigned long long)end, r->size);
         t->t[i].data = t->n_bytes[i] ? r->bytes + start + offset[i] : r->bytes;
     }
     return 0;

@@ -27,7 +27,10 @@ static char *model_name(const pare__store *s)
 static int read_config(pare__config *c, const pare__store *s, pare_error *err)
 {
     const json_t *gguf = pare__store_gguf(s);
-    return gguf ? pare__config_from_gguf(c, gguf, err) : pare__config_read(c, s->dir, err);
+    if (!gguf) return pare__config_read(c, s->dir, err);
+    int rc = pare__config_from_gguf(c, gguf, err);
+    c->file = c->prep_file = s->path;
+    return rc;
 }
 
 /* All labels or none. */

@@ -29,6 +29,8 @@ static int read_header(json_t **header, size_t *data, const char *path, const ui
     json_error_t at;
     if (size < 8) return pare_fail(err, PARE_E_FORMAT, "%s: %zu bytes are too few for a safetensors file", path, size);
     uint64_t n = load_u64(bytes);
+    if (n > PARE__MAX_HEADER && bytes[8 < size ? 8 : 0] != '{')
+        return pare_fail(err, PARE_E_FORMAT, "%s: not a safetensors or GGUF file", path);
     if (n > size - 8)
         return pare_fail(err, PARE_E_FORMAT, "%s: header of %llu bytes in a file of %zu", path, (unsigned long long)n,
                          size);
