@@ -20,6 +20,10 @@ stages=${PARE_STAGES:-style clang fuzz sanitize release}
 jobs=$(nproc)
 failed=""
 mkdir -p "$build"
+build=$(cd "$build" && pwd)
+scratch=""
+trap '[ -z "$scratch" ] || rm -rf "$scratch"' EXIT
+trap 'exit 130' INT TERM
 
 # Runs quietly; shows the log's end when it fails.
 quietly()
@@ -63,6 +67,7 @@ stage_fuzz()
         (cd "$scratch" && quietly "$build/fuzz/$target.log" "$build/fuzz/tests/$target" -max_total_time=6 -timeout=20 \
             -rss_limit_mb=2048 "$scratch" "$root/tests/fuzz/corpus/${target#fuzz_}") || { echo "$target failed"; return 1; }
         rm -rf "$scratch"
+        scratch=""
         echo "$target: $(sed -n 's/^Done \([0-9]*\) runs.*/\1 runs/p' "$build/fuzz/$target.log")"
     done
 }

@@ -71,6 +71,7 @@ int cli_parse_real(const char *text, double *out)
     char *end;
     errno = 0;
     double value = strtod(text, &end);
+    if (strpbrk(text, "xX") != NULL) return -1; /* hexadecimal: most likely a size or a typing error */
     if (end == text || *end != '\0' || errno != 0 || text[0] == ' ' || !isfinite(value)) return -1;
     *out = value;
     return 0;

@@ -27,8 +27,8 @@ typedef struct cli_bench {
     const pare_model_info *info;
     cli_bench_row *row; /* [n_row]; [0] = none */
     int32_t n_row;
-    const char *data; /* as named by the user */
-    int64_t n_items, rounds, n_failed;
+    const char *data;                     /* as named by the user */
+    int64_t n_measured, rounds, n_failed; /* items of the first round; rounds begun */
     int video, interrupted;
     const cli_layout *layout;
     int32_t window;

@@ -140,6 +140,7 @@ static int judge(cli_bench *b, cli_bench_row *row, int32_t class_index)
     int64_t step = 0;
     for (int64_t i = 0; i < b->n_result; i++) {
         const pare_result_view *v = pare_result_get(b->result[i]);
+        if (v->pooled == NULL) continue; /* nothing to compare: the table says n/a */
         if (row == b->row && reserve_reference(b, v->d) != 0) return -1;
         for (int32_t t = 0; t < v->grid[0] && step < b->reference_cap; t++, step++) {
             const float *pooled = v->pooled + (int64_t)t * v->d;

@@ -2,14 +2,13 @@
 /* The bench table as Markdown, CSV or JSON (bench.h). One table of columns feeds all three. */
 #include "bench.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "json_line.h"
+#include "publish.h"
 
 typedef struct column {
     const char *title, *key;
@@ -152,7 +151,7 @@ static json_t *header(const cli_bench *b)
     cli_json_int(h, "threads", b->c->threads > 0 ? b->c->threads : run.n_cpu);
     cli_json_text(h, "model", b->info->name);
     cli_json_text(h, "data", b->data);
-    cli_json_int(h, b->video ? "clips" : "photos", b->n_items - b->n_failed);
+    cli_json_int(h, b->video ? "clips" : "photos", b->n_measured);
     cli_json_int(h, "frames", b->row[0].n_frames);
     cli_json_real(h, "units_per_frame", ratio((double)b->row[0].n_in, (double)b->row[0].n_frames), 1);
     cli_json_int(h, "rounds", b->rounds);
@@ -238,27 +237,7 @@ static void print_json(const cli_bench *b, FILE *f)
     cli_json_print(document, 1, f);
 }
 
-/* ---- publishing ----------------------------------------------------------------------------------------------- */
-
-/* The whole text under a temporary name beside the target, then renamed. */
-static int save(cli_common *c, const char *path, const char *text, size_t size)
-{
-    char *tmp = NULL;
-    FILE *f = asprintf(&tmp, "%s.%ld.tmp", path, (long)getpid()) > 0 ? fopen(tmp, "wb") : NULL;
-    int ok = f != NULL && fwrite(text, 1, size, f) == size && fflush(f) == 0 && fsync(fileno(f)) == 0;
-    int code = errno;
-    if (f != NULL) ok = fclose(f) == 0 && ok;
-    if (ok && rename(tmp, path) != 0) {
-        ok = 0;
-        code = errno;
-    }
-    if (!ok) {
-        cli_say(c, "cannot write %s: %s", path, strerror(code));
-        if (f != NULL) unlink(tmp);
-    }
-    free(tmp);
-    return ok ? CLI_OK : CLI_FAILED;
-}
+/* ---- the table ------------------------------------------------------------------------------------------------ */
 
 int cli_bench_print(const cli_bench *b, const char *path)
 {
@@ -266,6 +245,7 @@ int cli_bench_print(const cli_bench *b, const char *path)
     size_t size = 0;
     FILE *f = open_memstream(&text, &size);
     if (f == NULL) return CLI_FAILED;
+    if (cli_is_stdout(path)) path = NULL;
     if (path != NULL ? cli_has_suffix(path, ".json") : b->c->json)
         print_json(b, f);
     else if (path != NULL && cli_has_suffix(path, ".csv"))
@@ -273,11 +253,7 @@ int cli_bench_print(const cli_bench *b, const char *path)
     else
         print_markdown(b, f);
     fclose(f);
-    int rc = CLI_OK;
-    if (path != NULL)
-        rc = save(b->c, path, text, size);
-    else
-        fwrite(text, 1, size, stdout);
+    int rc = cli_publish(b->c, path != NULL ? path : "-", text, size);
     free(text);
     return rc;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bench.h"
+#include "publish.h"
 
 enum { MAX_KEEPS = 32, MAX_ROWS = 4096 };
 
@@ -41,7 +42,7 @@ static const cli_option own_options[] = {
     {"stride", 0, CLI_INT, offsetof(bench_opts, stride), "N", 1, 1e9, "every N-th photo"},
     {"rounds", 0, CLI_INT, offsetof(bench_opts, rounds), "N", 1, 1000, "times each item is run (default 1; clips 3)"},
     {"output", 'o', CLI_TEXT, offsetof(bench_opts, output), "FILE", 0, 0,
-     ".md, .csv or .json (default: Markdown on stdout)"},
+     ".md, .csv or .json (default: Markdown on stdout, also for -)"},
     {0},
 };
 
@@ -191,14 +192,14 @@ static int warm_up(runner *r)
 }
 
 /* A photo or clip that cannot be read is left out of every row. */
-static int run_rounds(runner *r)
+static int run_rounds(runner *r, int64_t rounds)
 {
     int64_t done = 0;
     cli_progress_begin(&r->o->common.bar, r->o->common.quiet ? CLI_PROGRESS_NONE : r->o->common.progress,
-                       r->b.video ? "clips" : "photos", r->b.rounds * r->photos.n);
-    for (int64_t round = 0; round < r->b.rounds; round++)
+                       r->b.video ? "clips" : "photos", rounds * r->photos.n);
+    for (int64_t round = 0; round < rounds; round++)
         for (int32_t i = 0; i < r->photos.n; i++) {
-            int rc = decode_item(r, i);
+            int rc = *cli_stop_flag() ? CLI_STOPPED : decode_item(r, i);
             if (rc == CLI_UNREADABLE) {
                 r->b.n_failed += round == 0;
                 continue;
@@ -206,23 +207,42 @@ static int run_rounds(runner *r)
             if (rc == CLI_OK && done == 0) rc = warm_up(r);
             if (rc == CLI_OK) rc = cli_bench_item(&r->b, r->photos.item[i].class_index, 1);
             if (rc != CLI_OK) return rc;
+            r->b.rounds = round + 1;
+            r->b.n_measured += round == 0;
             cli_progress_step(&r->o->common.bar, ++done);
         }
     return CLI_OK;
 }
 
-/* --input: photos if the first one is a photo, else clips. */
-static int take_inputs(runner *r, const cli_list *list)
+/* 1 and what it is, or 0 for an input that cannot be opened: the run says so and leaves it out. */
+static int probe_input(runner *r, const char *path, pare_source_info *info)
 {
     pare_source *source = NULL;
-    pare_source_info info;
-    for (int32_t i = 0; i < list->n; i++)
-        if (cli_photos_add(&r->photos, list->item[i], "", NULL) != 0) return CLI_FAILED;
-    int rc = cli_source_open(&r->o->common, &r->o->pick, list->item[0], &source, &info);
+    pare_error err = {0};
+    int rc = cli_source_try(&r->o->pick, path, &source, info, &err);
     pare_source_close(&source);
-    r->b.video = !info.is_image;
+    return rc == 0;
+}
+
+/* --input: all photos or all clips, which can be read more than once. */
+static int take_inputs(runner *r, const cli_list *list)
+{
+    cli_common *c = &r->o->common;
+    const char *first = NULL;
     r->b.data = list->n == 1 ? list->item[0] : "several inputs";
-    return rc;
+    for (int32_t i = 0; i < list->n; i++) {
+        pare_source_info info;
+        const char *path = list->item[i];
+        if (cli_photos_add(&r->photos, path, "", NULL) != 0) return CLI_FAILED;
+        if (strcmp(path, "-") == 0) return cli_usage(c, "bench reads its inputs more than once, - comes only once");
+        if (!probe_input(r, path, &info)) continue;
+        if (info.is_live) return cli_usage(c, "bench reads its inputs more than once, %s comes only once", path);
+        if (first != NULL && r->b.video == info.is_image)
+            return cli_usage(c, "%s and %s: bench takes photos or clips, not both", first, path);
+        if (first == NULL) first = path;
+        r->b.video = !info.is_image;
+    }
+    return *cli_stop_flag() ? CLI_STOPPED : CLI_OK;
 }
 
 static int take_data(runner *r)
@@ -241,9 +261,7 @@ static int bench(runner *r)
     int rc = o->data != NULL ? take_data(r) : take_inputs(r, &o->inputs);
     if (rc == CLI_OK) rc = make_rows(r);
     if (rc != CLI_OK) return rc;
-    r->b.n_items = r->photos.n;
-    r->b.rounds = o->rounds > 0 ? o->rounds : r->b.video ? 3 : 1;
-    rc = run_rounds(r);
+    rc = run_rounds(r, o->rounds > 0 ? o->rounds : r->b.video ? 3 : 1);
     cli_progress_end(&o->common.bar);
     r->b.interrupted = rc == CLI_STOPPED;
     if (rc != CLI_OK && rc != CLI_STOPPED) return rc;
@@ -251,6 +269,13 @@ static int bench(runner *r)
     int printed = cli_bench_print(&r->b, o->output);
     if (printed != CLI_OK) return printed;
     return rc == CLI_OK && r->b.n_failed > 0 ? CLI_SOME : rc;
+}
+
+static int check_output(bench_opts *o)
+{
+    const cli_list data = {.item = &o->data, .n = o->data != NULL};
+    int rc = cli_output_check(&o->common, o->output, &data);
+    return rc == CLI_OK ? cli_output_check(&o->common, o->output, &o->inputs) : rc;
 }
 
 static int run(void *opts, const cli_list *operands)
@@ -265,6 +290,7 @@ static int run(void *opts, const cli_list *operands)
     int rc = cli_pick_check(c, &o->pick);
     if (rc == CLI_OK) rc = cli_layout_check(c, &o->layout, &r.b.window);
     if (rc == CLI_OK) rc = parse_keeps(&r);
+    if (rc == CLI_OK && !cli_is_stdout(o->output)) rc = check_output(o);
     if (rc == CLI_OK) rc = cli_model_open(c, &model, &info);
     r.b.model = model;
     if (rc == CLI_OK) rc = bench(&r);

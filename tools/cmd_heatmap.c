@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "input.h"
+#include "json_line.h"
+#include "publish.h"
 
 /* Frames that wait may take this much; a larger window is refused. */
 #define MAX_WAITING_BYTES ((int64_t)2 << 30)
@@ -27,6 +29,7 @@ typedef struct waiting {
 
 typedef struct job {
     heatmap_opts *o;
+    const char *input;
     pare_model *model;
     pare_model_info model_info;
     pare_source *source;
@@ -39,13 +42,15 @@ typedef struct job {
     uint8_t *canvas; /* [height (+ legend), width, 3] */
     int32_t width, height;
     double first_pts;
+    cli_taken taken;
     int single, done; /* one picture wanted; and drawn */
+    int cut;          /* the stream ended inside a frame */
 } job;
 
 static const cli_option own_options[] = {
     {"output", 'o', CLI_TEXT, offsetof(heatmap_opts, output), "FILE", 0, 0, ".png for one picture, .mp4 for a clip"},
     {"at", 0, CLI_REAL, offsetof(heatmap_opts, at), "SECONDS", 0, 1e9,
-     "moment of a .png from a video (default: start); the clip is decided from --start up to it"},
+     "moment of a .png, after the clip's first frame as --start (default: --start); decided from --start up to it"},
     {"style", 0, CLI_CHOICE, offsetof(heatmap_opts, style), "both|kept|score", 0, 0, "what is painted"},
     {"palette", 0, CLI_TEXT, offsetof(heatmap_opts, palette), "NAME", 0, 0, "viridis, turbo, magma, gray"},
     {"alpha", 0, CLI_REAL, offsetof(heatmap_opts, alpha), "A", 0, 1, "opacity of the score colours (default 0.55)"},
@@ -174,7 +179,7 @@ static int is_wanted(const job *j, const pare_frame *frame, int64_t index, int a
 {
     if (!j->single) return 1;
     if (j->done) return 0;
-    return frame->pts + 1e-9 >= j->o->at || (at_end && index == j->n_read - 1);
+    return frame->pts - j->info.origin + 1e-6 >= j->o->at || (at_end && index == j->n_read - 1);
 }
 
 /* Draws the frames that a result decides and lets them go. */
@@ -211,6 +216,21 @@ static int drain(job *j, int at_end)
 
 /* ---- the command ---------------------------------------------------------------------------------------------- */
 
+/* A live source that stops inside a frame: what came before is still painted, and the exit code tells. */
+static int end_of_input(job *j)
+{
+    int64_t damaged = j->info.n_damaged;
+    pare_source_get(j->source, &j->info, NULL);
+    j->taken.n = j->n_read;
+    if (!j->info.is_live || j->info.n_damaged == damaged) {
+        cli_warn_short(&j->o->common, j->input, &j->o->pick, &j->info, &j->taken);
+        return CLI_OK;
+    }
+    cli_say(&j->o->common, "%s: the stream ends inside a frame", j->input);
+    j->cut = 1;
+    return CLI_OK;
+}
+
 static int read_frames(job *j)
 {
     cli_common *c = &j->o->common;
@@ -218,18 +238,41 @@ static int read_frames(job *j)
     pare_frame frame;
     int got = 0;
     while (!j->done && !*cli_stop_flag() && (got = pare_source_read(j->source, &frame, &err)) == 0) {
+        pare_source_get(j->source, &j->info, NULL);
         int rc = enqueue(j, &frame);
         if (rc != CLI_OK) return rc;
-        if (pare_reducer_push(j->reducer, &frame, &err) != 0) return cli_fail(c, &err, CLI_FAILED);
+        if (pare_reducer_push(j->reducer, &frame, &err) != 0) return cli_fail_input(c, j->input, &err, CLI_FAILED);
         rc = drain(j, 0);
+        j->taken.end = frame.pts + frame.duration;
         if (rc != CLI_OK) return rc;
         cli_progress_step(&c->bar, j->n_read);
     }
     if (*cli_stop_flag()) return CLI_STOPPED;
-    if (got < 0) return cli_fail(c, &err, CLI_UNREADABLE);
-    if (j->n_read > 0) return CLI_OK;
-    cli_say(c, "no frame in the range asked for");
+    if (got < 0) return cli_fail_read(c, &err);
+    if (j->n_read > 0) return j->done ? CLI_OK : end_of_input(j);
+    cli_say(c, "%s: no frame in the range asked for", j->input);
     return CLI_UNREADABLE;
+}
+
+static void print_outcome(const job *j)
+{
+    const char *output = j->o->output;
+    if (!j->o->common.json) {
+        printf("wrote %s: %lld picture%s of %dx%d\n", output, (long long)j->n_drawn, j->n_drawn == 1 ? "" : "s",
+               j->width, canvas_height(j));
+        return;
+    }
+    json_t *line = json_object();
+    cli_json_int(line, "schema_version", CLI_SCHEMA_VERSION);
+    cli_json_text(line, "input", j->input);
+    cli_json_int(line, "pictures", j->n_drawn);
+    cli_json_int(line, "width", j->width);
+    cli_json_int(line, "height", canvas_height(j));
+    cli_json_text(line, "recipe", pare_reducer_recipe(j->reducer));
+    cli_json_int(line, "damaged", j->info.n_damaged);
+    cli_json_bool(line, "complete", !j->cut);
+    cli_json_text(line, "output", output);
+    cli_json_print(line, 0, stdout);
 }
 
 static int finish(job *j)
@@ -244,10 +287,8 @@ static int finish(job *j)
     if (rc == CLI_OK && j->video != NULL && pare_video_writer_finish(j->video, &err) != 0)
         rc = cli_fail(c, &err, CLI_FAILED);
     cli_progress_end(&c->bar);
-    if (rc == CLI_OK)
-        printf("wrote %s: %lld picture%s of %dx%d\n", j->o->output, (long long)j->n_drawn, j->n_drawn == 1 ? "" : "s",
-               j->width, canvas_height(j));
-    return rc;
+    if (rc == CLI_OK) print_outcome(j);
+    return rc == CLI_OK && j->cut ? CLI_UNREADABLE : rc;
 }
 
 /* Frames are counted where --tokens needs it. */
@@ -260,15 +301,16 @@ static int open_reducer(job *j, int32_t window)
     opts.n_frames = j->info.is_image ? 1 : 0;
     if (!j->info.is_image && opts.tokens > 0 && pare_source_count(j->source, &opts.n_frames, &err) != 0)
         return cli_fail(&o->common, &err, CLI_UNREADABLE);
-    return cli_reducer_create(&o->common, j->model, &opts, &j->reducer);
+    j->taken.listed = opts.n_frames;
+    return cli_reducer_create(&o->common, j->model, j->input, &opts, &j->reducer);
 }
 
-static int job_run(job *j, const char *input, int32_t window)
+static int job_run(job *j, int32_t window)
 {
     cli_common *c = &j->o->common;
     int rc = cli_model_open(c, &j->model, &j->model_info);
-    if (rc == CLI_OK) rc = cli_source_open(c, &j->o->pick, input, &j->source, &j->info);
-    if (rc == CLI_OK && j->info.is_image && !j->single) rc = cli_usage(c, "a photo needs -o FILE.png");
+    if (rc == CLI_OK) rc = cli_source_open(c, &j->o->pick, j->input, &j->source, &j->info);
+    if (rc == CLI_OK && j->info.is_image && !j->single) rc = cli_usage(c, "%s: a photo needs -o FILE.png", j->input);
     if (rc == CLI_OK) rc = open_reducer(j, window);
     if (rc != CLI_OK) return rc;
     cli_progress_begin(&c->bar, c->quiet ? CLI_PROGRESS_NONE : c->progress, "frames",
@@ -288,20 +330,31 @@ static void job_close(job *j)
     pare_model_close(&j->model);
 }
 
+static int is_video(const char *path)
+{
+    static const char *const suffixes[] = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".ts"};
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
+        if (cli_has_suffix(path, suffixes[i])) return 1;
+    return 0;
+}
+
 static int run(void *opts, const cli_list *inputs)
 {
     heatmap_opts *o = opts;
     cli_common *c = &o->common;
-    job j = {.o = o};
+    job j = {.o = o, .input = inputs->n > 0 ? inputs->item[0] : NULL};
     int32_t window;
     if (inputs->n != 1) return cli_usage(c, "heatmap takes one input, not %d", inputs->n);
     if (o->output == NULL) return cli_usage(c, "heatmap: -o FILE.png or -o FILE.mp4 is missing");
     j.single = cli_has_suffix(o->output, ".png");
+    if (!j.single && !is_video(o->output))
+        return cli_usage(c, "heatmap writes .png .mp4 .m4v .mov .mkv .webm .ts, not %s", o->output);
     if (o->at > 0 && !j.single) return cli_usage(c, "--at picks the moment of a .png, not of %s", o->output);
     int rc = cli_pick_check(c, &o->pick);
     if (rc == CLI_OK) rc = cli_budget_check(c, &o->budget);
     if (rc == CLI_OK) rc = cli_layout_check(c, &o->layout, &window);
-    if (rc == CLI_OK) rc = job_run(&j, inputs->item[0], window);
+    if (rc == CLI_OK) rc = cli_output_check(c, o->output, inputs);
+    if (rc == CLI_OK) rc = job_run(&j, window);
     cli_progress_end(&c->bar);
     job_close(&j);
     return rc;

@@ -5,6 +5,7 @@
 
 #include "input.h"
 #include "json_line.h"
+#include "npz.h"
 
 typedef struct info_opts {
     cli_common common;
@@ -115,6 +116,11 @@ static int info_model(cli_common *c, const char *path)
 
 /* ---- a tensor file -------------------------------------------------------------------------------------------- */
 
+/* Metadata that a result carries, in this order. */
+static const char *const meta_keys[] = {"schema_version", "complete", "model",      "family",      "recipe",   "seed",
+                                        "version",        "input",    "input_hash", "source_size", "rotation", "unit"};
+enum { N_META = sizeof meta_keys / sizeof *meta_keys };
+
 static void add_tensor(json_t *tensors, const pare_tensor *t)
 {
     char text[160];
@@ -125,19 +131,9 @@ static void add_tensor(json_t *tensors, const pare_tensor *t)
     cli_json_text(tensors, t->name, text);
 }
 
-/* Metadata that a result carries, in this order. */
-static const char *const meta_keys[] = {"schema_version", "complete", "model",      "family",      "recipe",   "seed",
-                                        "version",        "input",    "input_hash", "source_size", "rotation", "unit"};
-
-static void info_tensors(cli_common *c, const char *path, const pare_tensors *file)
+/* Takes both objects. */
+static void show_tensors(const cli_common *c, json_t *o, json_t *tensors)
 {
-    json_t *o = json_object(), *tensors = json_object();
-    cli_json_text(o, "file", path);
-    for (size_t i = 0; i < sizeof meta_keys / sizeof *meta_keys; i++) {
-        const char *value = pare_tensors_meta(file, meta_keys[i]);
-        if (value != NULL) cli_json_text(o, meta_keys[i], value);
-    }
-    for (int64_t i = 0; i < pare_tensors_count(file); i++) add_tensor(tensors, pare_tensors_at(file, i));
     if (c->json) {
         json_object_set_new(o, "tensors", tensors);
         show(c, o);
@@ -145,6 +141,38 @@ static void info_tensors(cli_common *c, const char *path, const pare_tensors *fi
     }
     show(c, o);
     show(c, tensors);
+}
+
+static void info_tensors(const cli_common *c, const char *path, const pare_tensors *file)
+{
+    json_t *o = json_object(), *tensors = json_object();
+    cli_json_text(o, "file", path);
+    for (int i = 0; i < N_META; i++) {
+        const char *value = pare_tensors_meta(file, meta_keys[i]);
+        if (value != NULL) cli_json_text(o, meta_keys[i], value);
+    }
+    for (int64_t i = 0; i < pare_tensors_count(file); i++) add_tensor(tensors, pare_tensors_at(file, i));
+    show_tensors(c, o, tensors);
+}
+
+static int info_npz(cli_common *c, const char *path)
+{
+    char why[160];
+    json_t *meta = NULL, *tensors = json_object(), *o = json_object();
+    cli_json_text(o, "file", path);
+    if (cli_npz_read(path, &meta, tensors, why, sizeof why) != 0) {
+        cli_say(c, "%s: %s", path, why);
+        json_decref(o);
+        json_decref(tensors);
+        return CLI_UNREADABLE;
+    }
+    for (int i = 0; i < N_META; i++) {
+        json_t *value = json_object_get(meta, meta_keys[i]);
+        if (value != NULL) json_object_set(o, meta_keys[i], value);
+    }
+    json_decref(meta);
+    show_tensors(c, o, tensors);
+    return CLI_OK;
 }
 
 /* ---- a video or photo ----------------------------------------------------------------------------------------- */
@@ -184,37 +212,60 @@ done:
 
 /* ---- the command ---------------------------------------------------------------------------------------------- */
 
-/* A .safetensors file is a model when its configuration stands beside it and no pare metadata is inside. */
-static int info_safetensors(cli_common *c, const char *path)
+/* Tensors are a model when a configuration stands beside them, no pare metadata is inside, and they open as one. */
+static int is_model(cli_common *c, const char *path, const pare_tensors *file)
 {
     char config[1024];
+    struct stat st;
+    pare_model *model = NULL;
+    pare_error err = {0};
+    snprintf(config, sizeof config, "%.*sconfig.json", (int)(cli_base_name(path) - path), path);
+    if (pare_tensors_meta(file, "schema_version") != NULL || stat(config, &st) != 0) return 0;
+    int rc = pare_model_open(&model, path, &err);
+    pare_model_close(&model);
+    if (rc != 0) cli_log(c, PARE_LOG_WARN, err.text);
+    return rc == 0;
+}
+
+static int info_safetensors(cli_common *c, const char *path)
+{
     pare_tensors *file = NULL;
     pare_error err = {0};
-    struct stat st;
     if (pare_tensors_open(&file, path, &err) != 0) return cli_fail(c, &err, CLI_UNREADABLE);
-    snprintf(config, sizeof config, "%.*sconfig.json", (int)(cli_base_name(path) - path), path);
-    int is_model = pare_tensors_meta(file, "schema_version") == NULL && stat(config, &st) == 0;
-    if (!is_model) info_tensors(c, path, file);
+    int model = is_model(c, path, file);
+    if (!model) info_tensors(c, path, file);
     pare_tensors_close(&file);
-    return is_model ? info_model(c, path) : CLI_OK;
+    return model ? info_model(c, path) : CLI_OK;
+}
+
+/* By content, whatever the name; a name alone decides for what cannot be opened here (URLs, cameras, - , patterns). */
+static int info_path(info_opts *o, const char *path)
+{
+    cli_common *c = &o->common;
+    struct stat st;
+    uint8_t head[9] = {0};
+    int known = stat(path, &st) == 0;
+    if (known && S_ISDIR(st.st_mode)) return info_model(c, path);
+    FILE *f = known && S_ISREG(st.st_mode) ? fopen(path, "rb") : NULL;
+    size_t n = f != NULL ? fread(head, 1, sizeof head, f) : 0;
+    if (f != NULL) fclose(f);
+    if (memcmp(head, "GGUF", 4) == 0 || cli_has_suffix(path, ".gguf")) return info_model(c, path);
+    if (memcmp(head, "PK\3\4", 4) == 0) return info_npz(c, path);
+    if ((n == sizeof head && head[8] == '{' && head[6] == 0 && head[7] == 0) || cli_has_suffix(path, ".safetensors"))
+        return info_safetensors(c, path);
+    return info_media(o, path);
 }
 
 static int run(void *opts, const cli_list *paths)
 {
     info_opts *o = opts;
-    struct stat st;
     int rc = cli_pick_check(&o->common, &o->pick), n_failed = 0;
     if (rc != CLI_OK) return rc;
     if (paths->n == 0)
         return o->common.model != NULL ? info_model(&o->common, o->common.model) : info_machine(&o->common);
     for (int32_t i = 0; i < paths->n; i++) {
-        const char *path = paths->item[i];
-        if ((stat(path, &st) == 0 && S_ISDIR(st.st_mode)) || cli_has_suffix(path, ".gguf"))
-            rc = info_model(&o->common, path);
-        else if (cli_has_suffix(path, ".safetensors"))
-            rc = info_safetensors(&o->common, path);
-        else
-            rc = info_media(o, path);
+        rc = info_path(o, paths->item[i]);
+        if (rc == CLI_STOPPED) return rc;
         n_failed += rc != CLI_OK;
     }
     return n_failed == 0 ? CLI_OK : paths->n > 1 ? CLI_SOME : rc;

@@ -106,12 +106,12 @@ static void list_kind(int kind, int as_json)
     for (int32_t i = 0; pare_list(kind, i, &e) == 0; i++) cli_json_print(entry_json(kind, i, &e), 0, stdout);
 }
 
-/* Every table's entry of that name (a score and a selector may share one); the number found. */
-static int show_name(const char *name, int as_json)
+/* Entries of that name, of one table or (only = -1) of all: a score and a selector may share one. The number found. */
+static int show_name(const char *name, int only, int as_json)
 {
     pare_list_entry e;
     int n = 0;
-    for (int kind = 0; kind < PARE_LIST_COUNT; kind++)
+    for (int kind = only < 0 ? 0 : only; kind < (only < 0 ? PARE_LIST_COUNT : only + 1); kind++)
         for (int32_t i = 0; pare_list(kind, i, &e) == 0; i++) {
             if (strcmp(e.name, name) != 0) continue;
             if (as_json)
@@ -142,10 +142,12 @@ static int run(void *opts, const cli_list *names)
     cli_common *c = opts;
     for (int kind = 0; names->n == 0 && kind < PARE_LIST_COUNT; kind++) list_kind(kind, c->json);
     for (int32_t i = 0; i < names->n; i++) {
-        int kind = find_kind(names->item[i]);
-        if (kind >= 0)
+        int kind = find_kind(names->item[i]), narrowed = i + 1 < names->n && find_kind(names->item[i + 1]) < 0;
+        if (kind >= 0 && narrowed && show_name(names->item[i + 1], kind, c->json) > 0)
+            i++;
+        else if (kind >= 0)
             list_kind(kind, c->json);
-        else if (show_name(names->item[i], c->json) == 0)
+        else if (show_name(names->item[i], -1, c->json) == 0)
             return unknown_name(c, names->item[i]);
     }
     return CLI_OK;
@@ -153,7 +155,7 @@ static int run(void *opts, const cli_list *names)
 
 const cli_command cli_cmd_list = {
     "list",
-    "[methods|scores|allocators|selectors|families|backends|writers|NAME]...",
+    "[methods|scores|allocators|selectors|families|backends|writers] [NAME]...",
     "what can be named in a recipe or an option",
     groups,
     sizeof(list_opts),

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "publish.h"
 #include "reduce.h"
 
 static const cli_option own_options[] = {
@@ -33,7 +34,10 @@ static int count_frames(cli_reduce_job *j)
     cli_common *c = &j->o->common;
     if (j->info.is_image) j->opts.n_frames = 1;
     if (j->info.is_image || j->opts.tokens <= 0) return CLI_OK;
-    if (pare_source_count(j->source, &j->opts.n_frames, &err) == 0) return CLI_OK;
+    if (pare_source_count(j->source, &j->opts.n_frames, &err) == 0) {
+        j->taken.listed = j->opts.n_frames;
+        return CLI_OK;
+    }
     if (err.code != PARE_E_UNSUPPORTED) return cli_fail(c, &err, CLI_UNREADABLE);
     cli_say(c, "--tokens needs the number of frames and %s cannot be read twice; use --keep or --tokens-per-frame",
             j->input);
@@ -78,7 +82,7 @@ static int job_open(cli_reduce_job *j, int32_t window)
     j->opts = cli_reducer_opts(&o->common, &o->budget, &o->layout, j->info.is_image);
     j->opts.window = window;
     rc = count_frames(j);
-    if (rc == CLI_OK) rc = cli_reducer_create(&o->common, j->model, &j->opts, &j->reducer);
+    if (rc == CLI_OK) rc = cli_reducer_create(&o->common, j->model, j->input, &j->opts, &j->reducer);
     if (rc == CLI_OK) rc = open_writer(j);
     return rc;
 }
@@ -104,7 +108,7 @@ static int drain(cli_reduce_job *j)
     for (int rc = CLI_OK;;) {
         pare_result *result = NULL;
         int pulled = pare_reducer_pull(j->reducer, &result, &err);
-        if (pulled < 0) return cli_fail(&j->o->common, &err, CLI_FAILED);
+        if (pulled < 0) return cli_fail_input(&j->o->common, j->input, &err, CLI_FAILED);
         if (pulled != 0) return CLI_OK;
         rc = take_result(j, result);
         pare_result_free(&result);
@@ -127,8 +131,13 @@ static int end_of_input(cli_reduce_job *j, int got, int64_t n, int64_t damaged, 
     cli_common *c = &j->o->common;
     *publish = n > 0 && (got == PARE_EOF || *cli_stop_flag() || j->info.is_live);
     if (*cli_stop_flag()) return CLI_STOPPED;
-    if (got < 0) return cli_fail(c, err, CLI_UNREADABLE);
-    if (n > 0) return ended_early(j, damaged) ? CLI_UNREADABLE : CLI_OK;
+    if (got < 0) return cli_fail_read(c, err);
+    if (n > 0) {
+        int early = ended_early(j, damaged);
+        j->taken.n = n;
+        cli_warn_short(c, j->input, &j->o->pick, &j->info, &j->taken);
+        return early ? CLI_UNREADABLE : CLI_OK;
+    }
     cli_say(c, "%s: no frame in the range asked for", j->input);
     return CLI_UNREADABLE;
 }
@@ -147,7 +156,8 @@ static int read_frames(cli_reduce_job *j, int *publish)
         int got = pare_source_read(j->source, &frame, &err);
         j->decode_ms += (cli_now() - t0) * 1e3;
         if (got != 0 || *cli_stop_flag()) return end_of_input(j, got, n, damaged, &err, publish);
-        if (pare_reducer_push(j->reducer, &frame, &err) != 0) return cli_fail(c, &err, CLI_FAILED);
+        j->taken.end = frame.pts + frame.duration;
+        if (pare_reducer_push(j->reducer, &frame, &err) != 0) return cli_fail_input(c, j->input, &err, CLI_FAILED);
         int rc = drain(j);
         if (rc != CLI_OK) return rc;
         pare_source_get(j->source, &j->info, NULL);
@@ -159,7 +169,7 @@ static int publish_result(cli_reduce_job *j, int complete)
 {
     cli_common *c = &j->o->common;
     pare_error err = {0};
-    if (pare_reducer_flush(j->reducer, &err) != 0) return cli_fail(c, &err, CLI_FAILED);
+    if (pare_reducer_flush(j->reducer, &err) != 0) return cli_fail_input(c, j->input, &err, CLI_FAILED);
     int rc = drain(j);
     if (rc != CLI_OK) return rc;
     double t0 = cli_now();
@@ -193,8 +203,6 @@ static void job_close(cli_reduce_job *j)
 
 /* ---- outputs -------------------------------------------------------------------------------------------------- */
 
-static int is_stdout(const cli_reduce_opts *o) { return o->output != NULL && strcmp(o->output, "-") == 0; }
-
 static int is_directory(const char *path)
 {
     struct stat st;
@@ -221,6 +229,18 @@ static int name_output(cli_reduce_opts *o, const char *input, char **out)
     return CLI_FAILED;
 }
 
+static int check_targets(cli_reduce_opts *o, const cli_list *inputs)
+{
+    int rc = CLI_OK;
+    for (int32_t i = 0; i < inputs->n && rc == CLI_OK; i++) {
+        char *target;
+        rc = name_output(o, inputs->item[i], &target);
+        if (rc == CLI_OK) rc = cli_output_check(&o->common, target, inputs);
+        free(target);
+    }
+    return rc;
+}
+
 /* A directory must exist and two inputs must not meet in one file; told before any work is done. */
 static int check_outputs(cli_reduce_opts *o, const cli_list *inputs)
 {
@@ -228,7 +248,6 @@ static int check_outputs(cli_reduce_opts *o, const cli_list *inputs)
     if (o->output == NULL) return CLI_OK;
     int directory = is_directory(o->output);
     if (inputs->n > 1 && !directory) return cli_usage(c, "%d inputs need -o DIR/, not %s", inputs->n, o->output);
-    if (is_stdout(o) && c->json) return cli_usage(c, "-o - and --json both want standard output");
     for (int32_t i = 0; i < inputs->n; i++)
         for (int32_t k = 0; k < i; k++) {
             char a[256], b[256];
@@ -241,7 +260,7 @@ static int check_outputs(cli_reduce_opts *o, const cli_list *inputs)
         cli_say(c, "cannot create %s: %s", o->output, strerror(errno));
         return CLI_FAILED;
     }
-    return CLI_OK;
+    return check_targets(o, inputs);
 }
 
 /* ---- the command ---------------------------------------------------------------------------------------------- */
@@ -257,7 +276,7 @@ static int reduce_one(cli_reduce_opts *o, const pare_model *model, const pare_mo
     if (rc == CLI_OK) rc = job_run(&j);
     if (j.published && pare_reducer_get(j.reducer, &stats, NULL) == 0) {
         double wall_ms = (cli_now() - j.began) * 1e3;
-        if (!is_stdout(o)) cli_reduce_print(&j, &stats, wall_ms);
+        if (!cli_is_stdout(o->output)) cli_reduce_print(&j, &stats, wall_ms);
     } else if (o->common.json) {
         cli_reduce_print_failure(&j, rc);
     }
@@ -267,12 +286,14 @@ static int reduce_one(cli_reduce_opts *o, const pare_model *model, const pare_mo
 
 static int reduce_all(cli_reduce_opts *o, const pare_model *model, const pare_model_info *info, const cli_list *inputs)
 {
-    int n_failed = 0, rc = CLI_OK;
+    int n_failed = 0, n_usage = 0, rc = CLI_OK;
     for (int32_t i = 0; i < inputs->n; i++) {
         rc = reduce_one(o, model, info, inputs->item[i]);
-        if (rc == CLI_STOPPED || rc == CLI_USAGE) return rc;
+        if (rc == CLI_STOPPED) return rc;
         n_failed += rc != CLI_OK;
+        n_usage += rc == CLI_USAGE;
     }
+    if (n_usage == inputs->n) return CLI_USAGE;
     return n_failed == 0 ? CLI_OK : inputs->n > 1 ? CLI_SOME : rc;
 }
 

@@ -6,6 +6,7 @@
 
 #include "input.h"
 #include "json_line.h"
+#include "publish.h"
 
 typedef struct tokens_opts {
     cli_common common;
@@ -21,7 +22,7 @@ typedef struct arrays {
 } arrays;
 
 static const cli_option own_options[] = {
-    {"output", 'o', CLI_TEXT, offsetof(tokens_opts, output), "FILE", 0, 0, "result (.safetensors, .npz)"},
+    {"output", 'o', CLI_TEXT, offsetof(tokens_opts, output), "FILE", 0, 0, "result (.safetensors, .npz, - = stdout)"},
     {"writer", 0, CLI_TEXT, offsetof(tokens_opts, writer), "NAME", 0, 0, "result format (default: by suffix)"},
     {"seed", 0, CLI_INT, offsetof(tokens_opts, seed), "N", 0, 1e15, "seed of everything random (default 0)"},
     {0},
@@ -154,13 +155,14 @@ static int run(void *opts, const cli_list *inputs)
     if (inputs->n != 1) return cli_usage(c, "tokens takes one input, not %d", inputs->n);
     if (o->budget.recipe == NULL) return cli_usage(c, "tokens: --recipe is missing; pare list selectors");
     int rc = cli_budget_check(c, &o->budget);
+    if (rc == CLI_OK) rc = cli_output_check(c, o->output, inputs);
     if (rc != CLI_OK) return rc;
     if (pare_tensors_open(&file, inputs->item[0], &err) != 0) return cli_fail(c, &err, CLI_UNREADABLE);
     cli_hash_file(inputs->item[0], hash);
     rc = arrays_take(c, file, inputs->item[0], &a);
     if (rc == CLI_OK) rc = reduce_tokens(o, &a, &result);
     if (rc == CLI_OK && o->output != NULL) rc = write_result(o, inputs->item[0], hash, result);
-    if (rc == CLI_OK) print_summary(o, inputs->item[0], pare_result_get(result));
+    if (rc == CLI_OK && !cli_is_stdout(o->output)) print_summary(o, inputs->item[0], pare_result_get(result));
     pare_result_free(&result);
     arrays_free(&a);
     pare_tensors_close(&file);

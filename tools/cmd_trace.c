@@ -7,6 +7,7 @@
 
 #include "frames.h"
 #include "json_line.h"
+#include "publish.h"
 
 typedef struct trace_opts {
     cli_common common;
@@ -30,7 +31,7 @@ static const cli_option own_options[] = {
     {"image", 'i', CLI_LIST, offsetof(trace_opts, images), "FILE", 0, 0,
      "picture (repeatable: a batch), or a pattern like frame_%03d.png: a video"},
     {"inputs", 0, CLI_TEXT, offsetof(trace_opts, inputs), "FILE", 0, 0, "safetensors with pixel_values [B,3,H,W]"},
-    {"output", 'o', CLI_TEXT, offsetof(trace_opts, output), "FILE", 0, 0, "safetensors with every stage"},
+    {"output", 'o', CLI_TEXT, offsetof(trace_opts, output), "FILE", 0, 0, "safetensors with every stage (- = stdout)"},
     {"size", 's', CLI_SIZE, offsetof(trace_opts, size), "WxH", 0, 0, "pixels of the grid (default: the model's rule)"},
     {"fps", 0, CLI_LIST, offsetof(trace_opts, fps), "F", 0, 0, "rate for time-dependent tensors (repeatable)"},
     {"interpolate", 0, CLI_FLAG, offsetof(trace_opts, interpolate), NULL, 0, 0, "interpolate positions to the size"},
@@ -110,8 +111,21 @@ static int on_stage(void *user, const pare_tensor *stage)
 
 /* ---- inputs --------------------------------------------------------------------------------------------------- */
 
-static int read_pixels(tape *p, const char *path)
+/* "i64 [2,3]" */
+static const char *describe(const pare_tensor *t, char *out, size_t size)
 {
+    static const char *const names[PARE_DTYPE_COUNT] = {"f32", "f16", "bf16", "f64", "i32", "i64", "u8", "i8", "bool"};
+    size_t n = (size_t)snprintf(out, size, "%s [", t->dtype < PARE_DTYPE_COUNT ? names[t->dtype] : "?");
+    for (int32_t i = 0; i < t->n_dim && n + 24 < size; i++)
+        n += (size_t)snprintf(out + n, size - n, "%s%lld", i > 0 ? "," : "", (long long)t->shape[i]);
+    snprintf(out + n, size - n, "]");
+    return out;
+}
+
+/* A size that was asked for must be the one the file has. */
+static int read_pixels(tape *p, const char *path, cli_size size)
+{
+    char text[256];
     pare_tensors *file = NULL;
     pare_error err = {0};
     int rc = CLI_UNREADABLE;
@@ -120,8 +134,12 @@ static int read_pixels(tape *p, const char *path)
     if (t == NULL)
         cli_say(p->c, "%s: no tensor pixel_values", path);
     else if (t->n_dim != 4 || t->shape[1] != 3 || !is_float(t->dtype))
-        cli_say(p->c, "%s: pixel_values must be floats [B,3,H,W]; it has %d dimensions", path, t->n_dim);
-    else if (copy_tensor(t, "pixel_values", &p->pixels) != 0)
+        cli_say(p->c, "%s: pixel_values must be floats [B,3,H,W], not %s", path, describe(t, text, sizeof text));
+    else if (size.width > 0 && (t->shape[3] != size.width || t->shape[2] != size.height)) {
+        cli_say(p->c, "--size %dx%d, but pixel_values of %s are %lldx%lld; leave --size out", size.width, size.height,
+                path, (long long)t->shape[3], (long long)t->shape[2]);
+        rc = CLI_USAGE;
+    } else if (copy_tensor(t, "pixel_values", &p->pixels) != 0)
         cli_say(p->c, "%s: out of memory for pixel_values", path);
     else
         rc = CLI_OK;
@@ -189,7 +207,10 @@ static int check_opts(trace_opts *o, const cli_list *more)
     for (int32_t i = 0; i < o->fps.n; i++)
         if (cli_parse_real(o->fps.item[i], &fps) != 0 || !(fps > 0))
             return cli_usage(c, "--fps: '%s' is not a positive number", o->fps.item[i]);
-    return CLI_OK;
+    const cli_list pixels = {.item = &o->inputs, .n = o->inputs != NULL};
+    int rc = cli_output_check(c, o->output, &pixels);
+    if (rc == CLI_OK) rc = cli_output_check(c, o->output, &o->images);
+    return rc == CLI_OK ? cli_output_check(c, o->output, more) : rc;
 }
 
 static void tape_free(tape *p)
@@ -208,12 +229,12 @@ static int run(void *opts, const cli_list *more)
     pare_model_info info;
     int video = o->video, rc = check_opts(o, more);
     if (rc == CLI_OK) rc = cli_model_open(&o->common, &model, &info);
-    if (rc == CLI_OK && o->inputs != NULL) rc = read_pixels(&p, o->inputs);
+    if (rc == CLI_OK && o->inputs != NULL) rc = read_pixels(&p, o->inputs, o->size);
     if (rc == CLI_OK) rc = read_images(&p, &o->images, &video);
     if (rc == CLI_OK) rc = read_images(&p, more, &video);
     o->video = video;
     if (rc == CLI_OK) rc = trace(o, &p, model);
-    if (rc == CLI_OK) print_stages(o, &p);
+    if (rc == CLI_OK && !cli_is_stdout(o->output)) print_stages(o, &p);
     tape_free(&p);
     pare_model_close(&model);
     return rc;

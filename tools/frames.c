@@ -46,7 +46,7 @@ int cli_frames_read(cli_common *c, const cli_pick *pick, const char *path, cli_f
     int got = 0, rc = cli_source_open(c, pick, path, &source, info);
     while (rc == CLI_OK && (got = pare_source_read(source, &frame, &err)) == 0) rc = append(c, out, &frame, path);
     if (rc == CLI_OK && *cli_stop_flag()) rc = CLI_STOPPED;
-    if (rc == CLI_OK && got < 0) rc = cli_fail(c, &err, CLI_UNREADABLE);
+    if (rc == CLI_OK && got < 0) rc = cli_fail_read(c, &err);
     pare_source_close(&source);
     return rc;
 }

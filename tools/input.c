@@ -2,6 +2,7 @@
 /* Sources, models and reducer options from parsed options (input.h). */
 #include "input.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -49,6 +50,9 @@ int cli_pick_check(cli_common *c, const cli_pick *pick)
 {
     int ways = (pick->fps > 0) + (pick->frames > 0) + (pick->every > 0);
     if (ways > 1) return cli_usage(c, "--fps, --frames and --every exclude each other");
+    if (pick->format != NULL && strcmp(pick->format, "rgb24") == 0 &&
+        (pick->source_size.width == 0 || !(pick->rate > 0)))
+        return cli_usage(c, "--format rgb24 needs --source-size WxH and --rate F");
     if (pick->end > 0 && pick->end < pick->start)
         return cli_usage(c, "--end %.10g lies before --start %.10g", pick->end, pick->start);
     return CLI_OK;
@@ -100,9 +104,8 @@ int cli_model_open(cli_common *c, pare_model **out, pare_model_info *info)
     return CLI_OK;
 }
 
-int cli_source_open(cli_common *c, const cli_pick *pick, const char *path, pare_source **out, pare_source_info *info)
+int cli_source_try(const cli_pick *pick, const char *path, pare_source **out, pare_source_info *info, pare_error *err)
 {
-    pare_error err = {0};
     pare_source_opts opts = {.struct_size = sizeof opts,
                              .format = pick->format,
                              .width = pick->source_size.width,
@@ -116,9 +119,43 @@ int cli_source_open(cli_common *c, const cli_pick *pick, const char *path, pare_
                              .stop = cli_stop_flag()};
     *info = (pare_source_info){.struct_size = sizeof *info};
     *out = NULL;
-    if (pare_source_open(out, path, &opts, &err) == 0 && pare_source_get(*out, info, &err) == 0) return CLI_OK;
-    pare_source_close(out);
+    int rc = pare_source_open(out, path, &opts, err);
+    if (rc == 0) rc = pare_source_get(*out, info, err);
+    if (rc != 0) pare_source_close(out);
+    return rc;
+}
+
+int cli_source_open(cli_common *c, const cli_pick *pick, const char *path, pare_source **out, pare_source_info *info)
+{
+    pare_error err = {0};
+    int is_raw = pick->format == NULL && (cli_has_suffix(path, ".rgb") || cli_has_suffix(path, ".rgb24"));
+    if (path[0] == '\0') return cli_usage(c, "an input named '' (empty)");
+    if (cli_source_try(pick, path, out, info, &err) == 0) return CLI_OK;
+    if (is_raw && err.code == PARE_E_INVALID) return cli_usage(c, "%s needs --source-size WxH and --rate F", path);
     return cli_fail(c, &err, CLI_UNREADABLE);
+}
+
+void cli_warn_short(cli_common *c, const char *path, const cli_pick *pick, const pare_source_info *info,
+                    const cli_taken *taken)
+{
+    char text[256];
+    double step = pick->fps > 0                       ? 1 / pick->fps
+                  : pick->every > 0 && info->rate > 0 ? (double)pick->every / info->rate
+                                                      : 0;
+    double end = pick->end > 0 && pick->end < info->duration ? pick->end : info->duration;
+    double reached = taken->end - info->origin, slack = fmax(1, 0.05 * end) + step; /* sound may go on for a while */
+    if (info->is_live || info->is_image) return;
+    if (info->n_damaged > 0)
+        snprintf(text, sizeof text, "%.120s: %lld damaged frames or packets were skipped", path,
+                 (long long)info->n_damaged);
+    else if (taken->n < taken->listed)
+        snprintf(text, sizeof text, "%.120s: %lld frames came where %lld are listed", path, (long long)taken->n,
+                 (long long)taken->listed);
+    else if (pick->frames == 0 && reached + slack < end)
+        snprintf(text, sizeof text, "%.120s: its frames end at %.2f s of %.2f s", path, reached, end);
+    else
+        return;
+    cli_log(c, PARE_LOG_WARN, text);
 }
 
 int64_t cli_pick_estimate(const cli_pick *pick, const pare_source_info *info)
@@ -155,7 +192,8 @@ pare_reducer_opts cli_reducer_opts(const cli_common *c, const cli_budget *budget
 
 /* Only the library knows whether a recipe leaves an amount open: the default share is offered first, and taken back
  * when the recipe has no use for it. */
-int cli_reducer_create(cli_common *c, const pare_model *model, pare_reducer_opts *opts, pare_reducer **out)
+int cli_reducer_create(cli_common *c, const pare_model *model, const char *input, pare_reducer_opts *opts,
+                       pare_reducer **out)
 {
     pare_error err = {0}, second = {0};
     int open = opts->tokens <= 0 && opts->tokens_per_frame <= 0 && !(opts->keep > 0);
@@ -165,7 +203,7 @@ int cli_reducer_create(cli_common *c, const pare_model *model, pare_reducer_opts
         opts->keep = 0;
         rc = pare_reducer_create(out, model, opts, &second);
     }
-    return rc == 0 ? CLI_OK : cli_fail(c, &err, CLI_FAILED);
+    return rc == 0 ? CLI_OK : cli_fail_input(c, input, &err, CLI_FAILED);
 }
 
 /* ---- hash ------------------------------------------------------------------------------------------------------ */
@@ -180,8 +218,9 @@ void cli_hash_file(const char *path, char out[17])
     XXH3_state_t *state = XXH3_createState();
     if (f == NULL || state == NULL) goto done;
     XXH3_64bits_reset(state);
-    for (size_t n; (n = fread(buffer, 1, sizeof buffer, f)) > 0;) XXH3_64bits_update(state, buffer, n);
-    if (!ferror(f)) snprintf(out, 17, "%016llx", (unsigned long long)XXH3_64bits_digest(state));
+    for (size_t n; !*cli_stop_flag() && (n = fread(buffer, 1, sizeof buffer, f)) > 0;)
+        XXH3_64bits_update(state, buffer, n);
+    if (!ferror(f) && !*cli_stop_flag()) snprintf(out, 17, "%016llx", (unsigned long long)XXH3_64bits_digest(state));
 done:
     XXH3_freeState(state);
     if (f != NULL) fclose(f);

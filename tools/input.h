@@ -40,8 +40,18 @@ extern const cli_option cli_layout_options[];
 
 int cli_model_open(cli_common *c, pare_model **out, pare_model_info *info);
 int cli_source_open(cli_common *c, const cli_pick *pick, const char *path, pare_source **out, pare_source_info *info);
+/* The same without a word: library code. */
+int cli_source_try(const cli_pick *pick, const char *path, pare_source **out, pare_source_info *info, pare_error *err);
 /* The pick's own contradictions, before anything is opened. */
 int cli_pick_check(cli_common *c, const cli_pick *pick);
+/* What was read of a source: frames, of how many that were counted before (0 = not counted), and where they end. */
+typedef struct cli_taken {
+    int64_t n, listed;
+    double end; /* seconds, as stamped */
+} cli_taken;
+/* Says on stderr that a recorded clip gave less than it announced. */
+void cli_warn_short(cli_common *c, const char *path, const cli_pick *pick, const pare_source_info *info,
+                    const cli_taken *taken);
 /* Frames that will probably be read; 0 = unknown. */
 int64_t cli_pick_estimate(const cli_pick *pick, const pare_source_info *info);
 
@@ -52,7 +62,8 @@ int cli_layout_check(cli_common *c, const cli_layout *layout, int32_t *window);
 pare_reducer_opts cli_reducer_opts(const cli_common *c, const cli_budget *budget, const cli_layout *layout,
                                    int32_t is_image);
 /* Creates the reducer; without any amount in `opts` and an open one in the recipe, keep becomes CLI_DEFAULT_KEEP. */
-int cli_reducer_create(cli_common *c, const pare_model *model, pare_reducer_opts *opts, pare_reducer **out);
+int cli_reducer_create(cli_common *c, const pare_model *model, const char *input, pare_reducer_opts *opts,
+                       pare_reducer **out);
 
 /* xxh3-64 of a regular file as 16 hex digits; "" for anything else (stdin, URLs, cameras, patterns). */
 void cli_hash_file(const char *path, char out[17]);

@@ -3,10 +3,24 @@
 #include "json_line.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* File names are bytes: what json_string refuses gets '?' in place of every byte beyond ASCII. */
+static json_t *ascii_text(const char *value)
+{
+    char *text = strdup(value);
+    for (char *p = text; p != NULL && *p != '\0'; p++)
+        if ((unsigned char)*p >= 0x80) *p = '?';
+    json_t *result = text != NULL ? json_string(text) : NULL;
+    free(text);
+    return result;
+}
 
 void cli_json_text(json_t *object, const char *key, const char *value)
 {
     json_t *text = value != NULL ? json_string(value) : NULL;
+    if (text == NULL && value != NULL) text = ascii_text(value);
     json_object_set_new(object, key, text != NULL ? text : json_null());
 }
 

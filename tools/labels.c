@@ -105,6 +105,10 @@ static int read_csv(cli_common *c, cli_photos *p, const origin *from, const char
 {
     csv in = {text, text + size};
     row r;
+    if (memchr(text, '\0', size) != NULL) {
+        cli_say(c, "%s: it holds NUL bytes, so it is no CSV", from->path);
+        return CLI_UNREADABLE;
+    }
     int rc = read_row(&in, &r);
     if (rc <= 0) {
         cli_say(c, "%s: no header line", from->path);
@@ -136,7 +140,7 @@ static int read_csv_file(cli_common *c, cli_photos *p, const char *path, const c
     }
     char *text = malloc((size_t)st.st_size + 1);
     size_t n = text != NULL ? fread(text, 1, (size_t)st.st_size, f) : 0;
-    int rc = read_csv(c, p, &from, text, n, column);
+    int rc = read_csv(c, p, &from, text != NULL ? text : "", n, column);
     free(text);
     fclose(f);
     return rc;
@@ -288,11 +292,14 @@ void cli_photos_thin(cli_photos *p, int64_t every, int64_t limit)
     p->n = n;
 }
 
+static int has_label(const cli_photo *photo) { return photo->label[0] != '\0'; }
+
+/* Photos without a label say nothing about the others. */
 static int all_numbers(const cli_photos *p)
 {
     int64_t value;
     for (int32_t i = 0; i < p->n; i++)
-        if (cli_parse_int(p->item[i].label, &value) != 0) return 0;
+        if (has_label(&p->item[i]) && cli_parse_int(p->item[i].label, &value) != 0) return 0;
     return 1;
 }
 
@@ -307,19 +314,22 @@ static int32_t class_named(const pare_model *model, int32_t n_class, const char 
 
 int cli_photos_bind(cli_common *c, cli_photos *p, const pare_model *model, int32_t n_class)
 {
-    int numbers = all_numbers(p), n_unknown = 0, first = -1;
+    int numbers = all_numbers(p), n_unknown = 0, n_bare = 0, first = -1;
     for (int32_t i = 0; i < p->n; i++) {
         cli_photo *photo = &p->item[i];
         int64_t value = -1;
-        if (numbers)
+        if (!has_label(photo))
+            n_bare++;
+        else if (numbers)
             cli_parse_int(photo->label, &value);
         else
             value = class_named(model, n_class, photo->label);
         photo->class_index = value >= 0 && value < n_class ? (int32_t)value : -1;
-        if (photo->class_index >= 0) continue;
+        if (photo->class_index >= 0 || !has_label(photo)) continue;
         if (n_unknown++ == 0) first = i;
     }
     if (n_class == 0) cli_say(c, "the model has no classifier: no accuracy");
+    if (n_class > 0 && n_bare > 0) cli_say(c, "%d of %d photos have no label", n_bare, p->n);
     if (n_class > 0 && n_unknown > 0)
         cli_say(c, "%d of %d labels are no class of the model, the first is '%s' of %s", n_unknown, p->n,
                 p->item[first].label, p->item[first].path);

@@ -84,6 +84,7 @@ done:
 
 int main(int argc, char **argv)
 {
+    cli_common c = {0};
     cli_catch_signals();
     if (argc < 2) {
         print_help(stderr);
@@ -91,7 +92,7 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--version") == 0) return print_version();
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
-        return print_help(stdout);
+        return cli_close_stdout(&c, print_help(stdout));
     const cli_command *command = find_command(argv[1]);
     return command != NULL ? run_command(command, argc, argv) : unknown_command(argv[1]);
 }

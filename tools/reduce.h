@@ -26,6 +26,7 @@ typedef struct cli_reduce_job {
     pare_writer *writer;
     pare_reducer_opts opts;
     char hash[17];
+    cli_taken taken;
     double began, decode_ms, write_ms;
     int64_t grid[3]; /* t, h, w in units */
     int complete, published;

@@ -59,7 +59,22 @@ void cli_log(void *user, int level, const char *text)
 int cli_fail(cli_common *c, const pare_error *err, int otherwise)
 {
     cli_say(c, "%s", err->text[0] != '\0' ? err->text : pare_strerror(err->code));
+    if (stop_flag && otherwise == CLI_UNREADABLE) return CLI_STOPPED;
     return err->code == PARE_E_INVALID ? CLI_USAGE : otherwise;
+}
+
+int cli_fail_input(cli_common *c, const char *input, const pare_error *err, int otherwise)
+{
+    pare_error named = {.code = err->code};
+    const char *text = err->text[0] != '\0' ? err->text : pare_strerror(err->code);
+    snprintf(named.text, sizeof named.text, "%.80s: %.165s", input, text);
+    return cli_fail(c, &named, otherwise);
+}
+
+int cli_fail_read(cli_common *c, const pare_error *err)
+{
+    int rc = cli_fail(c, err, CLI_UNREADABLE);
+    return rc == CLI_USAGE ? CLI_UNREADABLE : rc;
 }
 
 int cli_close_stdout(cli_common *c, int code)
@@ -79,10 +94,12 @@ static void on_signal(int number)
 
 void cli_catch_signals(void)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND};
+    struct sigaction inherited, action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    if (sigaction(SIGHUP, NULL, &inherited) == 0 && inherited.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
 }
 
 const volatile int *cli_stop_flag(void) { return &stop_flag; }

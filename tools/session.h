@@ -34,12 +34,18 @@ extern const cli_command cli_cmd_reduce, cli_cmd_heatmap, cli_cmd_bench, cli_cmd
 void cli_say(cli_common *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* pare_log_fn; user = cli_common. */
 void cli_log(void *user, int level, const char *text);
-/* Prints the error and returns the exit code: INVALID is the user's, everything else `otherwise`. */
+/* Prints the error and returns the exit code: INVALID is the user's, everything else `otherwise`; what cannot be read
+ * after a signal is CLI_STOPPED. */
 int cli_fail(cli_common *c, const pare_error *err, int otherwise);
+/* The same with the input's name before the text, for errors of the library that do not know it. */
+int cli_fail_input(cli_common *c, const char *input, const pare_error *err, int otherwise);
+/* An error of pare_source_read: whatever its code, the input is to blame. */
+int cli_fail_read(cli_common *c, const pare_error *err);
 /* Prints "pare: ..." and returns CLI_USAGE. */
 int cli_usage(cli_common *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* SIGINT and SIGTERM set the flag; a second one ends the process. SIGPIPE becomes a write error. */
+/* SIGINT, SIGTERM and SIGHUP (unless nohup ignores it) set the flag; a second one ends the process. SIGPIPE and SIGXFSZ
+ * become write errors. */
 void cli_catch_signals(void);
 const volatile int *cli_stop_flag(void);
 

@@ -11,9 +11,9 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 install_packages $BUILD_PACKAGES
 
 cd "$root"
-cmake -S . -B build -G Ninja -DPARE_TESTS=OFF >build.log 2>&1 || { cat build.log; exit 1; }
-cmake --build build >>build.log 2>&1 || { cat build.log; exit 1; }
-mv build.log build/
+mkdir -p build
+cmake -S . -B build -G Ninja -DPARE_TESTS=OFF >build/build.log 2>&1 || { cat build/build.log; exit 1; }
+cmake --build build >>build/build.log 2>&1 || { cat build/build.log; exit 1; }
 
 mkdir -p out
 pare=build/pare

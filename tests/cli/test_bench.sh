@@ -30,6 +30,27 @@ grep -E '^- (photos|threads|model|seed)' t.md | sed 's/threads: .*/threads/'
 
 one_line 2 "no column 'fin'; did you mean 'fine'" "$PARE" bench --size 112x112 --data data/labels.csv --label-column fin
 one_line 4 "line 2: not in the archive: x.png|x.png" sh -c 'printf "path,l\nx.png,0\n" >labels.csv; tar -cf bad.tar labels.csv; "$PARE" bench --data bad.tar'
+
+# A table replaces a file, not a device, a link or an input.
+mkfifo pipe
+cat pipe >through.md &
+"$PARE" bench --size 112x112 --data data --limit 1 --keep .5 -o pipe
+wait $!
+[ -p pipe ] && grep -c '^|' through.md
+: >real.md
+chmod 600 real.md
+ln -s real.md link.md
+"$PARE" bench --size 112x112 --data data --limit 1 --keep .5 -o link.md
+[ -L link.md ] && [ -s real.md ] && [ "$(stat -c %a real.md)" = 600 ] || fail "link replaced or permissions lost"
+"$PARE" bench --size 112x112 --data data --limit 1 --keep .5 -o - | grep -c '^|'
+[ ! -e ./- ] || fail "a file called -"
+one_line 2 "labels.csv is the input" "$PARE" bench --data data/labels.csv -o data/labels.csv
+one_line 2 "photos or clips, not both" "$PARE" bench -i data/Golden-Delicious/a.png -i "$clip"
+one_line 2 "comes only once" "$PARE" bench -i -
+printf 'path,l\nGolden-Delicious/a.png,0\nGolden-Delicious/b.png,\n' >data/bare.csv
+expect 0 "1 of 2 photos have no label" "$PARE" bench --size 112x112 --data data/bare.csv --keep .5 --json | jq '.rows[0].top1_percent != null'
+printf 'path,l\na\000.png,0\n' >nul.csv
+one_line 4 "NUL" "$PARE" bench --data nul.csv
 head -c 700 csv.tar >cut.tar
 one_line 4 "cut.tar" "$PARE" bench --data cut.tar
 echo junk >data/Granny-Smith/d.png

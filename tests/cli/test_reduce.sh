@@ -50,3 +50,24 @@ photo 2 two.png
 expect 0 "" "$PARE" reduce one.png two.png --size 112x112 -o out/ --json | jq -c '[.input, .frames, .grid, .units_out]'
 expect 3 "missing.png" "$PARE" reduce one.png missing.png two.png --size 112x112 --json | jq -c '[.input, .exit]'
 ls out
+
+# One input's own trouble does not stop the others: the clip has more frames than tokens are asked for.
+expect 3 "the input|below|floor|frames" "$PARE" reduce one.png "$clip" two.png --size 112x112 --tokens 10 --min-per-frame 1 --recipe random@patches --json |
+    jq -c '[(.input | split("/") | last), .exit, .units_out]'
+
+# A result never replaces its input, by whatever name.
+ln -s one.png link.png
+cp one.png copy.png
+one_line 2 "-o link.png is the input one.png" "$PARE" reduce one.png -o link.png
+mkdir in
+cp one.png in/x.safetensors
+one_line 2 "in/x.safetensors is the input" "$PARE" reduce in/x.safetensors -o in/
+cmp one.png copy.png
+
+# File names are bytes, not text.
+name=$(printf 'caf\351.png')
+cp one.png "$name"
+for suffix in safetensors npz; do
+    expect 0 "" "$PARE" reduce "$name" --size 112x112 --json -o name.$suffix | jq -r .input
+    "$PARE" info name.$suffix | grep '^input '
+done

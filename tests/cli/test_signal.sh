@@ -29,3 +29,15 @@ kill $feeder
 echo "exit $code"
 jq -c '[.frames, .complete]' line.json
 "$PARE" info cut.safetensors | grep '^complete'
+
+# A signal while the input is still being opened, and a hang-up.
+for signal in INT HUP; do
+    mkfifo never.$signal
+    env --default-signal=$signal "$PARE" reduce never.$signal --format y4m --size 112x84 2>stderr.txt &
+    pid=$!
+    sleep 1
+    kill -$signal $pid
+    code=0
+    wait $pid || code=$?
+    echo "$signal $code"
+done

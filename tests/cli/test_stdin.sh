@@ -18,5 +18,6 @@ y4m | one_line 2 "cannot be read twice" "$PARE" reduce - $size --tokens 10
 y4m | head -c 12000 | expect 4 "." "$PARE" reduce - $size --keep .5 --recipe random@patches --json -o cut.safetensors |
     jq -c '[.frames, .complete]'
 "$PARE" info cut.safetensors | grep '^complete'
+y4m | head -c 12000 | one_line 4 "ends inside a frame" "$PARE" heatmap - $size --keep .5 --recipe random@patches -o cut.mp4
 head -c 100 /dev/zero | one_line 4 "." "$PARE" reduce -
 one_line 4 "." "$PARE" reduce - </dev/null

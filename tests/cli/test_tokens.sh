@@ -12,6 +12,11 @@ expect 0 "" "$PARE" tokens feats.safetensors --recipe random@output --tokens 4 -
 "$PARE" info kept.safetensors | grep -E '^(embeds|place|recipe|seed)'
 expect 0 "" "$PARE" tokens feats.safetensors --recipe pool@output --keep .25 --json
 expect 0 "" "$PARE" tokens feats.safetensors --recipe topk:score=norm@output --keep .5 --json
+one_line 2 "pixels" "$PARE" tokens feats.safetensors --recipe topk:score=motion@patches --keep .5
+"$PARE" tokens feats.safetensors --recipe random@output --tokens 4 -o - >stdout.safetensors
+cmp stdout.safetensors kept.safetensors
+one_line 2 "both want standard output" "$PARE" tokens feats.safetensors --recipe none -o - --json
+one_line 2 "-o feats.safetensors is the input" "$PARE" tokens feats.safetensors --recipe none -o feats.safetensors
 one_line 2 "." "$PARE" tokens feats.safetensors --recipe topk:score=cls-attn@output --keep .5
 one_line 4 "missing" "$PARE" tokens missing.safetensors --recipe none
 one_line 4 "." "$PARE" tokens kept.npz --recipe none

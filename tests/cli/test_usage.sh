@@ -9,7 +9,7 @@ one_line 2 "unknown option -z" "$PARE" reduce -z
 one_line 2 "a value is missing after --keep" "$PARE" reduce "$clip" --keep
 one_line 2 "no value is taken by --json=1" "$PARE" list --json=1
 one_line 2 "reduce: no input" "$PARE" reduce
-for bad in nan inf -inf NaN 1e999 .25x "" " .25" 0x; do
+for bad in nan 0x1p-2 inf -inf NaN 1e999 .25x "" " .25" 0x; do
     one_line 2 "--keep: '.*' is not a finite number" "$PARE" reduce "$clip" --keep "$bad"
 done
 for bad in 0 -1 1.5; do
@@ -39,6 +39,7 @@ one_line 2 "." "$PARE" reduce "$clip" --recipe 'topk:score=cls-atn@output' --kee
 one_line 2 "." "$PARE" reduce "$clip" --recipe 'topk@nowhere' --keep .5
 one_line 2 "." "$PARE" reduce "$clip" --recipe 'tome:r=nan@block'
 one_line 2 "." "$PARE" reduce "$clip" --recipe ',,'
+one_line 2 "rgb24 needs --source-size" "$PARE" reduce - --format rgb24
 ls
 "$PARE" --help | head -n 3
 "$PARE" reduce --help | grep -c -- --keep
