@@ -339,10 +339,14 @@ START_TEST(unreadable_inputs)
 {
     write_file(scratch("empty.mp4"), "", 0);
     write_file(scratch("text.mp4"), "these are no pictures\n", 22);
+    char lines[8000]; /* libav would paint them */
+    for (size_t i = 0; i < sizeof lines; i++) lines[i] = i % 40 == 39 ? '\n' : 'x';
+    write_file(scratch("lines.txt"), lines, sizeof lines);
     const struct {
         const char *path;
         int code;
-    } bad[] = {{scratch("empty.mp4"), PARE_E_FORMAT},
+    } bad[] = {{scratch("lines.txt"), PARE_E_FORMAT},
+               {scratch("empty.mp4"), PARE_E_FORMAT},
                {scratch("text.mp4"), PARE_E_FORMAT},
                {"/nonexistent/x.mp4", PARE_E_IO},
                {"/tmp", PARE_E_IO},

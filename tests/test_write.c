@@ -231,15 +231,16 @@ START_TEST(tensors_save_round_trip)
                         {"a", PARE_F32, 2, {2, 3}, a},
                         {"c", PARE_I64, 0, {0}, &c},
                         {"empty", PARE_F32, 2, {0, 3}, NULL}};
-    static const char *const meta[][2] = {{"k", "v\n"}};
+    static const char *const meta[][2] = {{"k", "v\n"}, {"input", "caf\xe9.png"}};
     pare_error err;
-    ck_assert_msg(pare_tensors_save(in_dir("t.safetensors"), t, 4, meta, 1, &err) == 0, "%s", err.text);
+    ck_assert_msg(pare_tensors_save(in_dir("t.safetensors"), t, 4, meta, 2, &err) == 0, "%s", err.text);
     pare_tensors *f = open_tensors(in_dir("t.safetensors"));
     ck_assert_int_eq(f->n, 4);
     ck_assert_float_eq(f32_at(tensor(f, "a", PARE_F32, 2), 5), 6.0F);
     ck_assert_int_eq(i64_at(pare__tensors_find(f, "c"), 0), -5);
     ck_assert_int_eq(((const uint8_t *)tensor(f, "b", PARE_U8, 3)->data)[2], 9);
     ck_assert_str_eq(json_string_value(json_object_get(f->meta, "k")), "v\n");
+    ck_assert_str_eq(json_string_value(json_object_get(f->meta, "input")), "caf?.png");
     pare__tensors_free(&f);
     t[1].name = "b";
     ck_assert_int_eq(pare_tensors_save(in_dir("u.safetensors"), t, 2, NULL, 0, &err), PARE_E_INVALID);
