@@ -146,13 +146,13 @@ void cli_warn_short(cli_common *c, const char *path, const cli_pick *pick, const
     double reached = taken->end - info->origin, slack = fmax(1, 0.05 * end) + step; /* sound may go on for a while */
     if (info->is_live || info->is_image) return;
     if (info->n_damaged > 0)
-        snprintf(text, sizeof text, "%.120s: %lld damaged frames or packets were skipped", path,
+        snprintf(text, sizeof text, "%.120s: damaged frames or packets skipped: %lld", path,
                  (long long)info->n_damaged);
     else if (taken->n < taken->listed)
         snprintf(text, sizeof text, "%.120s: %lld frames came where %lld are listed", path, (long long)taken->n,
                  (long long)taken->listed);
     else if (pick->frames == 0 && reached + slack < end)
-        snprintf(text, sizeof text, "%.120s: its frames end at %.2f s of %.2f s", path, reached, end);
+        snprintf(text, sizeof text, "%.120s: the last frame taken ends at %.2f s of %.2f s", path, reached, end);
     else
         return;
     cli_log(c, PARE_LOG_WARN, text);
