@@ -176,6 +176,8 @@ START_TEST(test_sizes_of_partitions)
             for (int64_t k = both.m.row_start[i]; k < both.m.row_start[i + 1]; k++) /* a mean of means is the mean */
                 ck_assert(fabs(both.m.weight[k] * (double)n_col - 1) < 1e-6);
         }
+        ck_assert_int_eq(pare__map_follow(&first, &second.m), 0);
+        assert_equal_maps(&first.m, &both.m);
     }
     pare__map_fini(&first);
     pare__map_fini(&second);

@@ -418,17 +418,32 @@ static int is_sorted(const pare_map *m)
     return 1;
 }
 
-/* The vectors of map and twin change places; twin and scratch stay where they are. */
+/* The vectors of map and twin change places; twin and both scratches stay where they are. */
 static void swap_twin(pare__map *map)
 {
     pare__map *twin = map->twin, old = *map;
+    pare__arena spare = twin->scratch;
 
     *map = *twin;
     map->twin = twin;
     map->scratch = old.scratch;
     *twin = old;
     twin->twin = NULL;
-    twin->scratch = (pare__arena){NULL, NULL};
+    twin->scratch = spare;
+}
+
+static int have_twin(pare__map *map)
+{
+    if (!map->twin) map->twin = PARE__NEW(pare__map, 1);
+    return map->twin ? 0 : PARE_E_NOMEM;
+}
+
+int pare__map_follow(pare__map *total, const pare_map *next)
+{
+    int rc = have_twin(total);
+    if (rc == 0) rc = pare__map_compose(&total->m, next, total->twin);
+    if (rc == 0) swap_twin(total);
+    return rc;
 }
 
 static int permute(pare__map *map, const int32_t *order)
@@ -436,8 +451,7 @@ static int permute(pare__map *map, const int32_t *order)
     const pare_map *m = &map->m;
     int64_t n_member = m->member_start ? m->member_start[m->n_out] : 0;
 
-    if (!map->twin) map->twin = PARE__NEW(pare__map, 1);
-    if (!map->twin) return PARE_E_NOMEM;
+    if (have_twin(map)) return PARE_E_NOMEM;
     pare__map_begin(map->twin, m->n_in);
     if (reserve_more(map->twin, m->n_out, nnz(m), n_member, m->gain != NULL, m->member_start != NULL))
         return PARE_E_NOMEM;

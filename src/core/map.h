@@ -26,7 +26,7 @@ typedef struct pare__map {
     int32_t *member;
     int64_t cap_row, cap_nnz, cap_gain, cap_mstart, cap_member;
     int32_t has_gain, has_member;
-    struct pare__map *twin; /* target of row permutations */
+    struct pare__map *twin; /* target of what is done in place */
     pare__arena scratch;
 } pare__map;
 
@@ -59,6 +59,9 @@ int pare__map_append(pare__map *map, const pare_map *part);
  * multiply into rows where single, else fold into weights and gain. out must be distinct. Rows keep the order of
  * `second`. 0, PARE_E_NOMEM, or PARE_E_INVALID when the shapes do not fit. */
 int pare__map_compose(const pare_map *first, const pare_map *second, pare__map *out);
+/* total = next . total, in place: how provenance follows a step. Memory stays with the map. On failure total is as it
+ * was. */
+int pare__map_follow(pare__map *total, const pare_map *next);
 /* Rows ordered by anchor; `order` [n_out] (may be NULL) receives the old row of every new row. */
 int pare__map_sort(pare__map *map, int32_t *order);
 int pare__map_copy(const pare_map *from, pare__map *to);

@@ -73,9 +73,9 @@ static int target(pare_reducer *r, int32_t i_step, int32_t frame, int64_t n, int
     int64_t goal = i_step == r->plan.final_step ? g->final : -1;
     if (i_block == 0) g->entry[i_step] = n;
     if (goal < 0 && (step->keep > 0 || step->k > 0))
-        goal = pare__step_amount(step, g->entry[i_step], r->grid_h, r->grid_w, 0);
+        goal = pare__step_amount(step, g->entry[i_step], r->ctx.grid_h, r->ctx.grid_w, 0);
     if (goal < 0) {
-        *k = pare__step_amount(step, n, r->grid_h, r->grid_w, i_block);
+        *k = pare__step_amount(step, n, r->ctx.grid_h, r->ctx.grid_w, i_block);
         if (*k < 0) *k = -1;
         return 0;
     }
@@ -114,8 +114,8 @@ static int segment_view(pare_reducer *r, const site_call *c, int32_t seg, pare__
                       .n_layer = r->ctx.n_layer,
                       .n_frame = 1,
                       .frame_start = start,
-                      .grid_h = r->grid_h,
-                      .grid_w = r->grid_w,
+                      .grid_h = r->ctx.grid_h,
+                      .grid_w = r->ctx.grid_w,
                       .t0 = r->t0 + frame,
                       .is_first = r->ctx.is_first && frame == 0,
                       .n_prefix = pack->n_prefix,
@@ -161,19 +161,6 @@ static int select_segment(pare_reducer *r, site_call *c, int32_t seg, pare__map 
     return rc;
 }
 
-static int follow_total(pare_reducer *r, const pare__map *map)
-{
-    pare__map total = {0};
-    const int rc = pare__map_compose(&r->pack_total.m, &map->m, &total);
-    if (rc) {
-        pare__map_fini(&total);
-        return rc;
-    }
-    pare__map_fini(&r->pack_total);
-    r->pack_total = total;
-    return 0;
-}
-
 int pare__reducer_on_site(void *user, const pare__pack *pack, int32_t block, pare__phase phase, pare__map *map,
                           int64_t *n_out, pare_error *err)
 {
@@ -188,7 +175,7 @@ int pare__reducer_on_site(void *user, const pare__pack *pack, int32_t block, par
     }
     if (c.i_step == r->plan.final_step && c.i_block + 1 == r->recipe.step[c.i_step].n_block)
         r->final_left += map->m.n_out;
-    const int rc = follow_total(r, map);
+    const int rc = pare__map_follow(&r->pack_total, &map->m);
     return rc ? rc : 1;
 }
 
@@ -199,12 +186,13 @@ static int fill_segments(pare_reducer *r)
     const pare__rows *rows = &r->rows;
     if (pare__grow((void **)&r->unit_index, &r->cap_unit_index, rows->n + 1, sizeof *r->unit_index))
         return PARE_E_NOMEM;
-    for (int64_t i = 0; i < rows->n; i++) r->unit_index[i] = rows->thw[3 * i + 1] * r->grid_w + rows->thw[3 * i + 2];
+    for (int64_t i = 0; i < rows->n; i++)
+        r->unit_index[i] = rows->thw[3 * i + 1] * r->ctx.grid_w + rows->thw[3 * i + 2];
     const int32_t unit = r->model->hp.unit;
     for (int32_t t = 0; t < rows->n_frame; t++)
         r->segment[t] = (pare__segment){.rgb = r->pixels + (int64_t)t * r->width * r->height * 3,
-                                        .grid_h = r->grid_h * unit,
-                                        .grid_w = r->grid_w * unit,
+                                        .grid_h = r->ctx.grid_h * unit,
+                                        .grid_w = r->ctx.grid_w * unit,
                                         .t = t,
                                         .unit = r->unit_index + rows->frame_start[t],
                                         .n = rows->frame_start[t + 1] - rows->frame_start[t]};
@@ -300,10 +288,10 @@ static int begin_pack(pare_reducer *r, int32_t first, int32_t n_seg)
 /* The window's provenance: (packs) . (steps before the encoder). */
 static int join_provenance(pare_reducer *r)
 {
-    pare__map total = {0};
-    const int rc = pare__map_compose(&r->rows.total.m, &r->encoded.total.m, &total);
-    pare__map_fini(&r->encoded.total);
-    r->encoded.total = total;
+    const int rc = pare__map_follow(&r->rows.total, &r->encoded.total.m);
+    const pare__map whole = r->rows.total;
+    r->rows.total = r->encoded.total;
+    r->encoded.total = whole;
     return rc;
 }
 

@@ -170,14 +170,15 @@ int64_t pare__step_amount(const pare__step *s, int64_t n, int32_t grid_h, int32_
 
 static int has_amount(const pare__step *s) { return pare__step_amount(s, 256, 16, 16, 0) != PARE__AMOUNT_NONE; }
 
-static int plan_budget(pare__plan *plan, int has_budget, int may_idle, pare_error *err)
+static int plan_budget(pare__plan *plan, const pare__rate *rate, pare_error *err)
 {
+    const int has_budget = pare__rate_is_given(rate);
     const pare__recipe *r = plan->recipe;
     plan->final_step = -1;
     if (has_budget)
         for (int32_t i = 0; i < r->n; i++)
             if (!has_amount(&r->step[i])) plan->final_step = i;
-    if (has_budget && plan->final_step < 0 && !may_idle)
+    if (has_budget && plan->final_step < 0 && !pare__rate_keeps_all(rate))
         return pare_fail(
             err, PARE_E_INVALID,
             "recipe: every step has an amount of its own, so there is nothing for --keep or --tokens to set");
@@ -199,7 +200,7 @@ static int check_amount(const pare__step *s, pare_error *err)
 }
 
 /* A recipe without encoder runs its steps in order; only the needs matter. */
-int pare__plan_make(pare__plan *plan, pare__recipe *recipe, const pare_model *model, int has_budget, int may_idle,
+int pare__plan_make(pare__plan *plan, pare__recipe *recipe, const pare_model *model, const pare__rate *rate,
                     pare_error *err)
 {
     *plan = (pare__plan){.recipe = recipe, .n_layer = model ? model->hp.n_layer : 0};
@@ -212,7 +213,7 @@ int pare__plan_make(pare__plan *plan, pare__recipe *recipe, const pare_model *mo
         if (!rc && model) rc = check_pixels(s, &plan->step[i], err);
         if (!rc && model) rc = plan_site(plan, i, err);
     }
-    return rc ? rc : plan_budget(plan, has_budget, may_idle, err);
+    return rc ? rc : plan_budget(plan, rate, err);
 }
 
 /* ---- several blocks ------------------------------------------------------------------------------------------- */

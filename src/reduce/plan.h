@@ -7,6 +7,7 @@
 #include <pare/pare.h>
 
 #include "encode/encoder.h"
+#include "reduce/rate.h"
 #include "reduce/recipe.h"
 
 typedef struct pare__step_plan {
@@ -25,9 +26,9 @@ typedef struct pare__plan {
     pare__encode_plan encode; /* want and site; callbacks left to the reducer */
 } pare__plan;
 
-/* model NULL: features without an encoder (layers are not resolved, every site is allowed). has_budget: the user gave
- * keep or tokens; may_idle: a budget that keeps everything needs no step to take it. Errors: INVALID, UNSUPPORTED. */
-int pare__plan_make(pare__plan *plan, pare__recipe *recipe, const pare_model *model, int has_budget, int may_idle,
+/* model NULL: features without an encoder (layers are not resolved, every site is allowed). A budget that keeps
+ * everything needs no step to take it. Errors: INVALID, UNSUPPORTED. */
+int pare__plan_make(pare__plan *plan, pare__recipe *recipe, const pare_model *model, const pare__rate *rate,
                     pare_error *err);
 
 /* What one application of a step leaves of a frame with n candidates, out of its own amount: rows, VARIABLE, or NONE. */

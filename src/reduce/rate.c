@@ -73,6 +73,15 @@ int pare__rate_check(const pare__rate *rate, int64_t units, pare_error *err)
     return 0;
 }
 
+int pare__rate_is_given(const pare__rate *rate) { return rate->kind != PARE__RATE_NONE; }
+
+int pare__rate_keeps_all(const pare__rate *rate) { return rate->kind == PARE__RATE_KEEP && rate->keep == 1; }
+
+int64_t pare__rate_floor(const pare__rate *rate)
+{
+    return rate->kind == PARE__RATE_PER_FRAME ? rate->per_frame : rate->floor;
+}
+
 int64_t pare__rate_window(pare__rate *rate, int64_t n_frames, int64_t units, int is_last)
 {
     rate->seen_units += units;

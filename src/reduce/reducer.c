@@ -34,9 +34,7 @@ static int plan_recipe(pare_reducer *r, pare_error *err)
 {
     int rc = pare__rate_init(&r->rate, &r->opts, err);
     if (!rc) rc = pare__recipe_parse(&r->recipe, r->opts.recipe ? r->opts.recipe : "none", err);
-    const int has_budget = r->rate.kind != PARE__RATE_NONE;
-    const int may_idle = r->rate.kind == PARE__RATE_KEEP && r->rate.keep == 1;
-    if (!rc) rc = pare__plan_make(&r->plan, &r->recipe, r->model, has_budget, may_idle, err);
+    if (!rc) rc = pare__plan_make(&r->plan, &r->recipe, r->model, &r->rate, err);
     return rc ? rc : keep_recipe_text(r);
 }
 
@@ -78,8 +76,7 @@ int pare__reducer_create(pare_reducer **out, const pare_model *model, const pare
                              .n_head = model->hp.n_head,
                              .n_layer = model->hp.n_layer,
                              .n_prefix = model->hp.n_prefix,
-                             .floor = opts->min_per_frame};
-    if (r->rate.kind == PARE__RATE_PER_FRAME) r->ctx.floor = r->rate.per_frame;
+                             .floor = pare__rate_floor(&r->rate)};
     if (rc) pare__reducer_free(&r);
     *out = r;
     return rc;
@@ -124,7 +121,7 @@ static int resized_grid(pare_reducer *r, const int32_t full[2], int32_t out[2])
                 : r->rate.kind == PARE__RATE_TOKENS ? r->rate.tokens / r->rate.n_frames
                                                     : r->rate.per_frame;
             r->rate.kind = PARE__RATE_NONE;
-            r->ctx.floor = r->opts.min_per_frame;
+            r->ctx.floor = pare__rate_floor(&r->rate);
         }
         s->sel->plan_grid(s->priv, full, keep, k, out);
         return 1;
@@ -160,12 +157,10 @@ static int set_geometry(pare_reducer *r, const pare_frame *frame, pare_error *er
     r->is_resized = !rc && resized_grid(r, full, grid);
     if (!rc) rc = pare__rate_check(&r->rate, (int64_t)grid[0] * grid[1], err);
     if (rc) return rc;
-    r->grid_h = grid[0];
-    r->grid_w = grid[1];
     r->ctx.grid_h = grid[0];
     r->ctx.grid_w = grid[1];
-    r->height = r->grid_h * unit_px;
-    r->width = r->grid_w * unit_px;
+    r->height = r->ctx.grid_h * unit_px;
+    r->width = r->ctx.grid_w * unit_px;
     return 0;
 }
 
@@ -179,7 +174,7 @@ static int make_encoder(pare_reducer *r, pare_error *err)
         if (s->sel->unbiased && s->sel->unbiased(s->priv)) plan.unbiased = 1;
     }
     const int64_t unit = r->model->hp.unit;
-    const int64_t rows = r->model->hp.n_prefix + (int64_t)r->grid_h * r->grid_w * unit * unit;
+    const int64_t rows = r->model->hp.n_prefix + (int64_t)r->ctx.grid_h * r->ctx.grid_w * unit * unit;
     return pare__encoder_create(&r->encoder, r->model, r->pool, &plan, rows, err);
 }
 
@@ -188,7 +183,7 @@ static int64_t slot_bytes(const pare_reducer *r) { return (int64_t)r->width * r-
 /* Frames that a window of the whole clip may hold: pictures, and tokens about three times (rows, result, scratch). */
 static int64_t whole_clip_limit(const pare_reducer *r)
 {
-    const int64_t units = (int64_t)r->grid_h * r->grid_w;
+    const int64_t units = (int64_t)r->ctx.grid_h * r->ctx.grid_w;
     const int64_t per_frame = slot_bytes(r) + 3 * units * r->model->hp.dim * (int64_t)sizeof(float);
     const int64_t n = PARE__MAX_CLIP_BYTES / per_frame;
     return n < PARE__MAX_WINDOW ? n : PARE__MAX_WINDOW;
@@ -199,14 +194,14 @@ static int grow_window(pare_reducer *r, int32_t cap, pare_error *err)
     const int64_t bytes = slot_bytes(r), limit = whole_clip_limit(r);
     if (r->window < 0 && r->n_slot >= limit)
         return pare_fail(err, PARE_E_LIMIT, "window of the whole clip: more than %lld frames of %d x %d units",
-                         (long long)limit, r->grid_h, r->grid_w);
+                         (long long)limit, r->ctx.grid_h, r->ctx.grid_w);
     if (r->window < 0 && cap > limit) cap = (int32_t)limit;
     uint8_t *pixels = pare__malloc(cap + 1, bytes);
     if (!pixels) return PARE_E_NOMEM;
     if (r->pixels) memcpy(pixels, r->pixels, (size_t)(r->n_slot * bytes));
     pare__free(r->pixels);
     r->pixels = pixels;
-    const int64_t units = (int64_t)r->grid_h * r->grid_w, d = r->model->hp.dim;
+    const int64_t units = (int64_t)r->ctx.grid_h * r->ctx.grid_w, d = r->model->hp.dim;
     const struct {
         void **ptr;
         int64_t size;
@@ -276,8 +271,8 @@ static int queue_result(pare_reducer *r)
     const pare__hparams *hp = &r->model->hp;
     const pare__window_out w = {.rows = &r->encoded,
                                 .t0 = r->t0,
-                                .grid_h = r->grid_h,
-                                .grid_w = r->grid_w,
+                                .grid_h = r->ctx.grid_h,
+                                .grid_w = r->ctx.grid_w,
                                 .unit = hp->unit,
                                 .unit_px = hp->patch * hp->unit,
                                 .n_prefix = hp->n_prefix,
@@ -321,14 +316,14 @@ static void count(pare_reducer *r, int64_t n_in)
 
 static int process_window(pare_reducer *r, int is_last, pare_error *err)
 {
-    const int64_t n_in = (int64_t)r->n_slot * r->grid_h * r->grid_w;
+    const int64_t n_in = (int64_t)r->n_slot * r->ctx.grid_h * r->ctx.grid_w;
     const int64_t k = pare__rate_window(&r->rate, r->n_slot, n_in, is_last);
     r->ctx.t0 = r->t0;
     r->ctx.is_first = r->t0 == 0;
     r->ctx.score = r->score;
     for (int64_t i = 0; i < n_in; i++) r->score[i] = NAN;
     r->final_left = n_in;
-    int rc = pare__rows_reset(&r->rows, r->n_slot, r->grid_h, r->grid_w);
+    int rc = pare__rows_reset(&r->rows, r->n_slot, r->ctx.grid_h, r->ctx.grid_w);
     if (!rc) rc = fill_pixels(r);
     if (!rc) rc = run_steps(r, PARE__SITE_PATCHES, &r->rows, k, err);
     if (!rc) rc = pare__reducer_encode(r, k, err);

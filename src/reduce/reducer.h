@@ -35,10 +35,9 @@ struct pare_reducer {
     pare_error error; /* first failure; every later call repeats it */
     int32_t is_flushed;
 
-    /* geometry, known with the first frame */
-    int32_t grid_h, grid_w; /* units */
-    int32_t width, height;  /* pixels of the grid */
-    int32_t is_resized;     /* a `resize` step chose the grid */
+    /* geometry, known with the first frame; the grid in units is ctx.grid_h, ctx.grid_w */
+    int32_t width, height; /* pixels of the grid */
+    int32_t is_resized;    /* a `resize` step chose the grid */
 
     /* the window being filled */
     int32_t window, cap; /* temporal steps; cap = slots allocated */

@@ -91,26 +91,13 @@ static int reduce_places(pare__rows *rows, const pare__map *map, pare__arena *ar
     return 0;
 }
 
-static int compose_total(pare__rows *rows, const pare__map *map)
-{
-    pare__map total = {0};
-    const int rc = pare__map_compose(&rows->total.m, &map->m, &total);
-    if (rc) {
-        pare__map_fini(&total);
-        return rc;
-    }
-    pare__map_fini(&rows->total);
-    rows->total = total;
-    return 0;
-}
-
 int pare__rows_reduce(pare__rows *rows, const pare__map *map, pare__arena *arena)
 {
     int rc = rows->d ? reduce_f32(map, rows->x, rows->d, arena) : 0;
     for (int32_t i = 0; !rc && i < rows->n_array; i++)
         rc = reduce_f32(map, (float *)(uintptr_t)rows->array[i].data, rows->array[i].width, arena);
     if (!rc) rc = reduce_places(rows, map, arena);
-    if (!rc) rc = compose_total(rows, map);
+    if (!rc) rc = pare__map_follow(&rows->total, &map->m);
     rows->n = map->m.n_out;
     return rc;
 }

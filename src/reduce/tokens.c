@@ -162,8 +162,7 @@ static int make_plan(job *j, const pare_reducer_opts *opts, pare_error *err)
     int rc = pare__rate_init(&j->rate, &o, err);
     if (!rc) rc = pare__rate_check(&j->rate, (int64_t)j->grid[1] * j->grid[2], err);
     if (!rc) rc = pare__recipe_parse(&j->recipe, o.recipe ? o.recipe : "none", err);
-    const int may_idle = j->rate.kind == PARE__RATE_KEEP && j->rate.keep == 1;
-    if (!rc) rc = pare__plan_make(&j->plan, &j->recipe, NULL, j->rate.kind != PARE__RATE_NONE, may_idle, err);
+    if (!rc) rc = pare__plan_make(&j->plan, &j->recipe, NULL, &j->rate, err);
     if (rc) return rc;
     j->ctx = (pare__context){.arena = &j->arena,
                              .gemm = pare__backends[0]->gemm,
@@ -173,9 +172,8 @@ static int make_plan(job *j, const pare_reducer_opts *opts, pare_error *err)
                              .grid_h = j->grid[1],
                              .grid_w = j->grid[2],
                              .is_first = 1,
-                             .floor = o.min_per_frame,
+                             .floor = pare__rate_floor(&j->rate),
                              .score = j->score};
-    if (j->rate.kind == PARE__RATE_PER_FRAME) j->ctx.floor = j->rate.per_frame;
     return 0;
 }
 
