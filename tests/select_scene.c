@@ -39,7 +39,8 @@ void scene_blank(scene *s, int32_t n_frame, int32_t grid_h, int32_t grid_w, int3
                  .frame_start = PARE__NEW(int64_t, n_frame + 1),
                  .thw = PARE__NEW(int32_t, 3 * n),
                  .size = PARE__NEW(float, n),
-                 .must = PARE__NEW(uint8_t, n),
+                 .state = PARE__NEW(float, 4 * n + 1),
+                 .n_head = 1,
                  .token = PARE__NEW(float, n *d),
                  .k_mean = PARE__NEW(float, n *d),
                  .attention = PARE__NEW(float, n),
@@ -73,7 +74,11 @@ void scene_free(scene *s)
     pare__free(s->frame_start);
     pare__free(s->thw);
     pare__free(s->size);
-    pare__free(s->must);
+    pare__free(s->state);
+    for (int32_t i = 0; i < s->n_own; i++) {
+        pare__free((void *)(uintptr_t)s->own[i].data);
+        pare__free((void *)(uintptr_t)s->own[i].prefix);
+    }
     pare__free(s->token);
     pare__free(s->k_mean);
     pare__free(s->attention);
@@ -96,11 +101,20 @@ void scene_thin(scene *s, const uint8_t *keep)
             memmove(s->token + m * s->d, s->token + i * s->d, (size_t)s->d * sizeof *s->token);
             memmove(s->k_mean + m * s->d, s->k_mean + i * s->d, (size_t)s->d * sizeof *s->k_mean);
             s->attention[m] = s->attention[i];
-            s->size[m] = s->size[i];
-            s->must[m++] = s->must[i];
+            s->size[m++] = s->size[i];
         }
     }
     s->frame_start[s->n_frame] = s->n = m;
+}
+
+pare__view_array *scene_add(scene *s, pare__array array, int32_t layer, int32_t width, int32_t prefix)
+{
+    const int64_t n_prefix = (int64_t)s->n_frame * prefix * width;
+    s->own[s->n_own] = (pare__view_array){.need = {array, layer},
+                                          .width = width,
+                                          .data = PARE__NEW(float, s->n *width + 1),
+                                          .prefix = n_prefix ? PARE__NEW(float, n_prefix) : NULL};
+    return &s->own[s->n_own++];
 }
 
 void scene_rewind(scene *s)
@@ -116,10 +130,18 @@ static void look_at_rows(scene *s, int32_t first, int32_t count, scene_view *o)
     pare__arena_clear(&s->arena);
     o->thw = PARE__ARENA(&s->arena, int32_t, 3 * n + 1);
     for (int64_t i = 0; i < 3 * n; i++) o->thw[i] = s->thw[3 * row + i] - (i % 3 ? 0 : first);
-    o->array[0] = (pare__view_array){{PARE__ARRAY_TOKENS, PARE__LAYER_HERE}, s->d, s->token + row * s->d};
-    o->array[1] = (pare__view_array){{PARE__ARRAY_K_MEAN, 3}, s->d, s->k_mean + row * s->d};
-    o->array[2] = (pare__view_array){{PARE__ARRAY_CLS_ROW, 10}, 1, s->attention + row};
-    o->array[3] = (pare__view_array){{PARE__ARRAY_COL_MEAN, 10}, 1, s->attention + row};
+    const pare__view_array built_in[] = {{{PARE__ARRAY_TOKENS, PARE__LAYER_HERE}, s->d, s->token + row * s->d, NULL},
+                                         {{PARE__ARRAY_K_MEAN, 3}, s->d, s->k_mean + row * s->d, NULL},
+                                         {{PARE__ARRAY_CLS_ROW, 10}, 1, s->attention + row, NULL},
+                                         {{PARE__ARRAY_COL_MEAN, 10}, 1, s->attention + row, NULL}};
+    int32_t m = 0;
+    for (int32_t i = 0; i < s->n_own; i++) {
+        const pare__view_array *a = &s->own[i];
+        o->array[m] = *a;
+        o->array[m++].data += row * a->width;
+    }
+    for (size_t i = 0; i < sizeof built_in / sizeof *built_in; i++) o->array[m++] = built_in[i];
+    o->view.n_array = m;
 }
 
 void scene_look(scene *s, int32_t site, int32_t first, int32_t count, int32_t prefix, scene_view *o)
@@ -129,6 +151,7 @@ void scene_look(scene *s, int32_t site, int32_t first, int32_t count, int32_t pr
     o->pixels = s->pixels;
     o->pixels.frame = (const uint8_t *const *)(void *)(s->frame + first * s->temporal);
     o->pixels.previous = first ? s->frame[first * s->temporal - 1] : NULL;
+    const int32_t n_array = o->view.n_array;
     o->view = (pare__view){.site = site,
                            .block = site == PARE__SITE_BLOCK ? 3 : -1,
                            .n_block = 1,
@@ -143,10 +166,17 @@ void scene_look(scene *s, int32_t site, int32_t first, int32_t count, int32_t pr
                            .n_prefix = prefix,
                            .thw = o->thw,
                            .size = s->size + row,
-                           .must = s->has_must ? s->must + row : NULL,
+                           .n_head = s->n_head,
+                           .slot = s->slot ? s->slot + first : NULL,
+                           .given = s->given ? s->given + row : NULL,
+                           .text = s->text,
+                           .n_text = s->n_text,
+                           .d_text = s->d_text,
                            .k = -1,
+                           .k_final = -1,
+                           .state = s->state + 4 * row,
                            .array = o->array,
-                           .n_array = 4,
+                           .n_array = n_array,
                            .n_layer = 12,
                            .pixels = site == PARE__SITE_PATCHES ? &o->pixels : NULL,
                            .seed = 7,

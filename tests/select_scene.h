@@ -9,16 +9,19 @@
 typedef struct scene {
     int32_t n_frame, grid_h, grid_w, d, patch, temporal;
     int64_t n;
-    int64_t *frame_start; /* [n_frame + 1] */
-    int32_t *thw;         /* [n, 3] */
-    float *size;          /* [n] */
-    uint8_t *must;        /* [n], used when has_must */
-    int32_t has_must;
+    int64_t *frame_start;              /* [n_frame + 1] */
+    int32_t *thw;                      /* [n, 3] */
+    float *size;                       /* [n] */
     float *token, *k_mean, *attention; /* [n, d], [n, d], [n] */
     uint8_t **frame;                   /* [n_frame * temporal] pictures */
     float *score, *score_out;
     pare__pixels pixels;
-    pare__view_array array[4];
+    float *state;            /* [n, 4] what the selector carries from block to block */
+    pare__view_array own[8]; /* arrays that a test added; data and prefix are owned */
+    int32_t n_own;
+    const pare_slot *slot;     /* [n_frame] borrowed, or NULL */
+    const float *given, *text; /* borrowed, or NULL */
+    int32_t n_text, d_text, n_head;
     pare__arena arena;
     void *carry;
     size_t carry_size;
@@ -29,6 +32,9 @@ void scene_make(scene *s, int32_t n_frame, int32_t grid_h, int32_t grid_w, uint6
 /* The same with other sizes and no content (zeros). */
 void scene_blank(scene *s, int32_t n_frame, int32_t grid_h, int32_t grid_w, int32_t d, int32_t patch, int32_t temporal);
 void scene_free(scene *s);
+/* Adds an array [n, width] and the rows of its prefix tokens [n_frame, prefix, width] (0 = none), zeroed, for the caller
+ * to fill. It hides a built-in array of the same kind and layer. */
+pare__view_array *scene_add(scene *s, pare__array array, int32_t layer, int32_t width, int32_t prefix);
 /* Removes rows whose flag is 0. */
 void scene_thin(scene *s, const uint8_t *keep);
 /* Forgets what earlier windows left. */
@@ -38,7 +44,7 @@ void scene_rewind(scene *s);
 typedef struct scene_view {
     pare__view view;
     int64_t frame_start[66];
-    pare__view_array array[4];
+    pare__view_array array[12];
     pare__pixels pixels;
     int32_t *thw;
 } scene_view;

@@ -116,7 +116,7 @@ static const int32_t kept[] = {0, 3, 7, 8, 20, 35};
 
 static pare__segment segment(int i, int all)
 {
-    pare__segment s = {.rgb = picture[i], .grid_h = GRID, .grid_w = GRID, .t = i, .n = GRID * GRID};
+    pare__segment s = {.rgb = {picture[i]}, .grid_h = GRID, .grid_w = GRID, .t = i, .n = GRID * GRID};
     if (i == 2) s.grid_h = 4, s.grid_w = 9; /* another grid: interpolated positions */
     if (all) return s;
     s.unit = kept;
@@ -186,7 +186,7 @@ START_TEST(pixels_are_the_normalised_picture)
     float pixels[3 * GRID * GRID * PATCH * PATCH], *x = malloc(38 * DIM * 4);
     memcpy(x, run(e, &seg, 1)->x, 38 * DIM * 4);
     pare__prep_normalise(&model.prep, picture[1], GRID * PATCH, GRID * PATCH, pixels);
-    seg.rgb = NULL;
+    seg.rgb[0] = NULL;
     seg.pixels = pixels;
     ck_assert_mem_eq(x, run(e, &seg, 1)->x, 38 * DIM * 4);
     free(x);

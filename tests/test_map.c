@@ -193,6 +193,7 @@ START_TEST(test_identity_composes_to_itself)
         pare__rng r = pare__rng_make(3, trial, 0);
         random_map(&r, &map, 1 + below(&r, MAX_N));
         ck_assert_int_eq(pare__map_identity(&identity, map.m.n_out), 0);
+        ck_assert_int_eq(pare__map_finish(&identity, map.m.size, 0, NULL), 0);
         ck_assert_int_eq(pare__map_compose(&map.m, &identity.m, &both), 0);
         ck_assert_int_eq(both.m.n_out, map.m.n_out);
         for (int64_t i = 0; i < map.m.n_out; i++) ck_assert(both.m.size[i] == map.m.size[i]);

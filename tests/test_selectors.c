@@ -19,8 +19,6 @@ enum { N_SHAPE = sizeof shapes / sizeof *shapes };
 
 static const int32_t all_sites[] = {PARE__SITE_PATCHES, PARE__SITE_BLOCK, PARE__SITE_OUTPUT};
 
-static int is_tome(const pare__selector *sel) { return !strcmp(sel->name, "tome"); }
-
 static int64_t least(const step *s, int64_t n) { return s->sel->least ? s->sel->least(s->priv, n) : 1; }
 
 /* ---- over the whole table ---------------------------------------------------------------------------------------- */
@@ -184,35 +182,6 @@ static void sizes_sum(trial *t)
 START_TEST(merged_sizes_sum_to_n) { over_everything(sizes_sum, 0); }
 END_TEST
 
-static void must_survive(trial *t)
-{
-    pare__view *v = &t->look->view;
-    uint8_t *must = PARE__NEW(uint8_t, v->n), *kept = PARE__NEW(uint8_t, v->n);
-    int64_t count = 0;
-    for (int64_t i = 0; i < v->n; i++) count += must[i] = i % 5 == 3;
-    if (strcmp(t->name, "pool")) {
-        v->must = must;
-        run_ok(t);
-        v->must = NULL;
-        int64_t lost = count;
-        for (int64_t r = 0; r < t->map->m.n_out; r++) kept[t->map->m.anchor[r]] = 1;
-        for (int64_t i = 0; i < v->n; i++) lost -= must[i] && kept[i];
-        if (!is_tome(t->step->sel))
-            ck_assert_msg(lost == (v->k < count ? count - v->k : 0), "%s lost %lld must-keep rows of %lld, k %lld",
-                          t->name, (long long)lost, (long long)count, (long long)v->k);
-        else if (v->n - v->k <= v->n / 4)
-            ck_assert_msg(lost == 0, "tome lost %lld", (long long)lost);
-    }
-    pare__free(must);
-    pare__free(kept);
-}
-
-START_TEST(must_keep_rows_survive) { over_everything(must_survive, 0); }
-END_TEST
-
-START_TEST(must_keep_rows_survive_in_reduced_sets) { over_everything(must_survive, 1); }
-END_TEST
-
 START_TEST(tables_are_complete)
 {
     for (int i = 0; pare__selectors[i]; i++) {
@@ -248,8 +217,6 @@ static Suite *selector_suite(void)
     tcase_add_test(c, only_random_ones_use_the_seed);
     tcase_add_test(c, keeping_all_is_the_identity);
     tcase_add_test(c, merged_sizes_sum_to_n);
-    tcase_add_test(c, must_keep_rows_survive);
-    tcase_add_test(c, must_keep_rows_survive_in_reduced_sets);
     suite_add_tcase(s, c);
     return s;
 }

@@ -199,30 +199,6 @@ START_TEST(noise_does_not_draw_on_a_small_budget)
 }
 END_TEST
 
-START_TEST(must_keep_rows_survive_thresholds)
-{
-    scene s;
-    step st;
-    scene_view look;
-    pare__map map = {0};
-    int32_t owner[144];
-    drifting(&s);
-    s.must[5 * 12 + 1] = s.must[1 * 12] = 1; /* a place that stands still, and the drifting one */
-    s.has_must = 1;
-    ck_assert_int_eq(step_open(&st, "temporal-redundancy", "threshold=0.04", NULL), 0);
-    scene_look(&s, PARE__SITE_PATCHES, 0, 12, 0, &look);
-    ck_assert_int_eq(step_run(&st, &s, &look.view, &map, NULL), 0);
-    pare__map_owner(&map.m, owner);
-    ck_assert_int_eq(map.m.anchor[owner[5 * 12 + 1]], 5 * 12 + 1);
-    ck_assert_int_eq(map.m.anchor[owner[8 * 12 + 1]], 5 * 12 + 1);
-    for (int32_t t = 1; t < 12; t++) /* it is an anchor like any other: the drift goes on from there by threes */
-        ck_assert_int_eq(map.m.anchor[owner[t * 12]], (t - (t - 1) % 3) * 12);
-    step_close(&st);
-    pare__map_fini(&map);
-    scene_free(&s);
-}
-END_TEST
-
 START_TEST(rlt_counts_in_channel_deviations)
 {
     scene s;
@@ -350,7 +326,6 @@ Suite *temporal_suite(void)
     tcase_add_test(c, a_frozen_clip_costs_one_picture);
     tcase_add_test(c, a_small_budget_is_shared_between_picture_and_changes);
     tcase_add_test(c, noise_does_not_draw_on_a_small_budget);
-    tcase_add_test(c, must_keep_rows_survive_thresholds);
     tcase_add_test(c, rlt_counts_in_channel_deviations);
     tcase_add_test(c, budgets_follow_the_largest_changes);
     tcase_add_test(c, floors_hold_in_every_step);

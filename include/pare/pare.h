@@ -155,14 +155,25 @@ PARE_API int pare_tensors_save(const char *path, const pare_tensor *t, int64_t n
 
 /* ---- frames ------------------------------------------------------------------------------------------------- */
 
-/* One RGB picture, upright. Borrowed for the call it is passed to. */
+/* Values of a mask. Anything between is free. */
+enum { PARE_MASK_IGNORE = 0, PARE_MASK_FREE = 128, PARE_MASK_KEEP = 255 };
+
+/* One RGB picture, upright. Borrowed for the call it is passed to. In an array of frames all have one struct_size. */
 typedef struct pare_frame {
+    uint32_t struct_size;
     const uint8_t *rgb; /* [height, width, 3], rows `stride` bytes apart */
     int64_t stride;     /* bytes; may be negative */
     int32_t width, height;
     int32_t rotation; /* degrees clockwise (0, 90, 180, 270) that made the stored picture upright */
     double pts;       /* seconds */
     double duration;  /* seconds; 0 if unknown */
+    /* Must-keep and ignore, over the upright picture at any resolution, or NULL: a unit that touches an IGNORE pixel
+     * never gets past the first site, one that touches a KEEP pixel (and no IGNORE one) stays a row of its own. */
+    const uint8_t *mask; /* [mask_height, mask_width] PARE_MASK_*, dense */
+    int32_t mask_width, mask_height;
+    /* The caller's own score of every unit of the grid (score `given`), or NULL; the size must be the grid's. */
+    const float *scores; /* [scores_height, scores_width], higher = keep */
+    int32_t scores_width, scores_height;
 } pare_frame;
 
 /* ---- model -------------------------------------------------------------------------------------------------- */
@@ -219,6 +230,60 @@ typedef struct pare_map {
     const int32_t *member;       /* columns that the row stands for (a temporal run) */
 } pare_map;
 
+/* ---- the caller's own selector ------------------------------------------------------------------------------- */
+
+/* One grid of a window, whatever it shows: a temporal step of a clip, a photo, the whole picture or a tile of one. */
+typedef struct pare_slot {
+    int32_t media;                /* which photo or clip of the reducer */
+    int32_t tile;                 /* 0 = the whole picture; 1 .. tile_rows * tile_cols = its tiles, row by row */
+    int32_t t;                    /* temporal step within the medium */
+    int32_t tile_rows, tile_cols; /* of the picture that the slot belongs to; 1, 1 = not tiled */
+    int32_t grid_h, grid_w;       /* units */
+} pare_slot;
+
+typedef struct pare_custom_array {
+    const char *name; /* "tokens", "q", "k", "v", "k_mean", "cls_row", "col_mean", "scores" */
+    int32_t layer;    /* block it comes from; -1 = the site itself */
+    int32_t width;
+    const float *data; /* [n, width] */
+} pare_custom_array;
+
+/* What the caller's selector sees: one row per unit that may still be dropped. Borrowed for the call. */
+typedef struct pare_custom_view {
+    uint32_t struct_size;
+    const char *site;       /* "patches", "block", "output" */
+    int32_t block, n_layer; /* block -1 unless the site is one */
+    int64_t n, k;           /* rows now, and rows asked for; k = -1: as many as the selector likes */
+    int32_t n_slot;
+    const pare_slot *slot;          /* [n_slot] */
+    const int64_t *slot_start;      /* [n_slot + 1] rows of each slot */
+    const int64_t *slot_k;          /* [n_slot] what the allocator would give each, or NULL */
+    const int32_t *place;           /* [n, 3] slot, row, col */
+    const int64_t *index;           /* [n] the unit's number in the clip, as in pare_result_view.index */
+    const float *sizes;             /* [n] */
+    const pare_custom_array *array; /* what the recipe's needs= asked for */
+    int32_t n_array;
+    const uint8_t *const *frame; /* [n_slot * temporal] pictures [frame_height, frame_width, 3], or NULL */
+    int32_t temporal, frame_width, frame_height;
+    uint64_t seed;
+} pare_custom_view;
+
+/* The rows that the caller's selector leaves; one 1 (keep), or weights that sum to 1. Each call returns 0, NOMEM or
+ * INVALID. */
+typedef struct pare_selection pare_selection;
+PARE_API int pare_selection_keep(pare_selection *s, int64_t row);
+PARE_API int pare_selection_row(pare_selection *s, int64_t anchor); /* starts a merged row that inherits this place */
+PARE_API int pare_selection_add(pare_selection *s, int64_t row, double weight);
+PARE_API int pare_selection_gain(pare_selection *s, double gain); /* factor of the current row after the weights */
+
+/* Called in the thread that pushes, for every view of a step `custom` (one slot) or `custom-window` (all of a window).
+ * Non-zero: the reducer fails with that code and the message in err. */
+typedef struct pare_custom {
+    uint32_t struct_size;
+    int (*select)(void *user, const pare_custom_view *view, pare_selection *out, pare_error *err);
+    void *user;
+} pare_custom;
+
 /* ---- reducer ------------------------------------------------------------------------------------------------ */
 
 /* One mutable timeline: frames of one photo set or clip in, windows of located tokens out. One thread at a time. */
@@ -241,6 +306,11 @@ typedef struct pare_reducer_opts {
     int32_t video;         /* 1: keep the whole frame; 0: the checkpoint's photo rule */
     int32_t width, height; /* pixels of the grid; both or none */
     int32_t max_side;      /* upper bound of the longer side, pixels */
+    int32_t letterbox;     /* 1: the whole picture inside width x height (or the photo size), padded, aspect kept */
+    int32_t tile_rows, tile_cols; /* every picture becomes itself and its tiles, each of the photo size; 0 = no tiles */
+    const pare_custom *custom; /* what the steps `custom` and `custom-window` call; borrowed for the reducer's life */
+    const float *text;         /* [n_text, d_text] embedded text for scores that ask for it, or NULL; borrowed too */
+    int32_t n_text, d_text;
 } pare_reducer_opts;
 
 /* Times in milliseconds, summed since creation. */
@@ -251,21 +321,36 @@ typedef struct pare_reducer_stats {
     double prep_ms, embed_ms, encode_ms, select_ms;
 } pare_reducer_stats;
 
+/* What a row stands for. */
+enum {
+    PARE_KIND_PATCH,   /* pixels of the picture */
+    PARE_KIND_PADDING, /* only pixels that letterboxing added: its box is empty */
+    PARE_KIND_NEWLINE  /* a learned row or picture separator */
+};
+
 typedef struct pare_result_view {
-    int32_t first_frame; /* index of the first temporal step in the clip */
-    int32_t grid[3];     /* t, h, w in units, before any reduction */
+    uint32_t struct_size;
+    int32_t first_frame;       /* index of the first slot in the clip */
+    int32_t grid[3];           /* slots, h, w in units, before any reduction; the largest where slots differ */
+    const pare_slot *slot;     /* [grid[0]] what each slot shows */
+    const int64_t *slot_start; /* [grid[0] + 1] candidates of each slot */
     int32_t n_prefix;
     int32_t d; /* width of a token */
     int32_t n_class;
     int64_t n, k;         /* candidate units before and rows after */
     const float *embeds;  /* [k, d] */
-    const int32_t *place; /* [k, 6] media, tile, t, row, col, level of the anchor; t counts from the clip's start */
-    const float *box; /* [k, 4] x0, y0, x1, y1 in pixels of the stored source frame (crop, resize, rotation undone) */
-    const uint8_t *kind;        /* [k] 0 = patch */
-    const int64_t *index;       /* [k] anchor among all candidates of the clip */
-    const float *sizes;         /* [k] patches represented, temporal runs included */
-    const double *pts;          /* [t, 2] first and last time of each temporal step, seconds; NULL for bare features */
-    const int64_t *frame_start; /* [t + 1] rows of each temporal step */
+    const int32_t *place; /* [k, 6] media, tile, t, row, col, level of the anchor; t counts from the medium's start.
+                           * level 0: one unit; l: the row stands for a rectangle of up to 2^l units a side */
+    const float *box;     /* [k, 4] x0, y0, x1, y1 in pixels of the stored source frame (crop, resize, rotation undone):
+                           * the rectangle of units that the row stands for in its own frame, if they fill one, else the
+                           * anchor's unit */
+    const uint8_t *kind;  /* [k] PARE_KIND_* */
+    const int64_t *index; /* [k] anchor among all candidates of the clip */
+    const float *sizes;   /* [k] patches represented, temporal runs included */
+    const double *pts;    /* [slots, 2] first and last time of each, seconds; NULL for bare features */
+    const int64_t *frame_start; /* [slots + 1] rows of each slot */
+    const int32_t *mrope;       /* [3, k] t, y, x position ids of M-RoPE, counted from the medium's first token; NULL
+                                 * where the family has none */
     const float *prefix;        /* [t, n_prefix, d] or NULL */
     const float *pooled;        /* [t, d] or NULL */
     const float *logits;        /* [t, n_class] or NULL */
@@ -300,9 +385,15 @@ PARE_API int pare_reduce(const pare_model *model, const pare_reducer_opts *opts,
                          pare_result **out, pare_error *err);
 
 /* Reduction of features that the caller already has; no encoder. Named arrays, f32 unless said otherwise:
- * tokens [n,d] (required), q, k, v [n,d'], cls_row[.layer] [n], col_mean[.layer] [n], pixels u8 [T,H,W,3],
- * grid_thw i32/i64 [3]. Without grid_thw the n tokens are one row. All steps of the recipe act at their site's view of
- * these arrays in turn; a list of blocks counts as one application. opts: recipe, keep, tokens, tokens_per_frame, min_per_frame, seed. */
+ *   tokens [n,d]                required
+ *   q, k, v [n,d'] or [n,h,d'']  with an optional .LAYER; three axes tell the heads
+ *   cls_row, col_mean [n]        with an optional .LAYER
+ *   prefix.NAME [slots,p,...]    the same of the p prefix tokens of every slot, CLS first; NAME any of the above
+ *   pixels u8 [T,H,W,3], scores [n] (score `given`), mask u8 [n] (PARE_MASK_*), text_query [m,d']
+ *   grid_thw i32/i64 [3] or [media,3], tiles i32/i64 [2] (rows, cols: grid_thw's first picture is the whole, the others
+ *   its tiles). Without grid_thw the n tokens are one row.
+ * All steps of the recipe act at their site's view of these arrays in turn; a list of blocks counts as one application.
+ * opts: recipe, keep, tokens, tokens_per_frame, min_per_frame, seed, custom. */
 PARE_API int pare_reduce_tokens(const pare_tensor *arrays, int32_t n_arrays, const pare_reducer_opts *opts,
                                 pare_result **out, pare_error *err);
 

@@ -117,6 +117,7 @@ void pare__map_begin(pare__map *map, int64_t n_in)
     map->m.n_out = 0;
     map->has_gain = 0;
     map->has_member = 0;
+    map->has_size = 0;
     refresh(map);
 }
 
@@ -129,7 +130,7 @@ int pare__map_row(pare__map *map, int64_t anchor)
     if (map->has_member && reserve_members(map, r + 1, 1)) return PARE_E_NOMEM;
     map->row_start[r + 1] = map->row_start[r];
     map->anchor[r] = anchor < 0 || anchor >= map->m.n_in ? -1 : (int32_t)anchor;
-    map->size[r] = 1;
+    map->size[r] = map->has_size ? 0 : 1;
     if (map->has_gain) map->gain[r] = 1;
     if (map->has_member) map->member_start[r + 1] = map->member_start[r];
     map->m.n_out = r + 1;
@@ -156,6 +157,14 @@ int pare__map_gain(pare__map *map, double gain)
     map->gain[map->m.n_out - 1] = (float)gain;
     refresh(map);
     return 0;
+}
+
+int pare__map_size(pare__map *map, double size)
+{
+    for (int64_t r = 0; !map->has_size && r + 1 < map->m.n_out; r++) map->size[r] = 0;
+    map->has_size = 1;
+    map->size[map->m.n_out - 1] = (float)size;
+    return size > 0 ? 0 : PARE_E_INVALID;
 }
 
 int pare__map_member(pare__map *map, int64_t col)
@@ -293,7 +302,7 @@ static int close_row(pare__map *map, int64_t r, int64_t start, int64_t n, const 
     if (!(fabs(sum - 1) <= 1e-3))
         return pare_fail(err, PARE_E_INVALID, "row %lld of the map: weights sum to %g instead of 1", (long long)r, sum);
     for (int64_t i = start; i < start + n; i++) map->weight[i] = n == 1 ? 1 : (float)(map->weight[i] / sum);
-    map->size[r] = (float)size;
+    if (!map->has_size || map->size[r] == 0) map->size[r] = (float)size; /* 0: the builder did not say */
     return 0;
 }
 

@@ -25,8 +25,8 @@ typedef struct pare__map {
     int64_t *member_start; /* allocated when a row has members of its own */
     int32_t *member;
     int64_t cap_row, cap_nnz, cap_gain, cap_mstart, cap_member;
-    int32_t has_gain, has_member;
-    struct pare__map *twin; /* target of what is done in place */
+    int32_t has_gain, has_member, has_size; /* has_size: the builder set some */
+    struct pare__map *twin;                 /* target of what is done in place */
     pare__arena scratch;
 } pare__map;
 
@@ -39,6 +39,7 @@ int pare__map_keep(pare__map *map, int64_t col);               /* a whole row: o
 int pare__map_row(pare__map *map, int64_t anchor);             /* starts a row */
 int pare__map_add(pare__map *map, int64_t col, double weight); /* one weight of the current row */
 int pare__map_gain(pare__map *map, double gain);               /* of the current row */
+int pare__map_size(pare__map *map, double size);               /* of the current row, > 0; else finish sums it up */
 int pare__map_member(pare__map *map, int64_t col);             /* the current row stands for col (beyond R) */
 /* keep_many: rows for idx[0..n). groups: group[n_in] = row 0..n_out-1 or -1 (dropped), anchor[n_out]; weights are
  * size-weighted means (size_in NULL = 1). */
@@ -47,15 +48,15 @@ int pare__map_groups(pare__map *map, const int32_t *group, const int32_t *anchor
 int pare__map_identity(pare__map *map, int64_t n_in);
 
 /* Closes a map: sorts columns in each row (adding up weights of the same column), normalises weights of each row to sum
- * 1 (a sum that differs from 1 by more than 1e-3 is an error: put it into the gain), sets sizes (sum of size_in over the
- * columns; NULL = 1), completes the members. `sort` != 0 also orders the rows by anchor. Errors: INVALID (index out of
+ * 1 (a sum that differs from 1 by more than 1e-3 is an error: put it into the gain), sets sizes that the builder did not
+ * (sum of size_in over the columns; NULL = 1), completes the members. `sort` != 0 also orders the rows by anchor. Errors: INVALID (index out of
  * range, empty row, weight not positive), NOMEM. */
 int pare__map_finish(pare__map *map, const float *size_in, int sort, pare_error *err);
 
 /* Appends `part` as the next diagonal block: columns and anchors shifted by n_in of `map`, rows follow. Both finished.
  * 0, PARE_E_NOMEM, or PARE_E_LIMIT when the columns no longer fit 31 bits. */
 int pare__map_append(pare__map *map, const pare_map *part);
-/* out = second . first (second.n_in == first.n_out); anchors and members follow, sizes are sums of first's; gains
+/* out = second . first (second.n_in == first.n_out); anchors and members follow, sizes are second's; gains
  * multiply into rows where single, else fold into weights and gain. out must be distinct. Rows keep the order of
  * `second`. 0, PARE_E_NOMEM, or PARE_E_INVALID when the shapes do not fit. */
 int pare__map_compose(const pare_map *first, const pare_map *second, pare__map *out);
@@ -82,7 +83,7 @@ enum {
     PARE__MAP_PARTITION = 2 /* no column in two rows */
 };
 /* Invariants: indices in range and ascending, no empty row, anchor in range, weights positive and summing to 1 within
- * 1e-5, sizes >= 1 (within the segment), gains finite and not negative, members in range, ascending and holding the
+ * 1e-5, sizes positive, gains finite and not negative, members in range, ascending and holding the
  * columns of R. Text says which row failed and how. */
 int pare__map_check(const pare_map *map, unsigned flags, pare_error *err);
 

@@ -46,8 +46,9 @@ static int check_row(const pare_map *m, int64_t r, pare_error *err)
     if (m->anchor[r] < 0 || m->anchor[r] >= m->n_in)
         return pare_fail(err, PARE_E_INVALID, "row %lld of the map: anchor %d is outside its %lld columns", (ll)r,
                          m->anchor[r], (ll)m->n_in);
-    if (!(m->size[r] >= 1 && isfinite(m->size[r])))
-        return pare_fail(err, PARE_E_INVALID, "row %lld of the map: size %g is below 1", (ll)r, (double)m->size[r]);
+    if (!(m->size[r] > 0 && isfinite(m->size[r])))
+        return pare_fail(err, PARE_E_INVALID, "row %lld of the map: size %g is not positive", (ll)r,
+                         (double)m->size[r]);
     if (m->gain && !(m->gain[r] >= 0 && isfinite(m->gain[r])))
         return pare_fail(err, PARE_E_INVALID, "row %lld of the map: gain %g is no factor", (ll)r, (double)m->gain[r]);
     return 0;

@@ -54,6 +54,7 @@ static int add_row(const pare_map *first, const pare_map *second, int64_t r, par
     double gain = inner * (second->gain ? second->gain[r] : 1);
 
     if (pare__map_row(out, first->anchor[second->anchor[r]])) return PARE_E_NOMEM;
+    if (pare__map_size(out, second->size[r])) return PARE_E_NOMEM;
     if ((first->gain || second->gain) && pare__map_gain(out, gain)) return PARE_E_NOMEM;
     if (add_columns(first, second, r, inner, out)) return PARE_E_NOMEM;
     return add_members(first, second, r, out);
@@ -65,11 +66,5 @@ int pare__map_compose(const pare_map *first, const pare_map *second, pare__map *
     pare__map_begin(out, first->n_in);
     for (int64_t r = 0; r < second->n_out; r++)
         if (add_row(first, second, r, out)) return PARE_E_NOMEM;
-    int rc = pare__map_finish(out, NULL, 0, NULL);
-    for (int64_t r = 0; r < second->n_out && rc == 0; r++) {
-        double size = 0;
-        for (int64_t i = second->row_start[r]; i < second->row_start[r + 1]; i++) size += first->size[second->index[i]];
-        out->size[r] = (float)size;
-    }
-    return rc;
+    return pare__map_finish(out, NULL, 0, NULL);
 }

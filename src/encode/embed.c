@@ -74,7 +74,7 @@ static int find_positions(pare__encoder *e, const pare__segment *seg, int32_t n_
 static void patch_u8(const work *w, const pare__segment *s, int32_t row, int32_t col, float *out)
 {
     int64_t p = w->e->m->hp.patch, stride = s->grid_w * p * 3;
-    const uint8_t *at = s->rgb + row * p * stride + col * p * 3;
+    const uint8_t *at = s->rgb[0] + row * p * stride + col * p * 3;
     for (int c = 0; c < 3; c++) {
         const float *value = w->e->value + c * 256;
         for (int64_t y = 0; y < p; y++) {

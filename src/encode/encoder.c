@@ -125,6 +125,9 @@ int pare__encoder_create(pare__encoder **out, const pare_model *model, pare__poo
         return pare_fail(err, PARE_E_NOMEM, "out of memory for an encoder of %lld rows", (long long)cap);
     }
     e->pack.capture = e->live;
+    e->pack.patches = 1;
+    e->pack.ucu = e->pack.cu;
+    e->pack.d_out = e->pack.d;
     pare__prep_values(&model->prep, e->value);
     *out = e;
     return 0;
@@ -167,7 +170,7 @@ static int check_segment(const pare__segment *s, int32_t i, pare_error *err)
         return pare_fail(err, PARE_E_INVALID, "segment %d: %lld units of a %d x %d grid", i, (long long)s->n, s->grid_h,
                          s->grid_w);
     }
-    if (!s->rgb && !s->pixels) return pare_fail(err, PARE_E_INVALID, "segment %d has no pixels", i);
+    if (!s->rgb[0] && !s->pixels) return pare_fail(err, PARE_E_INVALID, "segment %d has no pixels", i);
     for (int64_t u = 0; s->unit && u < s->n; u++) {
         if (s->unit[u] >= 0 && s->unit[u] < units && (u == 0 || s->unit[u] > s->unit[u - 1])) continue;
         return pare_fail(err, PARE_E_INVALID, "segment %d: unit %lld is %d, not ascending within %lld", i, (long long)u,
@@ -248,6 +251,8 @@ int pare__encoder_run(pare__encoder *e, const pare__segment *seg, int32_t n_seg,
         times_ms[0] += embedded - start;
         times_ms[1] += pare__now_ms() - embedded - e->callback_ms;
     }
+    e->pack.n_unit = e->pack.n;
+    e->pack.y = e->pack.x;
     *out = &e->pack;
     return 0;
 }

@@ -30,34 +30,47 @@ enum {
     PARE__WANT_COUNT = 7
 };
 
-/* One captured array: row-aligned with the pack, reduced with it (weighted means; attention rows too). */
+/* One captured array: row-aligned with the pack's units, reduced with it (weighted means; attention rows too). Where a
+ * unit is several patches it holds their mean. */
 typedef struct pare__capture {
     int32_t block; /* 0-based */
     uint32_t what; /* one bit */
     int32_t width;
-    float *data; /* [n, width] */
+    float *data; /* [n_unit, width] */
 } pare__capture;
 
+/* Two levels. Rows are what the blocks compute on: per segment its prefix rows, then `patches` rows for every unit.
+ * Units are what sites see: per segment its prefix rows, then one row for every unit. Where a unit is one patch (ViT,
+ * CLIP, DINO) the two are the same, and x is tokens. Units of a segment always stand in the order of their anchors
+ * (row, col), or in the working order of a selector that keeps one; attention windows gather their rows from there. */
 typedef struct pare__pack {
     int32_t n_seg;
-    int64_t n;   /* rows = cu[n_seg] */
-    int64_t *cu; /* [n_seg + 1] */
+    int32_t patches; /* rows per unit: unit^2 */
+    int64_t n;       /* rows = cu[n_seg] */
+    int64_t *cu;     /* [n_seg + 1] in rows */
+    int64_t n_unit;  /* = ucu[n_seg] */
+    int64_t *ucu;    /* [n_seg + 1] in units (prefix rows included) */
     int32_t n_prefix;
     int32_t d;
     float *x;               /* [n, d] hidden state */
-    float *size;            /* [n] patches merged within the segment; prefix 1 */
+    const float *tokens;    /* [n_unit, d] at a site: mean over the patches of each unit; x where patches == 1 */
+    float *size;            /* [n_unit] units merged within the segment; prefix 1 */
     int32_t has_size;       /* some size != 1: attention adds log(size) of the key */
-    int32_t *thw;           /* [n, 3] place of the anchor (t counts within the window); prefix rows repeat t, -1, -1 */
+    int32_t *thw;           /* [n_unit, 3] place of the anchor in units (t = segment.t); prefix rows repeat t, -1, -1 */
     pare__capture *capture; /* [n_capture] */
     int32_t n_capture;
+    float *state[PARE__MAX_STEPS]; /* [n_unit, plan.state_width[i]] 0 at first, follows every map; NULL where width 0 */
+    const float *y;                /* [n_unit, d_out] after the run: what leaves the encoder (final norm, projector);
+                                    * prefix rows are x after the final norm where d_out == d, else 0 */
+    int32_t d_out;
     int64_t cap_rows;
 } pare__pack;
 
 typedef enum { PARE__PHASE_PRE, PARE__PHASE_MID, PARE__PHASE_POST } pare__phase;
 
-/* Called for every block and phase that was asked for. Returns 1 with a finished map over the pack's candidates (prefix
- * rows left out, segments in order, rows grouped by segment) and the rows left per segment in n_out[n_seg]; 0 = keep
- * everything; negative = error, which encode returns. Runs in the calling thread. */
+/* Called for every block and phase that was asked for. Returns 1 with a finished map over the pack's candidates (units;
+ * prefix rows left out, segments in order, rows grouped by segment) and the units left per segment in n_out[n_seg]; 0 =
+ * keep everything; negative = error, which encode returns. Runs in the calling thread. */
 typedef int (*pare__site_fn)(void *user, const pare__pack *pack, int32_t block, pare__phase phase, pare__map *map,
                              int64_t *n_out, pare_error *err);
 /* Stages for tracing: name as in pare_stage_fn without batch axis; rows of the pack. Non-zero stops. */
@@ -68,6 +81,10 @@ typedef struct pare__encode_plan {
     uint32_t hold[PARE__MAX_BLOCKS]; /* part of want that outlives its block */
     uint32_t want[PARE__MAX_BLOCKS]; /* arrays kept for a site of the same or a later block, or for the output */
     uint8_t site[PARE__MAX_BLOCKS];  /* bit (1 << phase): call on_site there */
+    uint8_t
+        ahead[PARE__MAX_BLOCKS]; /* 1: the site PRE of this block reads arrays of the block itself: norm, q, k, v and
+                                      * attention run once ahead for them, then the block runs on what is left */
+    int32_t state_width[PARE__MAX_STEPS]; /* floats per candidate that steps carry from block to block; 0 = none */
     pare__site_fn on_site;
     void *user;
     int32_t unbiased;          /* attention ignores the sizes of merged tokens */
@@ -83,12 +100,15 @@ int pare__encoder_create(pare__encoder **out, const pare_model *model, pare__poo
                          int64_t max_rows, pare_error *err);
 void pare__encoder_free(pare__encoder **e);
 
+enum { PARE__MAX_TEMPORAL = 4 };
+
 /* Pixels of one segment: u8 RGB at grid size, and which units are embedded. */
 typedef struct pare__segment {
-    const uint8_t *rgb;     /* [grid_h * P, grid_w * P, 3] dense; or NULL when `pixels` is given */
-    const float *pixels;    /* [3, H, W] normalised (trace) */
+    const uint8_t *rgb[PARE__MAX_TEMPORAL]; /* [temporal] each [grid_h * P, grid_w * P, 3] dense; or [0] NULL when
+                                             * `pixels` is given */
+    const float *pixels; /* normalised (trace): [3, H, W]; or the family's flattened patches [rows, 3 temporal P P] */
     int32_t grid_h, grid_w; /* patches */
-    int32_t t;              /* temporal step within the window */
+    int32_t t;              /* slot within the window */
     const int32_t *unit;    /* [n] raster index of every surviving unit, ascending; NULL = all */
     int64_t n;              /* units */
     const float *size;      /* [n] or NULL = 1 */

@@ -142,6 +142,8 @@ int pare__site_run(pare__encoder *e, int32_t block, pare__phase phase, pare_erro
 {
     if (!(e->plan.site[block] & (1u << phase))) return 0;
     double start = pare__now_ms();
+    e->pack.n_unit = e->pack.n;
+    e->pack.tokens = e->pack.x;
     int rc = e->plan.on_site(e->plan.user, &e->pack, block, phase, &e->map, e->seg_out, err);
     e->callback_ms += pare__now_ms() - start;
     if (rc <= 0) return rc;

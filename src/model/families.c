@@ -86,6 +86,7 @@ int pare__family_configure(const pare__family *family, pare__config *c, pare__hp
     hp->unit = hp->temporal = 1;
     int rc = family->configure(c, hp, prep);
     hp->n_prefix = hp->has_cls + hp->n_register;
+    if (!hp->has_merger) hp->d_out = hp->dim;
     return rc ? rc : check_relations(c, hp);
 }
 

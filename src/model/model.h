@@ -30,7 +30,12 @@ typedef enum {
     PARE__RESAMPLE_BICUBIC,
     PARE__RESAMPLE_LANCZOS
 } pare__resample;
-typedef enum { PARE__RESIZE_NONE, PARE__RESIZE_EXACT, PARE__RESIZE_SHORTEST } pare__resize_rule;
+typedef enum {
+    PARE__RESIZE_NONE,
+    PARE__RESIZE_EXACT,
+    PARE__RESIZE_SHORTEST,
+    PARE__RESIZE_SMART /* Qwen: sides rounded half to even to whole units, area within min_pixels .. max_pixels */
+} pare__resize_rule;
 /* Odd margins: floor((n - c) / 2) (HF numpy/PIL) or round half to even of it (torchvision, timm). */
 typedef enum { PARE__CROP_NONE, PARE__CROP_FLOOR, PARE__CROP_ROUND } pare__crop_rule;
 
@@ -39,6 +44,7 @@ typedef struct pare__prep_rule {
     pare__resize_rule resize;
     int32_t resize_width, resize_height; /* EXACT */
     int32_t shortest;                    /* SHORTEST: long side = floor(shortest * long / short) */
+    int64_t min_pixels, max_pixels;      /* SMART */
     pare__resample resample;
     pare__crop_rule crop;
     int32_t crop_width, crop_height;
@@ -61,6 +67,16 @@ typedef struct pare__hparams {
     int32_t pooler_tanh; /* pooled = tanh(pooler . pooled) where the checkpoint has a pooler */
     int32_t n_class;
     int32_t video_units;
+    /* Rotary positions over (row, col) of the patch on its ORIGINAL grid: half of head_dim turns with the row, half with
+     * the column, rotate-half pairs, frequencies theta^(-4i/head_dim); 0 = none. */
+    int32_t has_rope;
+    float rope_theta;
+    int32_t window; /* units per side of an attention window; 0 = every block sees the whole segment */
+    uint8_t is_full[PARE__MAX_BLOCKS]; /* blocks that see the whole segment although there are windows */
+    int32_t has_merger;                /* units are joined and projected to d_out; else d_out = dim */
+    int32_t d_out;
+    int32_t has_mrope;       /* the language model behind it places tokens by (t, row, col) */
+    double mrope_per_second; /* t of M-RoPE per second of video; 0 = one per temporal step */
     /* Which parts exist: 0 or 1. A part that exists must be in the file; the others are NULL in pare__weights. */
     int32_t has_patch_bias, has_qkv_bias, has_scale, has_pre_norm, has_norm, has_fc_norm;
 } pare__hparams;
@@ -92,7 +108,9 @@ typedef struct pare__weights {
     const float *pos;       /* [prefix rows + pos_rows*pos_cols, dim] */
     pare__norm_w pre_norm, norm, fc_norm;
     pare__linear pooler, head;
-    pare__block_w *block; /* [n_layer] */
+    pare__norm_w merger_norm;      /* [dim] before the patches of a unit are joined */
+    pare__linear merger1, merger2; /* [unit^2 dim, unit^2 dim], GELU, [d_out, unit^2 dim] */
+    pare__block_w *block;          /* [n_layer] */
 } pare__weights;
 
 struct pare_model {

@@ -190,7 +190,7 @@ static int fill_segments(pare_reducer *r)
         r->unit_index[i] = rows->thw[3 * i + 1] * r->ctx.grid_w + rows->thw[3 * i + 2];
     const int32_t unit = r->model->hp.unit;
     for (int32_t t = 0; t < rows->n_frame; t++)
-        r->segment[t] = (pare__segment){.rgb = r->pixels + (int64_t)t * r->width * r->height * 3,
+        r->segment[t] = (pare__segment){.rgb[0] = r->pixels + (int64_t)t * r->width * r->height * 3,
                                         .grid_h = r->ctx.grid_h * unit,
                                         .grid_w = r->ctx.grid_w * unit,
                                         .t = t,

@@ -223,7 +223,6 @@ static int frame_view(const pare__view *window, int32_t f, pare__view *v)
     v->frame_start = start;
     v->thw = thw;
     v->size += first;
-    if (v->must) v->must += first;
     v->array = array;
     v->t0 += f;
     v->is_first = window->is_first && f == 0;

@@ -55,7 +55,7 @@ int pare__keep_best(const pare__view *v, const float *score, pare__map *map)
     const int64_t k = pare__budget(v);
     const pare__mark mark = pare__arena_mark(v->arena);
     int32_t *row = PARE__ARENA(v->arena, int32_t, k);
-    int rc = row ? pare__pick(v->must, score, v->n, k, row, v->arena) : PARE_E_NOMEM;
+    int rc = row ? pare__pick(NULL, score, v->n, k, row, v->arena) : PARE_E_NOMEM;
     if (!rc) rc = pare__map_keep_many(map, row, k);
     pare__arena_reset(v->arena, mark);
     return rc;
@@ -75,13 +75,12 @@ void pare__noise(const pare__view *v, float *out)
 const float *pare__require(const pare__view *v, const char *owner, pare__array array, int32_t layer, int32_t *width,
                            pare_error *err)
 {
-    static const char *const name[PARE__ARRAY_COUNT] = {"pixels", "tokens", "q",       "k",
-                                                        "v",      "k_mean", "cls_row", "col_mean"};
     const float *data = pare__view_get(v, array, layer, width);
     if (data) return data;
     if (layer == PARE__LAYER_HERE)
-        pare_fail(err, PARE_E_INVALID, "'%s' needs the array '%s'", owner, name[array]);
+        pare_fail(err, PARE_E_INVALID, "'%s' needs the array '%s'", owner, pare__array_name(array));
     else
-        pare_fail(err, PARE_E_INVALID, "'%s' needs the array '%s' of block %d", owner, name[array], (int)layer);
+        pare_fail(err, PARE_E_INVALID, "'%s' needs the array '%s' of block %d", owner, pare__array_name(array),
+                  (int)layer);
     return NULL;
 }

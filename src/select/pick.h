@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What pruning selectors share: the exact budget, must-keep rows first, random numbers by place. */
+/* What pruning selectors share: the exact budget, random numbers by place, arrays that must be there. */
 #ifndef PARE_SELECT_PICK_H
 #define PARE_SELECT_PICK_H
 
@@ -10,10 +10,10 @@
 int64_t pare__budget(const pare__view *v);
 
 /* The k best of n by (tier descending, score descending, index ascending), as ascending indices in out[k]. tier [n] in
- * 0..3, NULL = all alike; a must-keep mask is a tier. 0 or PARE_E_NOMEM. */
+ * 0..3, NULL = all alike. 0 or PARE_E_NOMEM. */
 int pare__pick(const uint8_t *tier, const float *score, int64_t n, int64_t k, int32_t *out, pare__arena *arena);
 
-/* Keeps the view's budget by score [n], must-keep rows first: what most selectors end with. */
+/* Keeps the view's budget by score [n]: what most selectors end with. */
 int pare__keep_best(const pare__view *v, const float *score, pare__map *map);
 
 /* out[n] in [0, 1): a pure function of (seed, step of the clip, place), so it depends on neither batch order nor on what

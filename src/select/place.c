@@ -74,39 +74,11 @@ static int64_t nearest_row(const matcher *m, int32_t cell)
     return best;
 }
 
-/* A must-keep row uses up the free target nearest to it. */
-static void spend_target(const int32_t *place, int64_t w, const int32_t *cell, uint8_t *used, int64_t k)
-{
-    int64_t best = -1, best_d = INT64_MAX;
-    for (int64_t j = 0; j < k; j++) {
-        if (used[j]) continue;
-        const int64_t d = squared(place, cell[j], w);
-        if (d < best_d) {
-            best_d = d;
-            best = j;
-        }
-    }
-    if (best >= 0) used[best] = 1;
-}
-
-/* Takes the must-keep rows, at most k of them. */
-static void take_must(const uint8_t *must, matcher *m, const int32_t *cell, uint8_t *used, int64_t k)
-{
-    int64_t left = k;
-    for (int64_t i = 0; must && i < m->n && left > 0; i++) {
-        if (!must[i]) continue;
-        m->taken[i] = 1;
-        left--;
-        spend_target(m->thw + 3 * i, m->w, cell, used, k);
-    }
-}
-
-static int match(const pare__view *v, const uint8_t *must, matcher *m, const int32_t *cell, int64_t k)
+static int match(const pare__view *v, matcher *m, const int32_t *cell, int64_t k)
 {
     uint8_t *used = PARE__ARENA(v->arena, uint8_t, k);
     if (!used) return PARE_E_NOMEM;
     memset(used, 0, (size_t)k);
-    take_must(must, m, cell, used, k);
     /* Targets with a row of their own first: a neighbour without one must not take it away. */
     for (int64_t j = 0; j < k; j++) {
         const int32_t here = m->at[cell[j]];
@@ -144,7 +116,7 @@ int pare__spread_rows(const pare__view *v, int64_t first, int64_t n, int64_t k, 
     matcher m;
     int rc = cell ? fill_matcher(v, first, n, &m) : PARE_E_NOMEM;
     if (!rc) rc = fill_targets(v, k, how, how->jitter ? &rng : NULL, cell);
-    if (!rc) rc = match(v, v->must ? v->must + first : NULL, &m, cell, k);
+    if (!rc) rc = match(v, &m, cell, k);
     int64_t kept = 0;
     for (int64_t i = 0; !rc && i < n; i++)
         if (m.taken[i]) out[kept++] = (int32_t)(first + i);

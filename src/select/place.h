@@ -11,8 +11,8 @@ typedef struct pare__spread {
 } pare__spread;
 
 /* Exactly k of the rows [first, first + n) of a view, which belong to one temporal step, spread evenly over the grid:
- * must-keep rows first, then the row nearest to each target, ascending in out[k] (indices within the view). Targets:
- * round(sqrt(k H / W)) grid rows, k spread over them by largest remainder, cell centres. Errors: NOMEM, INVALID (more rows than places). */
+ * the row nearest to each target, ascending in out[k] (indices within the view). Targets: round(sqrt(k H / W)) grid
+ * rows, k spread over them by largest remainder, cell centres. Errors: NOMEM, INVALID (more rows than places). */
 int pare__spread_rows(const pare__view *v, int64_t first, int64_t n, int64_t k, const pare__spread *how, int32_t *out,
                       pare_error *err);
 

@@ -115,7 +115,7 @@ int64_t pare__runs_pass(pare__runs *r, double threshold)
         for (int64_t i = v->frame_start[s]; i < v->frame_start[s + 1]; i++) {
             r->change[i] = change_of(r, i, s);
             if (i < r->n_fixed) continue;
-            r->keep[i] = r->change[i] > threshold || (v->must && v->must[i]);
+            r->keep[i] = r->change[i] > threshold;
             count += i >= r->n_opening && r->keep[i];
         }
         move_refs(r, s);
@@ -199,7 +199,7 @@ int pare__runs_budget(pare__runs *r, int64_t k, double noise, pare_error *err)
 
 /* ---- settling and emitting ----------------------------------------------------------------------------------------- */
 
-enum { TIER_KEPT = 1, TIER_FLOOR, TIER_MUST };
+enum { TIER_KEPT = 1, TIER_FLOOR };
 
 /* Marks the best `floor` rows of every step. */
 static int mark_floor(const pare__runs *r, const float *rank, uint8_t *tier)
@@ -226,7 +226,7 @@ static int settle(pare__runs *r, int64_t k)
     if (!rank || !tier || !row) return PARE_E_NOMEM;
     for (int64_t i = 0; i < v->n; i++) {
         rank[i] = i < r->n_fixed && !r->keep[i] ? (float)r->noise : r->change[i];
-        tier[i] = v->must && v->must[i] ? TIER_MUST : r->keep[i] ? TIER_KEPT : 0;
+        tier[i] = r->keep[i] ? TIER_KEPT : 0;
     }
     int rc = mark_floor(r, rank, tier);
     if (!rc && k >= 0) rc = pare__pick(tier, rank, v->n, k, row, v->arena);

@@ -64,13 +64,13 @@ size_t pare__runs_carry(const pare__change *kind, const pare__view *v);
  * and `limit` are changed. Errors: NOMEM, INVALID (missing array). */
 int pare__runs_init(pare__runs *r, const pare__view *v, const pare__change *kind, int anchored, const char *owner,
                     pare_error *err);
-/* keep = change > threshold, new or must-keep. Returns the rows kept after the opening ones. */
+/* keep = change > threshold, or new. Returns the rows kept after the opening ones. */
 int64_t pare__runs_pass(pare__runs *r, double threshold);
 /* keep = about k rows, for pare__runs_emit to settle: the opening step gets all its rows, or, where k is less than twice
  * as many, half of k spread evenly; the rest goes to the largest changes, found by a search of the threshold over passes. An opening row
  * beyond that share ranks like a change of `noise`. Errors: NOMEM. */
 int pare__runs_budget(pare__runs *r, int64_t k, double noise, pare_error *err);
-/* Makes the count exact (k < 0: as it is): must-keep rows, the floor of every step, kept rows, then the largest changes;
+/* Makes the count exact (k < 0: as it is): the floor of every step, kept rows, then the largest changes;
  * emits the rows, with members if asked, publishes the changes as scores and carries the references on. */
 int pare__runs_emit(pare__runs *r, int64_t k, int members, pare__map *map);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Evenly spread tokens, exactly K at any K: round(sqrt(K H / W)) grid rows, K spread over them by largest remainder, cell
  * centres. rows= and cols= give the classical grid floor((i+.5)H/rows), floor((j+.5)W/cols). Where a place
- * is gone already, the nearest remaining candidate stands in; must-keep rows come first and use up the nearest target. */
+ * is gone already, the nearest remaining candidate stands in. */
 #include "core/limits.h"
 #include "select/pick.h"
 #include "select/place.h"

@@ -15,9 +15,6 @@
 
 enum { A_BLOCK = 128, MAX_LIST = PARE__MAX_BLOCKS };
 
-/* Scores below every cosine: a must-keep source merges only if nothing else is left. */
-#define MUST_SCORE (-4.0f)
-
 typedef struct tome {
     int64_t r, kth;
     double inflect;
@@ -197,8 +194,6 @@ static int match(const pare__view *v, const float *metric, int64_t d, halves *h)
         v->gemm->nt(m, h->n_b, d, 1, a + i0 * d, d, b, d, 0, similarity, h->n_b);
         for (int64_t i = 0; i < m; i++) best_of_row(similarity + i * h->n_b, h->n_b, &h->to[i0 + i], &h->score[i0 + i]);
     }
-    for (int64_t i = 0; v->must && i < h->n_a; i++)
-        if (v->must[h->a[i]]) h->score[i] = MUST_SCORE;
     return 0;
 }
 

@@ -17,7 +17,17 @@ enum {
     PARE__USES_SCORE = 16,  /* the step takes score=NAME; view->score is filled */
     PARE__KEEPS_ORDER = 32, /* in-block rows stay as emitted (ToMe's [unmerged ; dst]); else sorted by anchor */
     PARE__AT_MOST = 64,     /* the count may stay below the budget (pool: the largest grid that fits) */
-    PARE__ORIGINAL = 128    /* is ours, not published */
+    PARE__ORIGINAL = 128,   /* is ours, not published */
+    PARE__OWN_SCHEDULE = 256, /* several blocks: decides itself what each but the last leaves (k = -1, k_final known) */
+    PARE__OWN_SIZES = 512     /* sizes are its own (pare__map_size) and need not sum to N */
+};
+
+/* Where in a block a step acts. AUTO: in the middle if it needs an array of that block, else before. */
+enum {
+    PARE__PHASE_AUTO,
+    PARE__PHASE_BEFORE, /* entering the block; arrays of that block come from a pass that runs ahead */
+    PARE__PHASE_MIDDLE, /* between attention and MLP */
+    PARE__PHASE_AFTER   /* leaving the block */
 };
 
 enum { PARE__AMOUNT_NONE = -1, PARE__AMOUNT_VARIABLE = -2 };
@@ -27,6 +37,7 @@ typedef struct pare__selector {
     unsigned sites, flags;
     const char *default_score;   /* USES_SCORE: used when the recipe names none */
     int32_t default_site;        /* one bit: used when the recipe names none */
+    int32_t phase;               /* PARE__PHASE_*, block site only */
     const pare__option *options; /* or NULL */
     size_t priv_size;
     int (*init)(void *priv, pare_error *err);                       /* or NULL */
@@ -39,6 +50,8 @@ typedef struct pare__selector {
     int64_t (*amount)(const void *priv, int64_t n, int32_t grid_h, int32_t grid_w, int32_t i_block, int32_t n_block);
     /* Bytes kept from window to window. NULL = 0. */
     size_t (*carry)(const void *priv, const pare__view *v);
+    /* Floats per candidate kept from block to block (view->state). NULL = 0. */
+    int32_t (*state_width)(const void *priv);
     int (*select)(const void *priv, const pare__view *v, pare__map *map, pare_error *err);
     /* Smallest count a single application can reach from n candidates (ToMe: n - floor(n/2)). NULL = 1 (0 if the budget
      * allows empty frames). */

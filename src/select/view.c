@@ -31,3 +31,24 @@ const float *pare__view_get(const pare__view *v, pare__array array, int32_t laye
     if (width) *width = a->width;
     return a->data;
 }
+
+const float *pare__view_prefix(const pare__view *v, pare__array array, int32_t layer)
+{
+    const pare__view_array *a = find(v, array, layer);
+    return a ? a->prefix : NULL;
+}
+
+const char *pare__array_name(pare__array array)
+{
+    static const char *const name[PARE__ARRAY_COUNT] = {[PARE__ARRAY_PIXELS] = "pixels",
+                                                        [PARE__ARRAY_TOKENS] = "tokens",
+                                                        [PARE__ARRAY_Q] = "q",
+                                                        [PARE__ARRAY_K] = "k",
+                                                        [PARE__ARRAY_V] = "v",
+                                                        [PARE__ARRAY_K_MEAN] = "k_mean",
+                                                        [PARE__ARRAY_CLS_ROW] = "cls_row",
+                                                        [PARE__ARRAY_COL_MEAN] = "col_mean",
+                                                        [PARE__ARRAY_GIVEN] = "scores",
+                                                        [PARE__ARRAY_TEXT_QUERY] = "text_query"};
+    return name[array];
+}

@@ -128,7 +128,7 @@ static double measure(const pare_model *m, const sgemm_job *job, int32_t threads
     pare__encode_plan plan = {0};
     pare_error err;
     static uint8_t rgb[SIDE * SIDE * 3];
-    pare__segment seg = {.rgb = rgb, .grid_h = GRID, .grid_w = GRID, .n = GRID * GRID};
+    pare__segment seg = {.rgb = {rgb}, .grid_h = GRID, .grid_w = GRID, .n = GRID * GRID};
     double encode[ROUNDS], sgemm[ROUNDS], stage[2] = {0};
     if (pare__pool_create(&pool, threads, &err) < 0 || pare__encoder_create(&e, m, pool, &plan, 0, &err) < 0) {
         fprintf(stderr, "%s\n", err.text);

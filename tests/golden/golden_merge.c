@@ -299,7 +299,7 @@ static void run_model(golden *g, const pare_model *m)
 {
     char options[256] = "";
     const pare_tensor *rgb = golden_in(g, "pixels");
-    const pare__segment seg = {.rgb = rgb ? rgb->data : NULL,
+    const pare__segment seg = {.rgb = {rgb ? rgb->data : NULL},
                                .grid_h = (int32_t)golden_int_at(g, "grid", 0),
                                .grid_w = (int32_t)golden_int_at(g, "grid", 1),
                                .n = golden_int_at(g, "grid", 0) * golden_int_at(g, "grid", 1)};
