@@ -222,7 +222,7 @@ START_TEST(test_rotation)
     for (int rotation = 0; rotation < 360; rotation += 90) {
         int upright_w = rotation % 180 ? h : w, upright_h = rotation % 180 ? w : h;
         pare__fit fit = {upright_w, upright_h, rotation,      3 * upright_w, 2 * upright_h,
-                         0,         0,         3 * upright_w, 2 * upright_h};
+                         0,         0,         3 * upright_w, 2 * upright_h, {0}};
         for (int y = 0; y < upright_h; y++)
             for (int x = 0; x < upright_w; x++) {
                 float rect[4] = {3 * (float)x, 2 * (float)y, 3 * (float)x + 3, 2 * (float)y + 2}, out[4];
@@ -238,7 +238,7 @@ END_TEST
 
 START_TEST(test_crop_and_padding)
 {
-    pare__fit fit = {100, 50, 0, 200, 100, 20, 10, 160, 80};
+    pare__fit fit = {100, 50, 0, 200, 100, 20, 10, 160, 80, {0}};
     float out[4];
 
     pare__fit_upright(&fit, (float[4]){0, 0, 16, 16}, out);

@@ -129,7 +129,7 @@ START_TEST(padding_is_zero_and_crop_is_exact)
     uint8_t src[6 * 4 * 3], out[10 * 2 * 3];
     for (size_t i = 0; i < sizeof src; i++) src[i] = (uint8_t)(i + 1);
     pare_frame frame = {.rgb = src, .stride = 18, .width = 6, .height = 4};
-    pare__fit f = {6, 4, 0, 6, 4, -2, 1, 10, 2};
+    pare__fit f = {6, 4, 0, 6, 4, -2, 1, 10, 2, {0}};
     ck_assert_int_eq(pare__prep_frame(&frame, &f, PARE__RESAMPLE_BILINEAR, out, &arena, NULL, NULL), 0);
     for (int r = 0; r < 2; r++) {
         for (int x = 0; x < 10; x++) {
@@ -139,16 +139,89 @@ START_TEST(padding_is_zero_and_crop_is_exact)
     }
     frame.rgb = src + 3 * 18; /* upside down by a negative stride */
     frame.stride = -18;
-    f = (pare__fit){6, 4, 0, 6, 4, 0, 0, 6, 1};
+    f = (pare__fit){6, 4, 0, 6, 4, 0, 0, 6, 1, {0}};
     ck_assert_int_eq(pare__prep_frame(&frame, &f, PARE__RESAMPLE_BILINEAR, out, &arena, NULL, NULL), 0);
     ck_assert_mem_eq(out, src + 3 * 18, 18);
+}
+END_TEST
+
+START_TEST(letterbox_holds_the_whole_picture)
+{
+    pare__fit f = {0};
+    ck_assert_int_eq(pare__prep_letterbox(&model, 640, 480, 0, 0, 0, 0, &f, NULL), 0); /* into 224 x 224 */
+    ck_assert(f.width == 224 && f.height == 224 && f.resized_width == 224 && f.resized_height == 168);
+    ck_assert(f.crop_x == 0 && f.crop_y == -28);
+    ck_assert(f.pad[0] == 123 && f.pad[1] == 116 && f.pad[2] == 103); /* int(255 * mean) */
+    ck_assert_int_eq(pare__prep_letterbox(&model, 90, 205, 0, 280, 140, 0, &f, NULL), 0);
+    ck_assert(f.resized_height == 140 && f.resized_width == 61 && f.crop_x == -109 && f.crop_y == 0);
+    /* 1 : 164 is fine letterboxed: one pixel high, one unit wide enough */
+    ck_assert_int_eq(pare__prep_letterbox(&model, 16384, 100, 0, 0, 0, 0, &f, NULL), 0);
+    ck_assert(f.resized_width == 224 && f.resized_height == 1 && f.crop_y == -111);
+    ck_assert(pare__fit_is_padding(&f, (float[4]){0, 98, 14, 111}) &&
+              pare__fit_is_padding(&f, (float[4]){0, 112, 14, 126}));
+    ck_assert(!pare__fit_is_padding(&f, (float[4]){0, 98, 14, 112}));
+}
+END_TEST
+
+START_TEST(padding_has_its_colour)
+{
+    uint8_t src[6 * 4 * 3], out[14 * 14 * 3];
+    memset(src, 200, sizeof src);
+    pare_frame frame = {.rgb = src, .stride = 18, .width = 6, .height = 4};
+    pare__fit f;
+    ck_assert_int_eq(pare__prep_letterbox(&model, 6, 4, 0, 14, 14, 0, &f, NULL), 0); /* 14 x 9, two rows above */
+    ck_assert_int_eq(pare__prep_frame(&frame, &f, PARE__RESAMPLE_BICUBIC, out, &arena, NULL, NULL), 0);
+    for (int i = 0; i < 14 * 14 * 3; i++) ck_assert_int_eq(out[i], i / 42 >= 2 && i / 42 < 11 ? 200 : f.pad[i % 3]);
+}
+END_TEST
+
+START_TEST(tiles_cut_the_canvas)
+{
+    pare__fit whole, canvas, tile;
+    pare_error err;
+    ck_assert_int_eq(pare__prep_fit(&model, 500, 100, 0, 28, 14, 0, &whole, NULL), 0);
+    ck_assert_int_eq(pare__fit_canvas(&whole, 2, 3, 0, &canvas, NULL), 0);
+    ck_assert(canvas.resized_width == 84 && canvas.resized_height == 28 && canvas.crop_x == 0);
+    pare__fit_tile(&canvas, 2, 3, 5, &tile); /* second row, second column */
+    ck_assert(tile.width == 28 && tile.height == 14 && tile.crop_x == 28 && tile.crop_y == 14);
+    ck_assert(tile.resized_width == 84 && tile.src_width == 500);
+    ck_assert_int_eq(pare__fit_canvas(&whole, 2, 3, 1, &canvas, NULL), 0); /* 84 x 17 in 84 x 28 */
+    pare__fit_tile(&canvas, 2, 3, 1, &tile);
+    ck_assert(canvas.crop_y == -5 && tile.crop_y == -5 && tile.crop_x == 0);
+    pare__fit_tile(&canvas, 2, 3, 6, &tile);
+    ck_assert(tile.crop_y == 9 && tile.crop_x == 56);
+    ck_assert_int_eq(pare__fit_canvas(&whole, 0, 3, 0, &canvas, &err), PARE_E_INVALID);
+    ck_assert(strstr(err.text, "0x3"));
+    ck_assert_int_eq(pare__fit_canvas(&whole, 1, 600, 0, &canvas, &err), PARE_E_LIMIT);
+    ck_assert(strstr(err.text, "16800 x 14"));
+}
+END_TEST
+
+START_TEST(tiles_are_the_pixels_of_the_canvas)
+{
+    uint8_t src[37 * 23 * 3], canvas_px[42 * 28 * 3], tile_px[14 * 14 * 3];
+    for (size_t i = 0; i < sizeof src; i++) src[i] = (uint8_t)(i * 7 + i / 50);
+    pare_frame frame = {.rgb = src, .stride = 37 * 3, .width = 37, .height = 23};
+    pare__fit whole, canvas, tile;
+    for (int letterbox = 0; letterbox < 2; letterbox++) {
+        ck_assert_int_eq(pare__prep_letterbox(&model, 37, 23, 0, 14, 14, 0, &whole, NULL), 0);
+        ck_assert_int_eq(pare__fit_canvas(&whole, 2, 3, letterbox, &canvas, NULL), 0);
+        ck_assert_int_eq(pare__prep_frame(&frame, &canvas, PARE__RESAMPLE_BICUBIC, canvas_px, &arena, NULL, NULL), 0);
+        for (int t = 1; t <= 6; t++) {
+            pare__fit_tile(&canvas, 2, 3, t, &tile);
+            ck_assert_int_eq(pare__prep_frame(&frame, &tile, PARE__RESAMPLE_BICUBIC, tile_px, &arena, NULL, NULL), 0);
+            const int64_t r0 = (t - 1) / 3 * 14, c0 = (t - 1) % 3 * 14;
+            for (int64_t r = 0; r < 14; r++)
+                ck_assert_mem_eq(tile_px + r * 42, canvas_px + ((r0 + r) * 42 + c0) * 3, 42);
+        }
+    }
 }
 END_TEST
 
 START_TEST(bad_frames)
 {
     uint8_t px[12];
-    pare__fit f = {2, 2, 0, 2, 2, 0, 0, 2, 2};
+    pare__fit f = {2, 2, 0, 2, 2, 0, 0, 2, 2, {0}};
     pare_error err;
     pare_frame frame = {.rgb = px, .stride = 5, .width = 2, .height = 2};
     ck_assert_int_eq(pare__prep_frame(&frame, &f, PARE__RESAMPLE_BICUBIC, px, &arena, NULL, &err), PARE_E_INVALID);
@@ -186,6 +259,10 @@ int main(void)
     tcase_add_test(t, odd_margins);
     tcase_add_test(t, messages);
     tcase_add_test(t, padding_is_zero_and_crop_is_exact);
+    tcase_add_test(t, letterbox_holds_the_whole_picture);
+    tcase_add_test(t, padding_has_its_colour);
+    tcase_add_test(t, tiles_cut_the_canvas);
+    tcase_add_test(t, tiles_are_the_pixels_of_the_canvas);
     tcase_add_test(t, bad_frames);
     tcase_add_test(t, normalise_is_planar_and_exact);
     suite_add_tcase(s, t);

@@ -155,20 +155,44 @@ static void fit_photo(const pare_model *m, const wish *w, pare__fit *fit)
     fit->height -= fit->height % w->unit;
 }
 
+/* ---- both, letterboxed or not ----------------------------------------------------------------------------------- */
+
+static int fit_wish(const pare_model *m, const wish *w, int video, int letterbox, pare__fit *fit, pare_error *err)
+{
+    int rc = check_wish(w, err);
+    if (rc < 0) return rc;
+    pare__fit made = {.src_width = w->src_width, .src_height = w->src_height};
+    if (video)
+        fit_video(m, w, &made);
+    else
+        fit_photo(m, w, &made);
+    if (letterbox) pare__fit_letterbox(&made);
+    rc = check_fit(w, &made, err);
+    if (rc == 0) *fit = made;
+    return rc;
+}
+
 int pare__prep_fit(const pare_model *m, int32_t src_width, int32_t src_height, int32_t video, int32_t width,
                    int32_t height, int32_t max_side, pare__fit *fit, pare_error *err)
 {
-    wish w = {src_width, src_height, width, height, max_side, m->hp.patch * m->hp.unit};
-    int rc = check_wish(&w, err);
+    const wish w = {src_width, src_height, width, height, max_side, m->hp.patch * m->hp.unit};
+    return fit_wish(m, &w, video, 0, fit, err);
+}
+
+static uint8_t mean_value(const pare__prep_rule *rule, int c)
+{
+    const double v = rule->rescale > 0 ? rule->mean[c] / rule->rescale : 0;
+    return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+}
+
+int pare__prep_letterbox(const pare_model *m, int32_t src_width, int32_t src_height, int32_t video, int32_t width,
+                         int32_t height, int32_t max_side, pare__fit *fit, pare_error *err)
+{
+    const wish w = {src_width, src_height, width, height, max_side, m->hp.patch * m->hp.unit};
+    const int rc = fit_wish(m, &w, video, 1, fit, err);
     if (rc < 0) return rc;
-    pare__fit made = {.src_width = src_width, .src_height = src_height};
-    if (video)
-        fit_video(m, &w, &made);
-    else
-        fit_photo(m, &w, &made);
-    rc = check_fit(&w, &made, err);
-    if (rc == 0) *fit = made;
-    return rc;
+    for (int c = 0; c < 3; c++) fit->pad[c] = mean_value(&m->prep, c);
+    return 0;
 }
 
 /* ---- pixels ---------------------------------------------------------------------------------------------------- */
@@ -187,7 +211,12 @@ static int check_frame(const pare_frame *f, const pare__fit *fit, pare_error *er
     return 0;
 }
 
-/* Copies the crop rectangle of the resized picture; outside of it is zero. */
+static void fill(uint8_t *rgb, int64_t n, const uint8_t colour[3])
+{
+    for (int64_t i = 0; i < n; i++) memcpy(rgb + 3 * i, colour, 3);
+}
+
+/* Copies the crop rectangle of the resized picture; outside of it is padding. */
 static void crop(const uint8_t *resized, const pare__fit *fit, uint8_t *out)
 {
     int64_t x0 = fit->crop_x > 0 ? fit->crop_x : 0;
@@ -196,13 +225,13 @@ static void crop(const uint8_t *resized, const pare__fit *fit, uint8_t *out)
         int64_t from = r + fit->crop_y;
         uint8_t *row = out + r * fit->width * 3;
         if (from < 0 || from >= fit->resized_height || x1 <= x0) {
-            memset(row, 0, (size_t)fit->width * 3);
+            fill(row, fit->width, fit->pad);
             continue;
         }
         int64_t left = x0 - fit->crop_x, n = x1 - x0;
-        memset(row, 0, (size_t)left * 3);
+        fill(row, left, fit->pad);
         memcpy(row + left * 3, resized + (from * fit->resized_width + x0) * 3, (size_t)n * 3);
-        memset(row + (left + n) * 3, 0, (size_t)(fit->width - left - n) * 3);
+        fill(row + (left + n) * 3, fit->width - left - n, fit->pad);
     }
 }
 

@@ -14,8 +14,13 @@
 /* Target geometry as pare_model_fit describes it. width/height/max_side as in pare_reducer_opts. */
 int pare__prep_fit(const pare_model *m, int32_t src_width, int32_t src_height, int32_t video, int32_t width,
                    int32_t height, int32_t max_side, pare__fit *fit, pare_error *err);
+/* The same size, but with the whole picture inside, letterboxed: what the size leaves over is the mean colour of the
+ * checkpoint's rule, as LLaVA pads (transformers LlavaImageProcessor.pad_to_square, background = int(255 mean); pare
+ * resizes first, so no padding mixes into the picture's border). */
+int pare__prep_letterbox(const pare_model *m, int32_t src_width, int32_t src_height, int32_t video, int32_t width,
+                         int32_t height, int32_t max_side, pare__fit *fit, pare_error *err);
 /* Resize (u8 to u8, 22-bit fixed point, horizontal then vertical, as Pillow) and crop into out [fit->height,
- * fit->width, 3]. Scratch from `arena`. `pool` may be NULL. Padding outside the picture is zero. */
+ * fit->width, 3]. Scratch from `arena`. `pool` may be NULL. Outside the picture is fit->pad. */
 int pare__prep_frame(const pare_frame *frame, const pare__fit *fit, pare__resample resample, uint8_t *out,
                      pare__arena *arena, pare__pool *pool, pare_error *err);
 /* Plain resize of dense RGB, the kernel of the above. */
