@@ -129,6 +129,30 @@ static void check_sums(int64_t n)
     }
 }
 
+/* The second half of every pair must come out right as well: both halves are compared. */
+static void check_rotate(int64_t n)
+{
+    static float other[MAX_N + GUARD], oracle[MAX_N];
+    static float cosine[MAX_N], sine[MAX_N];
+    for (int64_t i = 0; i < n; i++) {
+        cosine[i] = cosf(c[i]);
+        sine[i] = sinf(c[i]);
+    }
+    for (int half = 0; half < 2; half++) {
+        prepare(half ? b : a, n);
+        memcpy(other, half ? a : b, (size_t)n * sizeof *other);
+        memcpy(oracle, other, (size_t)n * sizeof *oracle);
+        if (half) {
+            vec->rotate(other, got, cosine, sine, n);
+            pare__vec_c.rotate(oracle, want, cosine, sine, n);
+        } else {
+            vec->rotate(got, other, cosine, sine, n);
+            pare__vec_c.rotate(want, oracle, cosine, sine, n);
+        }
+        compare("rotate", n, 3e-6, 2e-7);
+    }
+}
+
 START_TEST(test_floats)
 {
     for (int32_t t = 0; (vec = pare__vec_at(t)); t++)
@@ -140,6 +164,7 @@ START_TEST(test_floats)
             check_reductions(n);
             check_sums(n);
             check_activations(n);
+            check_rotate(n);
             if (n == 0) continue;
             check_norms(n);
             check_softmax(n);

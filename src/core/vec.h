@@ -7,7 +7,7 @@
  *   softmax                         absolute 1e-7 + 5e-7 y; a row of only -inf gives zeros in every table
  *   layer norm, RMS norm            absolute 1e-6 (1 + |y|) for rows whose mean is below 100 standard deviations
  *   dot, sum                        1e-6 of the sum of magnitudes
- *   max, bias, conversions, sad     exact; axpy and residual within one rounding
+ *   max, bias, conversions, sad     exact; axpy, residual and rotate within one rounding
  * NaN and infinities neither crash nor spread beyond their row. */
 #ifndef PARE_CORE_VEC_H
 #define PARE_CORE_VEC_H
@@ -31,6 +31,8 @@ typedef struct pare__vec {
     void (*silu_mul)(float *y, const float *gate, const float *up, int64_t n); /* y = silu(gate) * up */
     void (*residual)(float *y, const float *x, const float *b, const float *scale,
                      int64_t n); /* y += scale * (x + b); b, scale may be NULL */
+    /* a, b = a cosine - b sine, b cosine + a sine: n pairs turned by their angles */
+    void (*rotate)(float *a, float *b, const float *cosine, const float *sine, int64_t n);
     /* sum |a - b| of bytes */
     uint64_t (*sad_u8)(const uint8_t *a, const uint8_t *b, int64_t n);
     void (*f16_to_f32)(float *y, const uint16_t *x, int64_t n); /* x may be unaligned */

@@ -107,6 +107,15 @@ static void residual(float *y, const float *x, const float *b, const float *scal
     }
 }
 
+static void rotate(float *a, float *b, const float *cosine, const float *sine, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double x = a[i], y = b[i];
+        a[i] = (float)(x * cosine[i] - y * sine[i]);
+        b[i] = (float)(y * cosine[i] + x * sine[i]);
+    }
+}
+
 /* ---- conversions ---------------------------------------------------------------------------------------------- */
 
 static uint16_t load_u16(const void *p)
@@ -149,6 +158,7 @@ const pare__vec pare__vec_c = {
     .bias_gelu_quick = bias_gelu_quick,
     .silu_mul = silu_mul,
     .residual = residual,
+    .rotate = rotate,
     .sad_u8 = sad_u8,
     .f16_to_f32 = f16_to_f32,
     .bf16_to_f32 = bf16_to_f32,

@@ -246,6 +246,16 @@ static void residual(float *y, const float *x, const float *b, const float *scal
     }
 }
 
+static void rotate(float *a, float *b, const float *cosine, const float *sine, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += VN) {
+        vf x = row_load(a, i, n, 0), y = row_load(b, i, n, 0);
+        vf c = row_load(cosine, i, n, 0), s = row_load(sine, i, n, 0);
+        row_store(a, i, n, v_fma(x, c, -(y * s)));
+        row_store(b, i, n, v_fma(y, c, x * s));
+    }
+}
+
 /* ---- conversions ---------------------------------------------------------------------------------------------- */
 
 static void f16_to_f32(float *y, const uint16_t *x, int64_t n)
@@ -295,6 +305,7 @@ const pare__vec VEC_TABLE = {
     .bias_gelu_quick = bias_gelu_quick,
     .silu_mul = silu_mul,
     .residual = residual,
+    .rotate = rotate,
     .sad_u8 = sad_u8,
     .f16_to_f32 = f16_to_f32,
     .bf16_to_f32 = bf16_to_f32,

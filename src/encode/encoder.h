@@ -95,7 +95,8 @@ typedef struct pare__encode_plan {
 
 typedef struct pare__encoder pare__encoder;
 
-/* `pool` is borrowed and may be NULL. max_rows: largest segment (prefix included). The plan is copied. */
+/* `pool` is borrowed and may be NULL. max_rows: rows of the largest segment (prefix and all patches of its units). The
+ * plan is copied. */
 int pare__encoder_create(pare__encoder **out, const pare_model *model, pare__pool *pool, const pare__encode_plan *plan,
                          int64_t max_rows, pare_error *err);
 void pare__encoder_free(pare__encoder **e);
@@ -106,12 +107,14 @@ enum { PARE__MAX_TEMPORAL = 4 };
 typedef struct pare__segment {
     const uint8_t *rgb[PARE__MAX_TEMPORAL]; /* [temporal] each [grid_h * P, grid_w * P, 3] dense; or [0] NULL when
                                              * `pixels` is given */
-    const float *pixels; /* normalised (trace): [3, H, W]; or the family's flattened patches [rows, 3 temporal P P] */
+    const float *pixels; /* normalised (trace): [3, H, W]; where temporal or unit > 1 the flattened patches of the whole
+                          * grid [rows, 3 temporal P P], unit by unit */
     int32_t grid_h, grid_w; /* patches */
     int32_t t;              /* slot within the window */
     const int32_t *unit;    /* [n] raster index of every surviving unit, ascending; NULL = all */
     int64_t n;              /* units */
     const float *size;      /* [n] or NULL = 1 */
+    const float *tokens;    /* [n_prefix + n patches, d] rows as they enter block 0, instead of pixels; or NULL */
 } pare__segment;
 
 /* How many of seg[0..n) fit the next pack (>= 1). */
