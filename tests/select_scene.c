@@ -144,6 +144,17 @@ static void look_at_rows(scene *s, int32_t first, int32_t count, scene_view *o)
     o->view.n_array = m;
 }
 
+/* The caller's selector of every scene: the first k rows, all where no amount is asked for. */
+static int first_rows(void *user, const pare_custom_view *view, pare_selection *out, pare_error *err)
+{
+    (void)user, (void)err;
+    int rc = 0;
+    for (int64_t i = 0; !rc && i < (view->k < 0 ? view->n : view->k); i++) rc = pare_selection_keep(out, i);
+    return rc;
+}
+
+static const pare_custom first_rows_selector = {.struct_size = sizeof(pare_custom), .select = first_rows};
+
 void scene_look(scene *s, int32_t site, int32_t first, int32_t count, int32_t prefix, scene_view *o)
 {
     const int64_t row = s->frame_start[first];
@@ -172,6 +183,7 @@ void scene_look(scene *s, int32_t site, int32_t first, int32_t count, int32_t pr
                            .text = s->text,
                            .n_text = s->n_text,
                            .d_text = s->d_text,
+                           .custom = s->custom ? s->custom : &first_rows_selector,
                            .k = -1,
                            .k_final = -1,
                            .state = s->state + 4 * row,

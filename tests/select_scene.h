@@ -22,6 +22,7 @@ typedef struct scene {
     const pare_slot *slot;     /* [n_frame] borrowed, or NULL */
     const float *given, *text; /* borrowed, or NULL */
     int32_t n_text, d_text, n_head;
+    const pare_custom *custom; /* borrowed; NULL = one that keeps the first rows */
     pare__arena arena;
     void *carry;
     size_t carry_size;

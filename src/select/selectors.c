@@ -16,7 +16,9 @@
     X(evs)                                                                                                             \
     X(pool)                                                                                                            \
     X(tome)                                                                                                            \
-    X(resize)
+    X(resize)                                                                                                          \
+    X(custom)                                                                                                          \
+    X(custom_window)
 
 #define X(name) extern const pare__selector pare__sel_##name;
 SELECTORS(X)
