@@ -6,6 +6,7 @@
 #   fuzz       every fuzz target with libFuzzer: its corpus, then a short run
 #   sanitize   all tests under address and undefined-behaviour sanitizers
 #   release    all tests, gcc, warnings are errors
+#   abi        what is public has changed only if the version has (tests/check_abi.sh)
 # tests/run.sh [FIXTURES] : directory of the large fixtures (also from the environment, PARE_FIXTURES); tests that need
 # it report themselves as skipped without it. PARE_STAGES="release style" picks stages, PARE_BUILD the build directory.
 set -eu
@@ -16,7 +17,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 fixtures=${1:-${PARE_FIXTURES:-}}
 [ -z "$fixtures" ] || fixtures=$(cd "$fixtures" && pwd)
 build=${PARE_BUILD:-$root/build-tests}
-stages=${PARE_STAGES:-style clang fuzz sanitize release}
+stages=${PARE_STAGES:-style clang fuzz sanitize release abi}
 jobs=$(nproc)
 failed=""
 mkdir -p "$build"
@@ -84,8 +85,15 @@ stage_release()
     ctest --test-dir "$build/release" --output-on-failure --timeout 600
 }
 
+stage_abi()
+{
+    status=0
+    "$root/tests/check_abi.sh" "$build/abi" || status=$?
+    [ "$status" = 0 ] || [ "$status" = 77 ]
+}
+
 # shellcheck disable=SC2086
-install_packages $BUILD_PACKAGES check clang clang-format libclang-rt-dev ffmpeg universal-ctags jq python3 python3-numpy
+install_packages $BUILD_PACKAGES check clang clang-format libclang-rt-dev ffmpeg universal-ctags jq python3 python3-numpy abigail-tools
 
 export CK_FORK=no OPENBLAS_NUM_THREADS=1
 for stage in $stages; do
