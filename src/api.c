@@ -8,6 +8,7 @@
 #include <pare/pare.h>
 
 #include "core/error.h"
+#include "core/mrope.h"
 #include "core/pool.h"
 #include "core/vec.h"
 #include "encode/backend.h"
@@ -190,7 +191,15 @@ int pare_model_get(const pare_model *m, pare_model_info *info, pare_error *err)
                            .temporal = hp->temporal,
                            .n_class = hp->n_class,
                            .video_units = hp->video_units,
-                           .n_params = m->n_params};
+                           .n_params = m->n_params,
+                           .dim_out = hp->d_out,
+                           .window = hp->window,
+                           .n_full = hp->n_layer,
+                           .has_rope = hp->has_rope,
+                           .has_merger = hp->has_merger,
+                           .has_mrope = hp->has_mrope,
+                           .mrope_per_second = hp->mrope_per_second};
+    for (int32_t i = 0; hp->window && i < hp->n_layer; i++) own.n_full -= !hp->is_full[i];
     photo_size(m, &own.image_width, &own.image_height);
     return give_struct(info, &own, sizeof own, "pare_model_get", err);
 }
@@ -205,6 +214,17 @@ int pare_model_fit(const pare_model *m, int32_t src_width, int32_t src_height, i
     *out_width = fit.width;
     *out_height = fit.height;
     return 0;
+}
+
+int pare_mrope(const pare_mrope_opts *opts, const int32_t *token_type, int64_t n, const int64_t *grid_thw,
+               int32_t n_grid, int32_t *ids, int32_t *delta, pare_error *err)
+{
+    if (!token_type || !ids) return no_argument("pare_mrope", ids ? "token_type" : "ids", err);
+    if (n_grid > 0 && !grid_thw) return no_argument("pare_mrope", "grid_thw", err);
+    pare_mrope_opts o;
+    const int rc = take_struct(&o, sizeof o, opts, "pare_mrope", err);
+    if (o.unit == 0) o.unit = 1;
+    return rc ? rc : pare__mrope_prompt(&o, token_type, n, grid_thw, n_grid, ids, delta, err);
 }
 
 /* ---- reducer -------------------------------------------------------------------------------------------------- */

@@ -193,9 +193,16 @@ typedef struct pare_model_info {
     int32_t unit;                      /* patches per unit side: tokens that live or die together */
     int32_t temporal;                  /* frames per temporal step */
     int32_t n_class;                   /* classifier outputs; 0 = no head */
-    int32_t image_width, image_height; /* pixels after the checkpoint's own preprocessing of a photo */
+    int32_t image_width, image_height; /* pixels after the checkpoint's own preprocessing of a photo; 0 = as it comes */
     int32_t video_units;               /* units per frame that the default video size aims at */
     int64_t n_params;
+    int32_t dim_out;         /* width of a token that leaves the encoder */
+    int32_t window;          /* units per side of an attention window; 0 = every block sees the whole grid */
+    int32_t n_full;          /* blocks that see the whole grid */
+    int32_t has_rope;        /* positions turn queries and keys by (row, col); 0 = a learned table */
+    int32_t has_merger;      /* the patches of a unit leave as one token */
+    int32_t has_mrope;       /* the language model behind it places tokens by (t, y, x): pare_mrope */
+    double mrope_per_second; /* t per second of video; 0 = one per temporal step */
 } pare_model_info;
 
 /* Opens a checkpoint: a directory as the hub publishes it (config.json, *.safetensors or shards with an index,
@@ -214,6 +221,24 @@ PARE_API const char *pare_model_default_path(void);
  * `max_side` as in pare_reducer_opts. Errors: INVALID, LIMIT. */
 PARE_API int pare_model_fit(const pare_model *m, int32_t src_width, int32_t src_height, int32_t video, int32_t width,
                             int32_t height, int32_t max_side, int32_t *out_width, int32_t *out_height, pare_error *err);
+
+/* ---- positions in the language model ------------------------------------------------------------------------- */
+
+typedef struct pare_mrope_opts {
+    uint32_t struct_size;
+    int32_t unit;                  /* patches per unit side; 0 = 1 */
+    double per_second;             /* pare_model_info.mrope_per_second */
+    const double *second_per_grid; /* [n_grid] seconds per temporal step of every medium (of videos), or NULL = 1 */
+    int32_t max_plus_1;            /* what follows a medium continues at its base + max(rows, cols) in units (0, as in
+                                    * transformers 5), or at its largest id + 1 (1, transformers 4 and the Qwen code) */
+} pare_mrope_opts;
+
+/* M-RoPE position ids [3, n] (t, y, x) of a prompt: token_type [n] is 0 for text, 1 for an image, 2 for a video;
+ * grid_thw [n_grid, 3] are the media in order of appearance, in patches, each of which has t h w / unit^2 tokens. The
+ * ids of kept tokens are those of their places: take columns, renumber nothing. *delta (may be NULL) = largest id + 1
+ * - n. Any thread. Errors: INVALID, LIMIT. Source: arXiv:2409.12191, arXiv:2502.13923. */
+PARE_API int pare_mrope(const pare_mrope_opts *opts, const int32_t *token_type, int64_t n, const int64_t *grid_thw,
+                        int32_t n_grid, int32_t *ids, int32_t *delta, pare_error *err);
 
 /* ---- maps --------------------------------------------------------------------------------------------------- */
 
@@ -400,7 +425,10 @@ PARE_API int pare_reduce_tokens(const pare_tensor *arrays, int32_t n_arrays, con
 /* ---- trace: every stage of the reference arithmetic, for parity checks --------------------------------------- */
 
 /* One stage, under the names of the fixtures: pixel_values [B,3,H,W], embeddings [B,n,d], hidden.N, keys.N,
- * attn.cls_row.N, attn.col_mean.N, last_hidden, pooled, logits. Borrowed for the call. Non-zero stops the trace. */
+ * attn.cls_row.N, attn.col_mean.N, last_hidden, pooled, logits. Families whose units are several patches or whose steps
+ * are several frames: pixel_values [n, 3 temporal P P] with the patches of a unit side by side, grid_thw, rope_pos,
+ * cu_seqlens, with windows window_index and cu_window_seqlens (then rows of embeddings, hidden, keys, attn and
+ * last_hidden come in the order of windows), and projected. Borrowed for the call. Non-zero stops the trace. */
 typedef int (*pare_stage_fn)(void *user, const pare_tensor *stage);
 
 typedef struct pare_trace_opts {
@@ -409,10 +437,11 @@ typedef struct pare_trace_opts {
     int32_t interpolate;   /* positions may be interpolated to the size of pixel_values */
     int32_t video;         /* frames of one video instead of a batch of photos */
     int32_t n_threads;
+    const pare_tensor *grid_thw; /* i32 or i64 [n, 3] patches of every picture or clip in flattened pixel_values */
 } pare_trace_opts;
 
-/* Runs all tokens in f32, from pixel_values f32 [B,3,H,W] (`pixels`), or, if `pixels` is NULL, from n frames through
- * the model's own preprocessing. */
+/* Runs all tokens in f32, from pixel_values f32 [B,3,H,W], or flattened with opts.grid_thw (`pixels`), or, if `pixels`
+ * is NULL, from n frames through the model's own preprocessing. */
 PARE_API int pare_trace(const pare_model *model, const pare_trace_opts *opts, const pare_tensor *pixels,
                         const pare_frame *frames, int32_t n, pare_stage_fn stage, void *user, pare_error *err);
 

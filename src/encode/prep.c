@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Preprocessing: which size a frame is brought to, and the pixels at that size.
- *   photo  the checkpoint's own rule: resize (exact size, or shortest side), centre crop
+ *   photo  the checkpoint's own rule: resize (exact size, shortest side, or whole units within areas), centre crop
  *   video  the whole frame: aspect kept, sides in whole units, about `video_units` units
  * Either way the result is cut to whole units, as a patch convolution drops the rest. */
 #include <math.h>
@@ -104,11 +104,33 @@ static pare__prep_rule rule_for_size(const pare__prep_rule *rule, int32_t width,
     return r;
 }
 
+/* Sides to whole units, ties to even, as Python rounds; a picture outside the range of areas is scaled into it first,
+ * then cut down to units or filled up to them. Source: transformers' smart_resize. */
+static void smart_resize(const pare__prep_rule *r, const wish *w, pare__fit *fit)
+{
+    const double unit = w->unit, area = (double)w->src_width * w->src_height;
+    double width = rint(w->src_width / unit), height = rint(w->src_height / unit);
+    const double made = width * height * unit * unit;
+    if (made > (double)r->max_pixels) {
+        const double shrink = sqrt(area / (double)r->max_pixels);
+        width = fmax(1, floor(w->src_width / shrink / unit));
+        height = fmax(1, floor(w->src_height / shrink / unit));
+    } else if (made < (double)r->min_pixels) {
+        const double grow = sqrt((double)r->min_pixels / area);
+        width = ceil(w->src_width * grow / unit);
+        height = ceil(w->src_height * grow / unit);
+    }
+    fit->resized_width = (int32_t)(fmin(width, PARE__MAX_SIDE) * unit);
+    fit->resized_height = (int32_t)(fmin(height, PARE__MAX_SIDE) * unit);
+}
+
 static void photo_resize(const pare__prep_rule *r, const wish *w, pare__fit *fit)
 {
     fit->resized_width = w->src_width;
     fit->resized_height = w->src_height;
-    if (r->resize == PARE__RESIZE_EXACT) {
+    if (r->resize == PARE__RESIZE_SMART) {
+        smart_resize(r, w, fit);
+    } else if (r->resize == PARE__RESIZE_EXACT) {
         fit->resized_width = r->resize_width;
         fit->resized_height = r->resize_height;
     } else if (r->resize == PARE__RESIZE_SHORTEST) {

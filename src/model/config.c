@@ -12,6 +12,8 @@
 #include "core/mem.h"
 #include "model/tensorfile.h"
 
+enum { MAX_KEY = 64 }; /* bytes of a key */
+
 /* A GGUF key (behind "<architecture>.") and what Hugging Face calls it. Keys that are not here keep their name. */
 typedef struct gguf_key {
     const char *name;
@@ -29,6 +31,10 @@ static const gguf_key gguf_keys[] = {
     {"crop_size", PARE__PREP, "crop_size"},
     {"resample", PARE__PREP, "resample"},
     {"rescale_factor", PARE__PREP, "rescale_factor"},
+    {"vision.image_mean", PARE__PREP, "image_mean"},
+    {"vision.image_std", PARE__PREP, "image_std"},
+    {"vision.image_min_pixels", PARE__PREP, "min_pixels"},
+    {"vision.image_max_pixels", PARE__PREP, "max_pixels"},
 };
 
 /* ---- reading ------------------------------------------------------------------------------------------------- */
@@ -170,19 +176,49 @@ static const char *part_name(const pare__config *c, pare__config_part part)
     return part == PARE__PREP ? c->prep_file : c->file;
 }
 
-json_t *pare__config_at(const pare__config *c, pare__config_part part, const char *key)
+/* key[0..n) as a text, in `name`; "" if it is too long to be the name of anything. */
+static const char *take_name(const char *key, size_t n, char name[MAX_KEY])
 {
-    json_t *at = part == PARE__PREP ? c->prep : c->root;
-    while (at && *key) {
-        char name[64];
-        size_t n = strcspn(key, ".");
-        if (n >= sizeof name) return NULL;
-        memcpy(name, key, n);
-        name[n] = 0;
-        at = json_object_get(at, name);
-        key += n + (key[n] == '.');
+    if (n >= MAX_KEY) n = 0;
+    memcpy(name, key, n);
+    name[n] = 0;
+    return name;
+}
+
+/* A path without alternatives. GGUF keys hold their dots, objects are nested. */
+static json_t *walk(json_t *at, const char *path)
+{
+    char name[MAX_KEY];
+    json_t *flat = json_object_get(at, path);
+    if (flat) return json_is_null(flat) ? NULL : flat;
+    while (at && *path) {
+        const size_t n = strcspn(path, ".");
+        at = json_object_get(at, take_name(path, n, name));
+        path += n + (path[n] == '.');
     }
     return json_is_null(at) ? NULL : at;
+}
+
+/* The alternative that is there, else the first: what messages call the value. */
+static const char *spelling(const pare__config *c, pare__config_part part, const char *key, char name[MAX_KEY],
+                            json_t **value)
+{
+    json_t *root = part == PARE__PREP ? c->prep : c->root;
+    for (const char *at = key; *at;) {
+        const size_t n = strcspn(at, "|");
+        if ((*value = walk(root, take_name(at, n, name)))) return name;
+        at += n + (at[n] == '|');
+    }
+    *value = NULL;
+    return take_name(key, strcspn(key, "|"), name);
+}
+
+json_t *pare__config_at(const pare__config *c, pare__config_part part, const char *key)
+{
+    char name[MAX_KEY];
+    json_t *value;
+    spelling(c, part, key, name, &value);
+    return value;
 }
 
 /* The value as a message shows it. */
@@ -225,15 +261,18 @@ static int32_t check_int(pare__config *c, const char *file, const char *key, con
 int32_t pare__config_int(pare__config *c, pare__config_part part, const char *key, int32_t def, int32_t min,
                          int32_t max)
 {
-    const json_t *v = pare__config_at(c, part, key);
+    char name[MAX_KEY];
+    json_t *v;
+    key = spelling(c, part, key, name, &v);
     if (!v && def >= min) return def;
     return check_int(c, part_name(c, part), key, v, min, max);
 }
 
 int32_t pare__config_bool(pare__config *c, pare__config_part part, const char *key, int32_t def)
 {
-    char text[48];
-    const json_t *v = pare__config_at(c, part, key);
+    char text[48], name[MAX_KEY];
+    json_t *v;
+    key = spelling(c, part, key, name, &v);
     if (!v) return def;
     if (!json_is_boolean(v))
         pare__config_fail(c, PARE_E_FORMAT, "%s: %s is %s, must be true or false", part_name(c, part), key,
@@ -252,15 +291,18 @@ static double check_float(pare__config *c, const char *file, const char *key, co
 
 double pare__config_float(pare__config *c, pare__config_part part, const char *key, double def, double min, double max)
 {
-    const json_t *v = pare__config_at(c, part, key);
+    char name[MAX_KEY];
+    json_t *v;
+    key = spelling(c, part, key, name, &v);
     if (!v && def >= min) return def;
     return check_float(c, part_name(c, part), key, v, min, max);
 }
 
 const char *pare__config_text(pare__config *c, pare__config_part part, const char *key)
 {
-    char text[48];
-    const json_t *v = pare__config_at(c, part, key);
+    char text[48], name[MAX_KEY];
+    json_t *v;
+    key = spelling(c, part, key, name, &v);
     if (!v) return NULL;
     if (!json_is_string(v))
         pare__config_fail(c, PARE_E_FORMAT, "%s: %s is %s, must be a text", part_name(c, part), key, show(v, text));

@@ -3,7 +3,8 @@
  * config.json (or timm's), `prep` in that of preprocessor_config.json. GGUF keys are brought into these spellings.
  *
  * Getters remember the first error in `rc` and go on with the default, so a family reads everything and returns rc.
- * Keys are dotted paths ("pretrained_cfg.crop_pct"). Absent and null mean the default. */
+ * Keys are dotted paths ("pretrained_cfg.crop_pct"), alternatives by '|': the first that is there counts. Absent and
+ * null mean the default. */
 #ifndef PARE_MODEL_CONFIG_H
 #define PARE_MODEL_CONFIG_H
 
@@ -73,7 +74,8 @@ int32_t pare__config_classes(pare__config *c);
 const char *pare__config_label(const pare__config *c, int32_t i);
 
 /* Applies a Hugging Face image processor over the family's default already in `rule`. square != 0: a plain number in
- * "size" means a square, else the shortest edge. Without prep the default stays and a line is logged. */
+ * "size" means a square, else the shortest edge. A default of the SMART rule stays one: "size" then holds areas. Without
+ * prep the default stays and a line is logged. */
 void pare__config_prep(pare__config *c, int square, pare__prep_rule *rule);
 
 #endif

@@ -72,11 +72,27 @@ static void set_exact(pare__prep_rule *rule, int32_t height, int32_t width)
     rule->resize_width = width;
 }
 
+/* Areas in pixels: plain in the files of the hub, as edges of "size" in those that transformers 5 saves. */
+static void read_areas(pare__config *c, pare__prep_rule *rule)
+{
+    rule->min_pixels = pare__config_int(c, PARE__PREP, "min_pixels|size.min_pixels|size.shortest_edge",
+                                        (int32_t)rule->min_pixels, 1, PARE__MAX_PIXELS);
+    rule->max_pixels = pare__config_int(c, PARE__PREP, "max_pixels|size.max_pixels|size.longest_edge",
+                                        (int32_t)rule->max_pixels, 1, PARE__MAX_PIXELS);
+    if (rule->min_pixels > rule->max_pixels)
+        pare__config_fail(c, PARE_E_FORMAT, "%s: min_pixels %lld is above max_pixels %lld", c->prep_file,
+                          (long long)rule->min_pixels, (long long)rule->max_pixels);
+}
+
 static void read_resize(pare__config *c, int square, pare__prep_rule *rule)
 {
     int32_t height = 0, width = 0;
     if (!pare__config_bool(c, PARE__PREP, "do_resize", rule->resize != PARE__RESIZE_NONE)) {
         rule->resize = PARE__RESIZE_NONE;
+        return;
+    }
+    if (rule->resize == PARE__RESIZE_SMART) {
+        read_areas(c, rule);
         return;
     }
     if (pare__config_at(c, PARE__PREP, "size.longest_edge")) {

@@ -55,6 +55,12 @@ int64_t pare__family_axis(const pare__hparams *hp, char letter)
         return hp->n_class;
     case 'H':
         return hp->dim * (hp->logits == PARE__LOGITS_CLS_MEAN ? INT64_C(2) : 1);
+    case 'E':
+        return hp->temporal;
+    case 'U':
+        return (int64_t)hp->unit * hp->unit * hp->dim;
+    case 'O':
+        return hp->d_out;
     default:
         return 0;
     }
@@ -66,7 +72,10 @@ static int check_relations(pare__config *c, const pare__hparams *hp)
     if (hp->dim % hp->n_head)
         return pare__config_fail(c, PARE_E_FORMAT, "%s: width %d is not divisible by %d heads", c->file, hp->dim,
                                  hp->n_head);
-    if (units < 1)
+    if (hp->has_rope && hp->dim / hp->n_head % 4)
+        return pare__config_fail(c, PARE_E_FORMAT, "%s: %d channels of a head cannot turn by row and column", c->file,
+                                 hp->dim / hp->n_head);
+    if (units < 1 && !hp->has_rope)
         return pare__config_fail(c, PARE_E_FORMAT, "%s: image size is smaller than a patch of %d", c->file, hp->patch);
     if (units > PARE__MAX_UNITS_PER_FRAME)
         return pare__config_fail(c, PARE_E_LIMIT, "%s: position table of %lld rows, at most %d", c->file,
@@ -90,4 +99,5 @@ int pare__family_configure(const pare__family *family, pare__config *c, pare__hp
     return rc ? rc : check_relations(c, hp);
 }
 
-const pare__family *const pare__families[] = {&pare__family_vit, &pare__family_timm, &pare__family_dinov2, NULL};
+const pare__family *const pare__families[] = {&pare__family_vit, &pare__family_timm, &pare__family_dinov2,
+                                              &pare__family_qwen25vl, NULL};

@@ -14,7 +14,8 @@
 typedef enum {
     PARE__ROLE_ARRAY,  /* const float *: the name itself */
     PARE__ROLE_LINEAR, /* pare__linear: name.weight and name.bias */
-    PARE__ROLE_NORM    /* pare__norm_w: name.weight and name.bias */
+    PARE__ROLE_NORM,   /* pare__norm_w: name.weight and name.bias */
+    PARE__ROLE_SCALE   /* pare__norm_w without bias: name.weight */
 } pare__role;
 
 enum {
@@ -25,10 +26,12 @@ enum {
 /* One row of a tensor-name table.
  *
  * names: alternatives by '|', parts that are stacked along the first axis by '+', %d is the block: the fused
- *        "blocks.%d.attn.qkv" and "...query+...key+...value" both end in one matrix.
+ *        "blocks.%d.attn.qkv" and "...query+...key+...value" both end in one matrix. Parts joined by '/' are slices of
+ *        the axis E instead. ".weight" and ".bias" go to the end of a name, or to its '*'.
  * shape: of the whole, one letter per axis; axes of length 1 are ignored, as GGUF and PyTorch disagree about them.
  *            D dim   T 3 dim   F mlp   G rows of fc1   C colours (3)   P patch   X CLS tokens   R registers
- *            N rows of the position table   K classes   H inputs of the classifier
+ *            N rows of the position table   K classes   H inputs of the classifier   E frames of a temporal step
+ *            U all channels of the patches of a unit   O what the merger gives
  * need, bias: offset in pare__hparams of an int32; when it is 0 the tensor (its bias) does not exist.
  *             Left out they are dim: always. */
 typedef struct pare__binding {
@@ -42,7 +45,7 @@ typedef struct pare__binding {
 typedef struct pare__family {
     const char *name, *summary, *cite;
     const char *const *prefixes; /* tried in this order; ends with NULL */
-    const char *probe;           /* the tensor whose presence decides for a prefix */
+    const char *probe;           /* the tensor whose presence decides for a prefix; alternatives by '|' */
     const pare__binding *model;  /* ends with names == NULL */
     const pare__binding *block;
     int (*matches)(const pare__config *c);
@@ -52,7 +55,7 @@ typedef struct pare__family {
 
 /* ends with NULL */
 extern const pare__family *const pare__families[];
-extern const pare__family pare__family_vit, pare__family_timm, pare__family_dinov2;
+extern const pare__family pare__family_vit, pare__family_timm, pare__family_dinov2, pare__family_qwen25vl;
 
 /* The family of a config. Errors: FORMAT (it names no model type), UNSUPPORTED. */
 int pare__family_find(const pare__family **out, const pare__config *c, pare_error *err);

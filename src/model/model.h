@@ -102,7 +102,7 @@ typedef struct pare__block_w {
 } pare__block_w;
 
 typedef struct pare__weights {
-    pare__linear patch;     /* [dim, 3 patch patch], input order channel, row, col */
+    pare__linear patch;     /* [dim, 3 temporal patch patch], input order channel, frame, row, col */
     const float *cls;       /* [dim] */
     const float *registers; /* [n_register, dim] */
     const float *pos;       /* [prefix rows + pos_rows*pos_cols, dim] */

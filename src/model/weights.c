@@ -10,7 +10,7 @@
 #include "model/family.h"
 #include "model/store.h"
 
-enum { MAX_PARTS = 4, MAX_AXES = 4 };
+enum { MAX_PARTS = 4, MAX_AXES = 5 };
 
 typedef struct binder {
     pare__store *s;
@@ -22,50 +22,62 @@ typedef struct binder {
     pare_error *err;
 } binder;
 
-/* What one array of floats is made of: parts stacked along the first axis. */
+/* What one array of floats is made of: parts stacked along the first axis, or slices of a middle one. */
 typedef struct request {
     char name[MAX_PARTS][PARE__MAX_NAME + 1];
     int n_part;
+    int slice_axis;         /* of which the parts are slices; 0 = they are stacked */
     int64_t axis[MAX_AXES]; /* of a part */
     int n_axis;
 } request;
 
 /* ---- names --------------------------------------------------------------------------------------------------- */
 
-/* prefix + pattern[0..n) with %d = block + suffix. */
+/* prefix + pattern[0..n) with %d = block; the suffix stands where '*' is, else at the end. */
 static void spell(const binder *b, char out[PARE__MAX_NAME + 1], const char *prefix, const char *pattern, size_t n,
                   const char *suffix)
 {
-    char head[256];
+    char head[256], body[280];
     snprintf(head, sizeof head, "%.*s", (int)n, pattern);
-    char *mark = strstr(head, "%d");
-    if (!mark) {
-        snprintf(out, PARE__MAX_NAME + 1, "%s%s%s", prefix, head, suffix);
-        return;
+    char *mark = strstr(head, "%d"), *star = strchr(head, '*');
+    if (star) *star = 0;
+    if (mark) *mark = 0;
+    if (mark)
+        snprintf(body, sizeof body, "%s%d%s", head, b->block, mark + 2);
+    else
+        snprintf(body, sizeof body, "%s", head);
+    snprintf(out, PARE__MAX_NAME + 1, "%s%s%s%s", prefix, body, suffix, star ? star + 1 : "");
+}
+
+/* 1 if the checkpoint holds one of the family's probes behind this prefix. */
+static int has_probe(const binder *b, const char *prefix)
+{
+    char name[PARE__MAX_NAME + 1];
+    for (const char *probe = b->m->family->probe; *probe;) {
+        const size_t n = strcspn(probe, "|");
+        spell(b, name, prefix, probe, n, "");
+        if (pare__store_has(b->s, name)) return 1;
+        probe += n + (probe[n] == '|');
     }
-    *mark = 0;
-    snprintf(out, PARE__MAX_NAME + 1, "%s%s%d%s%s", prefix, head, b->block, mark + 2, suffix);
+    return 0;
 }
 
 static const char *choose_prefix(const binder *b)
 {
-    char name[PARE__MAX_NAME + 1];
     const pare__family *f = b->m->family;
-    for (const char *const *prefix = f->prefixes; *prefix; prefix++) {
-        spell(b, name, *prefix, f->probe, strlen(f->probe), "");
-        if (pare__store_has(b->s, name)) return *prefix;
-    }
+    for (const char *const *prefix = f->prefixes; *prefix; prefix++)
+        if (has_probe(b, *prefix)) return *prefix;
     return f->prefixes[0];
 }
 
-/* Splits one alternative at '+' into full names. */
+/* Splits one alternative at '+' or '/' into full names. */
 static void spell_parts(const binder *b, request *r, const char *prefix, const char *names, size_t n,
                         const char *suffix)
 {
     r->n_part = 0;
     for (size_t at = 0; at < n && r->n_part < MAX_PARTS;) {
         size_t end = at;
-        while (end < n && names[end] != '+') end++;
+        while (end < n && names[end] != '+' && names[end] != '/') end++;
         spell(b, r->name[r->n_part++], prefix, names + at, end - at, suffix);
         at = end + 1;
     }
@@ -78,10 +90,12 @@ static int spell_row(const binder *b, request *r, const pare__binding *row, cons
     for (const char *names = row->names; *names;) {
         size_t n = strcspn(names, "|");
         spell_parts(b, r, prefix, names, n, suffix);
+        r->slice_axis = memchr(names, '/', n) ? (int)strcspn(row->shape, "E") : 0;
         if (pare__store_has(b->s, r->name[0])) return 1;
         names += n + (names[n] == '|');
     }
     spell_parts(b, r, prefix, row->names, strcspn(row->names, "|"), suffix);
+    r->slice_axis = 0;
     return 0;
 }
 
@@ -151,6 +165,21 @@ static int finish_floats(binder *b, const request *r, const float *x, int64_t n,
     return 0;
 }
 
+/* Slice i: t [outer, inner] goes to x [outer, n_part, inner]. n = outer * inner. */
+static int convert_slice(binder *b, const request *r, const pare_tensor *t, int i, int64_t n, float *x)
+{
+    int64_t outer = 1;
+    for (int k = 0; k < r->slice_axis; k++) outer *= r->axis[k];
+    const int64_t inner = n / outer;
+    float *part = pare__malloc(n, sizeof(float));
+    if (!part) return pare_fail(b->err, PARE_E_NOMEM, "%s: no memory for tensor %s", b->m->path, t->name);
+    pare__tensor_f32(t, part);
+    for (int64_t k = 0; k < outer; k++)
+        memcpy(x + (k * r->n_part + i) * inner, part + k * inner, (size_t)inner * sizeof(float));
+    pare__free(part);
+    return 0;
+}
+
 /* All parts present and of the right shape: in place if possible, else converted. n = elements of one part. */
 static int convert(binder *b, const request *r, int64_t n, const float **out)
 {
@@ -166,7 +195,10 @@ static int convert(binder *b, const request *r, int64_t n, const float **out)
         }
         if (!x && !(x = pare__store_floats(b->s, n * r->n_part)))
             return pare_fail(b->err, PARE_E_NOMEM, "%s: no memory for tensor %s", b->m->path, t->name);
-        pare__tensor_f32(t, x + i * n);
+        if (!r->slice_axis)
+            pare__tensor_f32(t, x + i * n);
+        else if ((rc = convert_slice(b, r, t, i, n, x)))
+            return rc;
     }
     return finish_floats(b, r, x, n * r->n_part, out);
 }
@@ -198,12 +230,25 @@ static int32_t has(const pare_model *m, size_t offset)
     return v;
 }
 
-/* Axes of one part of a row's tensor; the bias has the first only. */
-static void set_axes(const binder *b, request *r, const pare__binding *row, int n_axis)
+/* Axes of one part of a row's tensor; the bias has the first only, and is never in slices. */
+static int set_axes(const binder *b, request *r, const pare__binding *row, int n_axis)
 {
     r->n_axis = n_axis;
     for (int i = 0; i < n_axis; i++) r->axis[i] = pare__family_axis(&b->m->hp, row->shape[i]);
-    r->axis[0] /= r->n_part;
+    if (!r->slice_axis) {
+        r->axis[0] /= r->n_part;
+        return 0;
+    }
+    if (r->slice_axis >= n_axis) {
+        r->n_part = 1;
+        r->slice_axis = 0;
+        return 0;
+    }
+    if (r->axis[r->slice_axis] != r->n_part)
+        return pare_fail(b->err, PARE_E_UNSUPPORTED, "%s: %s in %d slices, the configuration needs %lld", b->m->path,
+                         r->name[0], r->n_part, (long long)r->axis[r->slice_axis]);
+    r->axis[r->slice_axis] = 1;
+    return 0;
 }
 
 static int load_row(binder *b, const pare__binding *row, const char *suffix, int n_axis, const float **out)
@@ -211,8 +256,8 @@ static int load_row(binder *b, const pare__binding *row, const char *suffix, int
     request r;
     *out = NULL;
     if (!spell_row(b, &r, row, suffix) && row->flags & PARE__BIND_OPTIONAL) return 0;
-    set_axes(b, &r, row, n_axis);
-    return load(b, &r, out);
+    int rc = set_axes(b, &r, row, n_axis);
+    return rc ? rc : load(b, &r, out);
 }
 
 static int bind_linear(binder *b, const pare__binding *row, pare__linear *to)
@@ -236,7 +281,7 @@ static int bind_row(binder *b, const pare__binding *row, char *base)
     if (row->role == PARE__ROLE_LINEAR) return bind_linear(b, row, (pare__linear *)(void *)to);
     pare__norm_w *norm = (pare__norm_w *)(void *)to;
     int rc = load_row(b, row, ".weight", n_axis, &norm->w);
-    return rc ? rc : load_row(b, row, ".bias", n_axis, &norm->b);
+    return rc || row->role == PARE__ROLE_SCALE ? rc : load_row(b, row, ".bias", n_axis, &norm->b);
 }
 
 static int bind_rows(binder *b, const pare__binding *rows, int32_t block, void *base)
