@@ -347,7 +347,7 @@ START_TEST(bad_maps_and_segments_are_refused)
     ck_assert_int_eq(pare__encoder_run(e, seg, 1, &pack, NULL, &err), PARE_E_INVALID);
     ck_assert_msg(strstr(err.text, "unit 1 is 3") != NULL, "%s", err.text);
     pare__encoder_free(&e);
-    model.hp.unit = 2;
+    model.hp.temporal = PARE__MAX_TEMPORAL + 1;
     ck_assert_int_eq(pare__encoder_create(&e, &model, NULL, &plan, 0, &err), PARE_E_UNSUPPORTED);
     ck_assert_ptr_null(e);
 }

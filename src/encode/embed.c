@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Embedding: pixels of the surviving patches [n, 3 P P] times the patch weights, plus the position of their ORIGINAL
- * place. Rows are the pack's rows; prefix rows multiply zeros and are overwritten by their learned vector, which costs
- * less than leaving them out. Only units that survived are read and multiplied: encoder time falls with them. */
+/* Embedding: pixels of the surviving patches [n, 3 temporal P P] times the patch weights, plus the position of their
+ * ORIGINAL place. Rows are the pack's rows; prefix rows multiply zeros and are overwritten by their learned vector, which
+ * costs less than leaving them out. Only units that survived are read and multiplied: encoder time falls with them. */
 #include <string.h>
 
 #include "encode/parts.h"
@@ -58,7 +58,7 @@ static int find_positions(pare__encoder *e, const pare__segment *seg, int32_t n_
 {
     for (int32_t s = 0; s < n_seg; s++) {
         e->seg_pos[s] = NULL;
-        if (!e->m->w.pos) continue;
+        if (!e->m->w.pos || seg[s].tokens) continue;
         e->seg_pos[s] = pare__positions_get(&e->positions, e->m, seg[s].grid_h, seg[s].grid_w);
         if (!e->seg_pos[s]) {
             return pare_fail(err, PARE_E_NOMEM, "out of memory for positions of a %d x %d grid", seg[s].grid_h,
@@ -70,23 +70,26 @@ static int find_positions(pare__encoder *e, const pare__segment *seg, int32_t n_
 
 /* ---- pixels ------------------------------------------------------------------------------------------------------ */
 
-/* out [3, P, P] of the patch at (row, col), from u8 through the value table */
-static void patch_u8(const work *w, const pare__segment *s, int32_t row, int32_t col, float *out)
+/* out [3, temporal, P, P] of the patch at (row, col), from u8 through the value table */
+static void patch_u8(const work *w, const pare__segment *s, int64_t row, int64_t col, float *out)
 {
-    int64_t p = w->e->m->hp.patch, stride = s->grid_w * p * 3;
-    const uint8_t *at = s->rgb[0] + row * p * stride + col * p * 3;
+    const pare__hparams *hp = &w->e->m->hp;
+    const int64_t p = hp->patch, stride = s->grid_w * p * 3, first = row * p * stride + col * p * 3;
     for (int c = 0; c < 3; c++) {
         const float *value = w->e->value + c * 256;
-        for (int64_t y = 0; y < p; y++) {
-            for (int64_t x = 0; x < p; x++) *out++ = value[at[y * stride + x * 3 + c]];
+        for (int32_t t = 0; t < hp->temporal; t++) {
+            const uint8_t *at = s->rgb[t] + first + c;
+            for (int64_t y = 0; y < p; y++) {
+                for (int64_t x = 0; x < p; x++) *out++ = value[at[y * stride + x * 3]];
+            }
         }
     }
 }
 
 /* The same from pixels that are already normalised. */
-static void patch_f32(const work *w, const pare__segment *s, int32_t row, int32_t col, float *out)
+static void patch_f32(const work *w, const pare__segment *s, int64_t row, int64_t col, float *out)
 {
-    int64_t p = w->e->m->hp.patch, width = s->grid_w * p, height = s->grid_h * p;
+    const int64_t p = w->e->m->hp.patch, width = s->grid_w * p, height = s->grid_h * p;
     for (int64_t c = 0; c < 3; c++) {
         for (int64_t y = 0; y < p; y++) {
             memcpy(out, s->pixels + (c * height + row * p + y) * width + col * p, (size_t)p * sizeof(float));
@@ -95,11 +98,23 @@ static void patch_f32(const work *w, const pare__segment *s, int32_t row, int32_
     }
 }
 
-/* Segment of a row; rows are visited in order, so the search goes on from the last one. */
-static int32_t segment_of(const pare__pack *p, int64_t row, int32_t from)
+/* Input of the n patches of the unit at (row, col) in units; n = unit^2. */
+static void unit_pixels(const work *w, const pare__segment *s, int64_t row, int64_t col, int32_t n, float *out)
 {
-    while (p->cu[from + 1] <= row) from++;
-    return from;
+    const pare__hparams *hp = &w->e->m->hp;
+    const int64_t width = w->e->m->w.patch.n_in, unit = hp->unit;
+    if (s->pixels && (unit > 1 || hp->temporal > 1)) {
+        const float *from = s->pixels + (row * (s->grid_w / unit) + col) * n * width;
+        memcpy(out, from, (size_t)n * (size_t)width * sizeof(float));
+        return;
+    }
+    for (int32_t i = 0; i < n; i++, out += width) {
+        const int64_t y = row * unit + i / unit, x = col * unit + i % unit;
+        if (s->pixels)
+            patch_f32(w, s, y, x, out);
+        else
+            patch_u8(w, s, y, x, out);
+    }
 }
 
 static void gather(void *arg, int64_t task, int32_t worker)
@@ -107,18 +122,17 @@ static void gather(void *arg, int64_t task, int32_t worker)
     (void)worker;
     const work *w = (const work *)arg;
     const pare__pack *p = &w->e->pack;
-    int64_t width = w->e->m->w.patch.n_in, row = task * PARE__ROW_GRAIN;
-    int64_t last = row + PARE__ROW_GRAIN < p->n ? row + PARE__ROW_GRAIN : p->n;
-    for (int32_t s = 0; row < last; row++) {
-        const int32_t *thw = p->thw + row * 3;
+    const int64_t width = w->e->m->w.patch.n_in, end = pare__grain_end(task, p->n_unit);
+    int32_t s = 0;
+    for (int64_t u = task * PARE__ROW_GRAIN; u < end; u++) {
+        const int32_t *thw = p->thw + u * 3;
+        int64_t row;
+        const int32_t n = pare__unit_rows(p, u, &s, &row);
         float *out = w->e->wide + row * width;
-        s = segment_of(p, row, s);
-        if (thw[2] < 0)
-            memset(out, 0, (size_t)width * sizeof(float));
-        else if (w->seg[s].pixels)
-            patch_f32(w, &w->seg[s], thw[1], thw[2], out);
+        if (thw[2] < 0 || w->seg[s].tokens)
+            memset(out, 0, (size_t)n * (size_t)width * sizeof(float));
         else
-            patch_u8(w, &w->seg[s], thw[1], thw[2], out);
+            unit_pixels(w, &w->seg[s], thw[1], thw[2], n, out);
     }
 }
 
@@ -133,33 +147,40 @@ static void prefix_row(const pare_model *m, int32_t i, float *x)
     if (m->w.pos && i < prefix_positions(hp)) pare__vec_best()->bias(x, m->w.pos + (int64_t)i * hp->dim, hp->dim);
 }
 
+static void place_unit(const work *w, int32_t s, const int32_t *thw, int32_t n, float *x)
+{
+    const int64_t d = w->e->pack.d, unit = w->e->m->hp.unit;
+    if (!w->e->seg_pos[s]) return;
+    for (int32_t i = 0; i < n; i++) {
+        const int64_t row = thw[1] * unit + i / unit, col = thw[2] * unit + i % unit;
+        w->e->ex.vec->bias(x + i * d, w->e->seg_pos[s] + (row * w->seg[s].grid_w + col) * d, d);
+    }
+}
+
 static void place(void *arg, int64_t task, int32_t worker)
 {
     (void)worker;
     const work *w = (const work *)arg;
     const pare__pack *p = &w->e->pack;
-    int64_t d = p->d, row = task * PARE__ROW_GRAIN;
-    int64_t last = row + PARE__ROW_GRAIN < p->n ? row + PARE__ROW_GRAIN : p->n;
-    for (int32_t s = 0; row < last; row++) {
-        const int32_t *thw = p->thw + row * 3;
-        s = segment_of(p, row, s);
-        if (thw[2] < 0) {
-            prefix_row(w->e->m, (int32_t)(row - p->cu[s]), p->x + row * d);
-        } else if (w->e->seg_pos[s]) {
-            const float *pos = w->e->seg_pos[s] + ((int64_t)thw[1] * w->seg[s].grid_w + thw[2]) * d;
-            w->e->ex.vec->bias(p->x + row * d, pos, d);
-        }
+    const int64_t end = pare__grain_end(task, p->n_unit);
+    int32_t s = 0;
+    for (int64_t u = task * PARE__ROW_GRAIN; u < end; u++) {
+        const int32_t *thw = p->thw + u * 3;
+        int64_t row;
+        const int32_t n = pare__unit_rows(p, u, &s, &row);
+        if (thw[2] < 0)
+            prefix_row(w->e->m, (int32_t)(u - p->ucu[s]), p->x + row * p->d);
+        else
+            place_unit(w, s, thw, n, p->x + row * p->d);
     }
 }
 
-int pare__embed_run(pare__encoder *e, const pare__segment *seg, int32_t n_seg, pare_error *err)
+static void embed_pixels(const work *w)
 {
+    pare__encoder *e = w->e;
     const pare_model *m = e->m;
-    int64_t n = e->pack.n, n_task = (n + PARE__ROW_GRAIN - 1) / PARE__ROW_GRAIN, d = m->hp.dim;
-    work w = {e, seg, n_seg};
-    int rc = find_positions(e, seg, n_seg, err);
-    if (rc < 0) return rc;
-    pare__pool_run(e->ex.pool, n_task, gather, &w);
+    const int64_t n = e->pack.n, n_task = pare__grains(e->pack.n_unit), d = m->hp.dim;
+    pare__pool_run(e->ex.pool, n_task, gather, (void *)(uintptr_t)w);
     pare__linear_run(&e->ex, &(pare__linear_job){.linear = &m->w.patch,
                                                  .x = e->wide,
                                                  .ldx = m->w.patch.n_in,
@@ -167,7 +188,22 @@ int pare__embed_run(pare__encoder *e, const pare__segment *seg, int32_t n_seg, p
                                                  .ldy = d,
                                                  .rows = n,
                                                  .epilogue = PARE__EPILOGUE_BIAS});
-    pare__pool_run(e->ex.pool, n_task, place, &w);
+    pare__pool_run(e->ex.pool, n_task, place, (void *)(uintptr_t)w);
     if (m->w.pre_norm.w) pare__norm_run(&e->ex, m->hp.norm, &m->w.pre_norm, m->hp.eps, e->pack.x, n, d, e->pack.x);
-    return pare__stage_emit(e, "embeddings", -1, e->pack.x, d, err);
+}
+
+int pare__embed_run(pare__encoder *e, const pare__segment *seg, int32_t n_seg, pare_error *err)
+{
+    const pare__pack *p = &e->pack;
+    const work w = {e, seg, n_seg};
+    int32_t n_given = 0;
+    int rc = find_positions(e, seg, n_seg, err);
+    if (rc < 0) return rc;
+    for (int32_t s = 0; s < n_seg; s++) n_given += seg[s].tokens != NULL;
+    if (n_given < n_seg) embed_pixels(&w);
+    for (int32_t s = 0; s < n_seg; s++) {
+        if (!seg[s].tokens) continue;
+        memcpy(p->x + p->cu[s] * p->d, seg[s].tokens, (size_t)(p->cu[s + 1] - p->cu[s]) * (size_t)p->d * sizeof(float));
+    }
+    return pare__stage_emit(e, "embeddings", -1, p->x, p->n, p->d, err);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Life of an encoder: all buffers at create, then packs of segments through embedding, blocks and the final norm.
- * Nothing is allocated while it runs, except the position table of a grid size when it is first seen. */
+ * Nothing is allocated while it runs, except tables of positions and windows when a grid size is first seen. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,22 +14,41 @@ static const uint32_t capture_order[PARE__WANT_COUNT] = {PARE__WANT_TOKENS,  PAR
                                                          PARE__WANT_V,       PARE__WANT_K_MEAN, PARE__WANT_CLS_ROW,
                                                          PARE__WANT_COL_MEAN};
 
-int pare__stage_emit(const pare__encoder *e, const char *name, int32_t block, const float *data, int64_t width,
-                     pare_error *err)
+int pare__stage_emit(const pare__encoder *e, const char *name, int32_t block, const float *data, int64_t rows,
+                     int64_t width, pare_error *err)
 {
-    if (!e->plan.stage || e->plan.stage(e->plan.stage_user, name, block, data, e->pack.n, width) == 0) return 0;
+    if (!e->plan.stage || e->plan.stage(e->plan.stage_user, name, block, data, rows, width) == 0) return 0;
     return pare_fail(err, PARE_E_EXTERNAL, "the receiver of stages stopped at %s (block %d)", name, block);
 }
 
 /* ---- create ------------------------------------------------------------------------------------------------------ */
 
+static int check_geometry(const pare_model *m, pare_error *err)
+{
+    const pare__hparams *hp = &m->hp;
+    if (hp->unit < 1 || hp->temporal < 1 || hp->temporal > PARE__MAX_TEMPORAL) {
+        return pare_fail(err, PARE_E_UNSUPPORTED, "model '%s': units of %d patches a side over %d frames; at most %d",
+                         m->name, hp->unit, hp->temporal, PARE__MAX_TEMPORAL);
+    }
+    if (hp->has_rope && hp->dim / hp->n_head % 4) {
+        return pare_fail(err, PARE_E_UNSUPPORTED, "model '%s': rotary positions need heads of 4 n channels, not %d",
+                         m->name, hp->dim / hp->n_head);
+    }
+    if (hp->window < 0 || (hp->window > 0 && hp->n_prefix > 0)) {
+        return pare_fail(err, PARE_E_UNSUPPORTED, "model '%s': attention windows of %d units beside %d prefix tokens",
+                         m->name, hp->window, hp->n_prefix);
+    }
+    const int32_t joined = hp->dim * hp->unit * hp->unit;
+    if (hp->has_merger && (m->w.merger1.n_in != joined || m->w.merger2.n_in != m->w.merger1.n_out)) {
+        return pare_fail(err, PARE_E_UNSUPPORTED, "model '%s': merger of %d and %d inputs on units of %d channels",
+                         m->name, m->w.merger1.n_in, m->w.merger2.n_in, joined);
+    }
+    return 0;
+}
+
 static int check_model(const pare_model *m, pare_error *err)
 {
     const pare__hparams *hp = &m->hp;
-    if (hp->unit != 1 || hp->temporal != 1) {
-        return pare_fail(err, PARE_E_UNSUPPORTED, "model '%s': units of %d patches a side over %d frames; only 1 and 1",
-                         m->name, hp->unit, hp->temporal);
-    }
     if (hp->gated != (hp->act == PARE__ACT_SILU)) {
         return pare_fail(err, PARE_E_UNSUPPORTED, "model '%s': activation %d with gate %d; SiLU is the only gated one",
                          m->name, hp->act, hp->gated);
@@ -38,7 +57,7 @@ static int check_model(const pare_model *m, pare_error *err)
         return pare_fail(err, PARE_E_UNSUPPORTED, "model '%s': %d blocks of %d heads on %d channels", m->name,
                          hp->n_layer, hp->n_head, hp->dim);
     }
-    return 0;
+    return check_geometry(m, err);
 }
 
 static int32_t capture_width(const pare__hparams *hp, uint32_t what)
@@ -66,9 +85,12 @@ static int make_captures(pare__encoder *e, int64_t cap)
     return 0;
 }
 
-static int32_t widest(const pare_model *m)
+/* Floats per row of `wide`. */
+static int64_t widest(const pare_model *m)
 {
-    int32_t width = m->w.patch.n_in;
+    const int32_t patches = m->hp.unit * m->hp.unit;
+    int64_t width = m->w.patch.n_in;
+    if (m->hp.has_merger && m->w.merger1.n_out / patches >= width) width = m->w.merger1.n_out / patches + 1;
     for (int32_t b = 0; b < m->hp.n_layer; b++) {
         const pare__block_w *w = &m->w.block[b];
         if (w->qkv.n_out > width) width = w->qkv.n_out;
@@ -79,29 +101,78 @@ static int32_t widest(const pare_model *m)
 
 static float *floats(int64_t n, int64_t width) { return (float *)pare__malloc(n * width, (int64_t)sizeof(float)); }
 
+static int make_states(pare__encoder *e, int64_t cap)
+{
+    for (int32_t i = 0; i < PARE__MAX_STEPS; i++) {
+        if (e->plan.state_width[i] <= 0) continue;
+        e->pack.state[i] = floats(cap, e->plan.state_width[i]);
+        if (!e->pack.state[i]) return PARE_E_NOMEM;
+    }
+    return 0;
+}
+
+/* The widest array that a map shrinks. */
+static int64_t widest_state(const pare__encoder *e)
+{
+    int64_t width = e->m->hp.dim;
+    for (int32_t i = 0; i < PARE__MAX_STEPS; i++)
+        if (e->plan.state_width[i] > width) width = e->plan.state_width[i];
+    return width;
+}
+
+/* What exists only where a unit is several patches, or is projected, or attends in windows. */
+static int make_units(pare__encoder *e, int64_t cap)
+{
+    const pare__hparams *hp = &e->m->hp;
+    pare__pack *p = &e->pack;
+    int ok = 1;
+    p->ucu = p->cu;
+    if (p->patches > 1) {
+        p->ucu = PARE__NEW(int64_t, cap + 1);
+        e->mean = floats(cap, hp->dim);
+        e->stat = floats(cap, 2);
+        ok = p->ucu && e->mean && e->stat;
+    }
+    if (p->patches > 1 || hp->has_merger) ok &= (e->y = floats(cap, p->d_out)) != NULL;
+    if (hp->window) {
+        e->windows.order = PARE__NEW(int32_t, cap);
+        e->windows.cu = PARE__NEW(int64_t, cap + 1);
+        ok &= e->windows.order && e->windows.cu;
+    }
+    return ok ? make_states(e, cap) : PARE_E_NOMEM;
+}
+
+static int make_scratch(pare__encoder *e, int64_t cap)
+{
+    const pare__hparams *hp = &e->m->hp;
+    const int64_t attention = hp->window ? pare__attention_scratch(cap, hp->dim / hp->n_head) : cap;
+    e->ex.scratch_size = attention > PARE__TILE_FLOATS ? attention : PARE__TILE_FLOATS;
+    e->ex.scratch = floats(pare__pool_threads(e->ex.pool), e->ex.scratch_size);
+    return e->ex.scratch ? 0 : PARE_E_NOMEM;
+}
+
 static int make_buffers(pare__encoder *e, int64_t cap)
 {
     pare__pack *p = &e->pack;
-    int64_t dim = e->m->hp.dim, workers = pare__pool_threads(e->ex.pool);
+    const int64_t dim = e->m->hp.dim;
     p->cap_rows = cap;
-    p->x = floats(cap, dim);
+    p->x = floats(cap, widest_state(e)); /* takes turns with spare */
     p->size = floats(cap, 1);
     p->cu = PARE__NEW(int64_t, cap + 1);
     p->thw = PARE__NEW(int32_t, cap * 3);
     e->wide = floats(cap, widest(e->m));
     e->h = floats(cap, dim);
-    e->spare = floats(cap, dim);
+    e->spare = floats(cap, widest_state(e));
     e->spare_thw = PARE__NEW(int32_t, cap * 3);
     e->log_size = floats(cap, 1);
     e->part = floats(cap, 2 * (int64_t)e->m->hp.n_head);
     e->value = floats(3, 256);
     e->seg_pos = PARE__NEW(const float *, cap);
     e->seg_out = PARE__NEW(int64_t, cap + 1);
-    e->ex.scratch_size = cap > PARE__TILE_FLOATS ? cap : PARE__TILE_FLOATS;
-    e->ex.scratch = floats(workers, e->ex.scratch_size);
-    int ok = p->x && p->size && p->cu && p->thw && e->wide && e->h && e->spare && e->spare_thw && e->log_size &&
-             e->part && e->value && e->seg_pos && e->seg_out && e->ex.scratch;
-    return ok ? make_captures(e, cap) : PARE_E_NOMEM;
+    const int ok = p->x && p->size && p->cu && p->thw && e->wide && e->h && e->spare && e->spare_thw && e->log_size &&
+                   e->part && e->value && e->seg_pos && e->seg_out;
+    if (!ok || make_scratch(e, cap) < 0 || make_units(e, cap) < 0) return PARE_E_NOMEM;
+    return make_captures(e, cap);
 }
 
 int pare__encoder_create(pare__encoder **out, const pare_model *model, pare__pool *pool, const pare__encode_plan *plan,
@@ -120,14 +191,13 @@ int pare__encoder_create(pare__encoder **out, const pare_model *model, pare__poo
     e->ex.gemm = plan->gemm ? plan->gemm : pare__backends[0]->gemm;
     e->pack.n_prefix = model->hp.n_prefix;
     e->pack.d = model->hp.dim;
+    e->pack.d_out = model->hp.has_merger ? model->w.merger2.n_out : model->hp.dim;
+    e->pack.patches = model->hp.unit * model->hp.unit;
     if (make_buffers(e, cap) < 0) {
         pare__encoder_free(&e);
         return pare_fail(err, PARE_E_NOMEM, "out of memory for an encoder of %lld rows", (long long)cap);
     }
     e->pack.capture = e->live;
-    e->pack.patches = 1;
-    e->pack.ucu = e->pack.cu;
-    e->pack.d_out = e->pack.d;
     pare__prep_values(&model->prep, e->value);
     *out = e;
     return 0;
@@ -137,16 +207,18 @@ void pare__encoder_free(pare__encoder **encoder)
 {
     pare__encoder *e = *encoder;
     if (!e) return;
-    void *buffers[] = {e->pack.x, e->pack.size, e->pack.cu,    e->pack.thw,       e->wide,
-                       e->h,      e->spare,     e->spare_thw,  e->log_size,       e->part,
-                       e->value,  e->seg_out,   e->ex.scratch, (void *)e->seg_pos};
+    if (e->pack.ucu != e->pack.cu) pare__free(e->pack.ucu);
+    void *buffers[] = {e->pack.x,     e->pack.size,     e->pack.cu,        e->pack.thw, e->wide,       e->h,
+                       e->spare,      e->spare_thw,     e->log_size,       e->part,     e->value,      e->seg_out,
+                       e->ex.scratch, e->mean,          e->stat,           e->y,        e->rope.table, e->windows.order,
+                       e->windows.cu, e->windows.count, (void *)e->seg_pos};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) pare__free(buffers[i]);
+    for (int32_t i = 0; i < PARE__MAX_STEPS; i++) pare__free(e->pack.state[i]);
     for (int32_t i = 0; i < e->n_capture; i++) pare__free(e->capture[i].data);
     pare__free(e->capture);
     pare__free(e->live);
     pare__positions_free(&e->positions);
     pare__map_fini(&e->map);
-    pare__spread_fini(&e->spread);
     pare__free(e);
     *encoder = NULL;
 }
@@ -157,88 +229,23 @@ int32_t pare__encoder_fit(const pare__encoder *e, const pare__segment *seg, int3
 {
     int64_t rows = 0;
     for (int32_t i = 0; i < n; i++) {
-        rows += seg[i].n + e->pack.n_prefix;
+        rows += seg[i].n * e->pack.patches + e->pack.n_prefix;
         if (i > 0 && (rows > PARE__PACK_ROWS || i >= PARE__PACK_ROWS)) return i;
     }
     return n;
 }
 
-static int check_segment(const pare__segment *s, int32_t i, pare_error *err)
-{
-    int64_t units = (int64_t)s->grid_h * s->grid_w;
-    if (s->grid_h < 1 || s->grid_w < 1 || s->n < 0 || (s->unit ? s->n > units : s->n != units)) {
-        return pare_fail(err, PARE_E_INVALID, "segment %d: %lld units of a %d x %d grid", i, (long long)s->n, s->grid_h,
-                         s->grid_w);
-    }
-    if (!s->rgb[0] && !s->pixels) return pare_fail(err, PARE_E_INVALID, "segment %d has no pixels", i);
-    for (int64_t u = 0; s->unit && u < s->n; u++) {
-        if (s->unit[u] >= 0 && s->unit[u] < units && (u == 0 || s->unit[u] > s->unit[u - 1])) continue;
-        return pare_fail(err, PARE_E_INVALID, "segment %d: unit %lld is %d, not ascending within %lld", i, (long long)u,
-                         s->unit[u], (long long)units);
-    }
-    return 0;
-}
-
-/* Rows of one segment: places and sizes, prefix first. */
-static void lay_segment(pare__pack *p, const pare__segment *s)
-{
-    int32_t *thw = p->thw + p->n * 3;
-    float *size = p->size + p->n;
-    for (int32_t i = 0; i < p->n_prefix; i++, thw += 3) {
-        memcpy(thw, (int32_t[3]){s->t, -1, -1}, sizeof(int32_t[3]));
-        *size++ = 1.0f;
-    }
-    for (int64_t i = 0; i < s->n; i++, thw += 3) {
-        int32_t unit = s->unit ? s->unit[i] : (int32_t)i;
-        memcpy(thw, (int32_t[3]){s->t, unit / s->grid_w, unit % s->grid_w}, sizeof(int32_t[3]));
-        *size = s->size ? s->size[i] : 1.0f;
-        p->has_size |= *size++ != 1.0f;
-    }
-    p->n += p->n_prefix + s->n;
-}
-
-static int lay(pare__encoder *e, const pare__segment *seg, int32_t n_seg, pare_error *err)
-{
-    pare__pack *p = &e->pack;
-    int64_t rows = 0;
-    for (int32_t i = 0; i < n_seg; i++) {
-        int rc = check_segment(&seg[i], i, err);
-        if (rc < 0) return rc;
-        rows += p->n_prefix + seg[i].n;
-    }
-    if (rows > p->cap_rows || n_seg > p->cap_rows) {
-        return pare_fail(err, PARE_E_LIMIT, "%d segments of %lld rows, but the encoder holds %lld", n_seg,
-                         (long long)rows, (long long)p->cap_rows);
-    }
-    p->n_seg = n_seg;
-    p->n = 0;
-    p->has_size = 0;
-    p->n_capture = 0;
-    e->n_taken = 0;
-    for (int32_t i = 0; i < n_seg; i++) {
-        p->cu[i] = p->n;
-        lay_segment(p, &seg[i]);
-    }
-    p->cu[n_seg] = p->n;
-    return 0;
-}
-
 static int run_blocks(pare__encoder *e, pare_error *err)
 {
-    const pare_model *m = e->m;
-    pare__pack *p = &e->pack;
-    for (int32_t b = 0; b < m->hp.n_layer; b++) {
-        int rc = pare__block_run(e, b, err);
-        if (rc < 0) return rc;
-    }
-    if (m->w.norm.w) pare__norm_run(&e->ex, m->hp.norm, &m->w.norm, m->hp.eps, p->x, p->n, p->d, p->x);
-    return pare__stage_emit(e, "last_hidden", -1, p->x, p->d, err);
+    int rc = 0;
+    for (int32_t b = 0; rc == 0 && b < e->m->hp.n_layer; b++) rc = pare__block_run(e, b, err);
+    return rc ? rc : pare__project_run(e, err);
 }
 
 int pare__encoder_run(pare__encoder *e, const pare__segment *seg, int32_t n_seg, const pare__pack **out,
                       double *times_ms, pare_error *err)
 {
-    int rc = lay(e, seg, n_seg, err);
+    int rc = pare__lay_run(e, seg, n_seg, err);
     if (rc < 0) return rc;
     e->callback_ms = 0;
     double start = pare__now_ms();
@@ -251,8 +258,6 @@ int pare__encoder_run(pare__encoder *e, const pare__segment *seg, int32_t n_seg,
         times_ms[0] += embedded - start;
         times_ms[1] += pare__now_ms() - embedded - e->callback_ms;
     }
-    e->pack.n_unit = e->pack.n;
-    e->pack.y = e->pack.x;
     *out = &e->pack;
     return 0;
 }

@@ -60,14 +60,20 @@ typedef struct pare__attention_job {
     int32_t n_head, head_dim;
     int32_t n_seg;
     const int64_t *cu;     /* [n_seg + 1] */
+    const int32_t *order;  /* [n] rows of the segments, one after the other; NULL = 0, 1, 2, ... */
     const float *log_size; /* [n] bias of the keys, or NULL */
-    float *out;            /* [n, n_head head_dim] */
+    float *out;            /* [n, n_head head_dim]; NULL = only what follows */
     float *part;           /* [2 n_head, n] scratch: per-head rows of what follows */
     float *cls_row;        /* [n] query 0 of each segment, mean over heads, or NULL */
     float *col_mean;       /* [n] mean over heads and queries of the segment, or NULL */
 } pare__attention_job;
 
+/* With `order` a worker needs pare__attention_scratch(n, head_dim) floats; without it max(n, PARE__TILE_FLOATS). */
 void pare__attention_run(const pare__exec *ex, const pare__attention_job *job);
+static inline int64_t pare__attention_scratch(int64_t n, int64_t head_dim)
+{
+    return n * (3 * head_dim + 1) + (n > PARE__SCORE_FLOATS ? n : PARE__SCORE_FLOATS);
+}
 
 /* ---- embed.c, interp.c ---------------------------------------------------------------------------------------- */
 
@@ -85,16 +91,25 @@ void pare__positions_free(pare__positions **cache);
 int pare__interp_table(pare__interp kind, const float *in, int32_t rows, int32_t cols, int32_t d, float *out,
                        int32_t out_rows, int32_t out_cols);
 
-/* ---- the encoder ---------------------------------------------------------------------------------------------- */
+/* ---- rope.c, window.c ----------------------------------------------------------------------------------------- */
 
-/* The map of a site spread over all rows of the pack: prefix rows map to themselves. */
-typedef struct pare__spread {
-    pare_map m;
-    int64_t *row_start;
-    int32_t *index, *anchor;
-    float *weight, *gain;
-    int64_t cap_row_start, cap_index, cap_weight, cap_anchor, cap_gain;
-} pare__spread;
+/* Angles of coordinates 0 .. n-1. */
+typedef struct pare__rope {
+    float *table; /* [n, 2, head_dim / 4] cosines, sines */
+    int64_t n, cap;
+} pare__rope;
+
+/* Rows of the pack by attention window. */
+typedef struct pare__windows {
+    int32_t *order; /* [cap_rows] rows, window by window; within one as in the pack */
+    int64_t *cu;    /* [cap_rows + 1] in places of `order` */
+    int32_t n;      /* windows that hold rows */
+    int32_t ready;  /* since the rows last changed */
+    int64_t *count; /* windows of one segment's grid */
+    int64_t cap_count;
+} pare__windows;
+
+/* ---- the encoder ---------------------------------------------------------------------------------------------- */
 
 struct pare__encoder {
     const pare_model *m;
@@ -105,33 +120,73 @@ struct pare__encoder {
     int32_t n_capture;
     pare__capture *live; /* [n_capture] those of the pack: copies of entries of `capture` */
     int32_t n_taken;     /* entries taken in this run */
-    int32_t width;       /* of `wide`: the largest of im2col row, qkv, MLP */
-    float *wide;         /* [cap_rows, width] */
+    float *wide;         /* [cap_rows, the largest of im2col row, qkv, MLP] */
     float *h;            /* [cap_rows, dim] normalised input or attention output */
     float *spare;        /* [cap_rows, dim] where a map writes */
     int32_t *spare_thw;  /* [cap_rows, 3] */
     float *log_size;     /* [cap_rows] */
     float *part;         /* [2 n_head, cap_rows] */
     float *value;        /* [3, 256] what the network sees of a u8 value */
+    float *mean;         /* [cap_rows, dim] pack.tokens; NULL where a unit is one patch */
+    float *stat;         /* [2, cap_rows] CLS row, column mean by row; NULL where a unit is one patch */
+    float *y;            /* [cap_rows, d_out] pack.y; NULL where that is x */
     pare__positions *positions;
     const float **seg_pos; /* [cap_rows] position table of each segment */
-    pare__map map;         /* of the site's callback */
-    pare__spread spread;
+    pare__rope rope;
+    pare__windows windows;
+    pare__map map;      /* of the site's callback */
     int64_t *seg_out;   /* [cap_rows + 1] */
     double callback_ms; /* spent in on_site during this run */
 };
 
-/* Segments into pack rows: patches times the patch weights, positions by original place, prefix rows. */
+/* First row of a unit of the pack and how many it has: 1 for a prefix row. `seg` must not lie behind the unit's segment
+ * and is moved there. */
+static inline int32_t pare__unit_rows(const pare__pack *p, int64_t unit, int32_t *seg, int64_t *row)
+{
+    while (p->ucu[*seg + 1] <= unit) ++*seg;
+    const int64_t at = unit - p->ucu[*seg];
+    const int is_prefix = at < p->n_prefix;
+    *row = p->cu[*seg] + (is_prefix ? at : p->n_prefix + (at - p->n_prefix) * p->patches);
+    return is_prefix ? 1 : p->patches;
+}
+
+/* Tasks of PARE__ROW_GRAIN items that n items make, and the first item behind a task. */
+static inline int64_t pare__grains(int64_t n) { return (n + PARE__ROW_GRAIN - 1) / PARE__ROW_GRAIN; }
+static inline int64_t pare__grain_end(int64_t task, int64_t n)
+{
+    return (task + 1) * PARE__ROW_GRAIN < n ? (task + 1) * PARE__ROW_GRAIN : n;
+}
+
+/* lay.c. Checks the segments and gives the pack its rows, units, places and sizes. */
+int pare__lay_run(pare__encoder *e, const pare__segment *seg, int32_t n_seg, pare_error *err);
+/* embed.c. Segments into pack rows: patches times the patch weights, positions by original place, prefix rows. */
 int pare__embed_run(pare__encoder *e, const pare__segment *seg, int32_t n_seg, pare_error *err);
-/* One pre-norm block with its sites and captures. */
+/* rope.c. Angles for coordinates below `side`; 0 or PARE_E_NOMEM. Then turns q and k of e->wide [n, 3 dim]. */
+int pare__rope_reserve(pare__rope *r, const pare__hparams *hp, int32_t side);
+void pare__rope_run(const pare__encoder *e);
+/* window.c. Room for the windows of a grid of units; 0 or PARE_E_NOMEM. Then the windows of the rows that are left. */
+int pare__windows_reserve(pare__windows *w, int32_t window, int64_t grid_h, int64_t grid_w);
+const pare__windows *pare__windows_get(pare__encoder *e);
+/* block.c. One pre-norm block with its sites and captures. */
 int pare__block_run(pare__encoder *e, int32_t block, pare_error *err);
-/* Memory for the capture `what` of this block, now part of the pack; NULL if the plan does not want it. To be called in
- * the order in which the encoder made its captures. */
-float *pare__capture_take(pare__encoder *e, int32_t block, uint32_t what);
-/* Calls on_site and shrinks every array that has one row per token. */
+/* capture.c. out [n_unit, width]: mean over the rows of each unit of x [n, ld], first `width` columns. */
+void pare__unit_means(const pare__encoder *e, const float *x, int64_t ld, int64_t width, float *out);
+/* capture.c. What the plan wants of a block: tokens that enter it; q, k, v of e->wide; rows of attention to be filled by
+ * pare__attention_run between begin and end. Called in this order. */
+void pare__capture_tokens(pare__encoder *e, int32_t block);
+void pare__capture_qkv(pare__encoder *e, int32_t block);
+void pare__capture_attention_begin(pare__encoder *e, int32_t block, pare__attention_job *job);
+void pare__capture_attention_end(pare__encoder *e, const pare__attention_job *job);
+/* capture.c. Gives those of the block just taken to the receiver of stages, row by row. */
+int pare__capture_emit(const pare__encoder *e, int32_t block, pare_error *err);
+/* capture.c. The captures of a block end with it, unless a later site or the output reads them. */
+void pare__capture_release(pare__encoder *e, int32_t block);
+/* site.c. Calls on_site and shrinks every array that has one row per token or unit. */
 int pare__site_run(pare__encoder *e, int32_t block, pare__phase phase, pare_error *err);
-void pare__spread_fini(pare__spread *s);
-int pare__stage_emit(const pare__encoder *e, const char *name, int32_t block, const float *data, int64_t width,
-                     pare_error *err);
+/* project.c. Final norm and merger: pack.y. */
+int pare__project_run(pare__encoder *e, pare_error *err);
+/* encoder.c. */
+int pare__stage_emit(const pare__encoder *e, const char *name, int32_t block, const float *data, int64_t rows,
+                     int64_t width, pare_error *err);
 
 #endif
