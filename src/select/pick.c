@@ -61,6 +61,21 @@ int pare__keep_best(const pare__view *v, const float *score, pare__map *map)
     return rc;
 }
 
+int pare__keep_order(const pare__view *v, const int32_t *order, int64_t k, pare__map *map)
+{
+    const pare__mark mark = pare__arena_mark(v->arena);
+    float *rank = PARE__ARENA(v->arena, float, v->n);
+    if (!rank) return PARE_E_NOMEM;
+    memset(rank, 0, (size_t)v->n * sizeof *rank);
+    for (int64_t m = 0; m < k; m++) rank[order[m]] = (float)(k - m) / (float)k;
+    int rc = 0;
+    for (int64_t i = 0; !rc && i < v->n; i++)
+        if (rank[i] > 0) rc = pare__map_keep(map, i);
+    if (!v->score) memcpy(v->score_out, rank, (size_t)v->n * sizeof *rank);
+    pare__arena_reset(v->arena, mark);
+    return rc;
+}
+
 void pare__noise(const pare__view *v, float *out)
 {
     for (int64_t i = 0; i < v->n; i++) {

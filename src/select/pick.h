@@ -15,6 +15,9 @@ int pare__pick(const uint8_t *tier, const float *score, int64_t n, int64_t k, in
 
 /* Keeps the view's budget by score [n]: what most selectors end with. */
 int pare__keep_best(const pare__view *v, const float *score, pare__map *map);
+/* Keeps the rows order[k], all different. Without a framework score the picks' order is published: 1 for the first down to
+ * 1 / k, 0 for what is dropped. 0 or PARE_E_NOMEM. */
+int pare__keep_order(const pare__view *v, const int32_t *order, int64_t k, pare__map *map);
 
 /* out[n] in [0, 1): a pure function of (seed, step of the clip, place), so it depends on neither batch order nor on what
  * was removed before. */

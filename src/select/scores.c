@@ -10,7 +10,10 @@
     X(mean_attn)                                                                                                       \
     X(norm)                                                                                                            \
     X(motion)                                                                                                          \
-    X(random)
+    X(random)                                                                                                          \
+    X(one)                                                                                                             \
+    X(given)                                                                                                           \
+    X(text)
 
 #define X(name) extern const pare__score pare__score_##name;
 SCORES(X)

@@ -16,9 +16,27 @@
     X(evs)                                                                                                             \
     X(pool)                                                                                                            \
     X(tome)                                                                                                            \
+    X(visionzip)                                                                                                       \
+    X(pitome)                                                                                                          \
+    X(tofu)                                                                                                            \
+    X(evit)                                                                                                            \
+    X(diffrate)                                                                                                        \
+    X(mustdrop)                                                                                                        \
+    X(hiprune)                                                                                                         \
+    X(vscan)                                                                                                           \
+    X(flowcut)                                                                                                         \
+    X(mctf)                                                                                                            \
+    X(prumerge)                                                                                                        \
+    X(prumerge_plus)                                                                                                   \
+    X(ats)                                                                                                             \
     X(resize)                                                                                                          \
     X(custom)                                                                                                          \
-    X(custom_window)
+    X(custom_window)                                                                                                   \
+    X(divprune)                                                                                                        \
+    X(cdpruner)                                                                                                        \
+    X(scope)                                                                                                           \
+    X(vispruner)                                                                                                       \
+    X(dart)
 
 #define X(name) extern const pare__selector pare__sel_##name;
 SELECTORS(X)

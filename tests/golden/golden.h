@@ -56,6 +56,7 @@ typedef struct golden_group {
     const char *name;
     golden_runner run;
 } golden_group;
-extern const golden_group golden_spread[], golden_merge[], golden_time[]; /* end with NULL */
+extern const golden_group golden_spread[], golden_merge[], golden_time[], golden_greedy[];
+extern const golden_group golden_bend[], golden_bend_encoder[]; /* end with NULL */
 
 #endif

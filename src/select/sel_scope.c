@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* SCOPE: facility location with saliency. Gain of a token: what it would add to the sum over all tokens of the largest
+ * cosine with a kept one (from 0 on), times saliency^alpha, or plus it. Saliency = the step's score, negative counts as
+ * 0. The original sums attention over heads, ours is their mean: with combine=add, scale= the number of heads gives its
+ * numbers; the product does not care. tokens [n, d]; score: 1 for the first pick down to 1/k. */
+#include <math.h>
+
+#include "select/greedy.h"
+#include "select/pick.h"
+#include "select/selector.h"
+
+enum { MULTI, ADD };
+
+typedef struct scope {
+    double alpha, scale;
+    int32_t combine;
+} scope;
+
+static const pare__option options[] = {
+    {.name = "alpha",
+     .help = "exponent of the saliency; 0 = coverage alone",
+     .offset = offsetof(scope, alpha),
+     .type = PARE__FLOAT,
+     .def = 1,
+     .min = 0,
+     .max = 16},
+    {.name = "combine",
+     .help = "coverage times saliency, or plus it",
+     .offset = offsetof(scope, combine),
+     .type = PARE__CHOICE,
+     .def = MULTI,
+     .choices = "multi|add"},
+    {.name = "scale",
+     .help = "factor of the saliency",
+     .offset = offsetof(scope, scale),
+     .type = PARE__FLOAT,
+     .def = 1,
+     .min = 0,
+     .max = 1e6},
+    {.name = NULL},
+};
+
+static int needs(const void *priv, int32_t site, pare__need *need)
+{
+    (void)priv, (void)site;
+    need[0] = (pare__need){PARE__ARRAY_TOKENS, PARE__LAYER_HERE};
+    return 1;
+}
+
+static double *saliency(const scope *p, const pare__view *v)
+{
+    double *w = PARE__ARENA(v->arena, double, v->n);
+    for (int64_t i = 0; w && i < v->n; i++) w[i] = pow(v->score[i] > 0 ? p->scale * (double)v->score[i] : 0, p->alpha);
+    return w;
+}
+
+static int run(const scope *p, const pare__view *v, pare__map *map, pare_error *err)
+{
+    int32_t d = 0;
+    if (!v->score) return pare_fail(err, PARE_E_INVALID, "selector 'scope' needs a score: give score=");
+    const float *x = pare__require(v, "scope", PARE__ARRAY_TOKENS, PARE__LAYER_HERE, &d, err);
+    if (!x) return PARE_E_INVALID;
+    const int64_t k = pare__budget(v);
+    const pare__cover how = {.weight = saliency(p, v), .add = p->combine == ADD};
+    int32_t *order = PARE__ARENA(v->arena, int32_t, k);
+    pare__similar s;
+    if (!how.weight || !order || pare__similar_init(&s, v, x, d) || pare__greedy_cover(&s, &how, k, order, NULL))
+        return PARE_E_NOMEM;
+    return pare__keep_order(v, order, k, map);
+}
+
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
+{
+    const pare__mark mark = pare__arena_mark(v->arena);
+    const int rc = run(priv, v, map, err);
+    pare__arena_reset(v->arena, mark);
+    return rc;
+}
+
+const pare__selector pare__sel_scope = {
+    .name = "scope",
+    .summary = "tokens that cover all others, the salient ones first: facility location",
+    .cite = "Deng et al., SCOPE, NeurIPS 2025, arXiv 2510.24214; kinredon/SCOPE scope/clip_encoder.py",
+    .sites = PARE__SITE_BLOCK | PARE__SITE_OUTPUT,
+    .flags = PARE__USES_SCORE,
+    .default_score = "cls-attn",
+    .default_site = PARE__SITE_OUTPUT,
+    .options = options,
+    .priv_size = sizeof(scope),
+    .needs = needs,
+    .select = select_rows,
+};

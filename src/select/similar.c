@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* See similar.h. */
+#include "select/similar.h"
+
+#include <math.h>
+
+enum { BLOCK = 128 };
+
+static void normalise(float *out, const float *x, int64_t d)
+{
+    double square = 0;
+    for (int64_t c = 0; c < d; c++) square += (double)x[c] * (double)x[c];
+    const double scale = square > 0 ? 1 / sqrt(square) : 0;
+    for (int64_t c = 0; c < d; c++) out[c] = (float)((double)x[c] * scale);
+}
+
+float *pare__unit_rows(const pare__view *v, const float *x, int64_t d, const int32_t *row, int64_t n)
+{
+    float *out = PARE__ARENA(v->arena, float, n *d);
+    for (int64_t i = 0; out && i < n; i++) normalise(out + i * d, x + (row ? row[i] : i) * d, d);
+    return out;
+}
+
+/* Cosines of rows [i0, i0 + m) with all, [m, n]. */
+static void multiply(const pare__similar *s, int64_t i0, int64_t m, float *out)
+{
+    s->v->gemm->nt(m, s->n, s->d, 1, s->unit + i0 * s->d, s->d, s->unit, s->d, 0, out, s->n);
+}
+
+int pare__similar_init(pare__similar *s, const pare__view *v, const float *x, int64_t d)
+{
+    *s = (pare__similar){.v = v, .n = v->n, .d = d, .unit = pare__unit_rows(v, x, d, NULL, v->n)};
+    if (!s->unit) return PARE_E_NOMEM;
+    if (s->n > PARE__SIMILAR_WHOLE) {
+        s->row = PARE__ARENA(v->arena, float, s->n);
+        return s->row ? 0 : PARE_E_NOMEM;
+    }
+    s->whole = PARE__ARENA(v->arena, float, s->n * s->n);
+    if (!s->whole) return PARE_E_NOMEM;
+    multiply(s, 0, s->n, s->whole);
+    return 0;
+}
+
+const float *pare__similar_row(pare__similar *s, int64_t i)
+{
+    if (s->whole) return s->whole + i * s->n;
+    multiply(s, i, 1, s->row);
+    return s->row;
+}
+
+float pare__similar_at(const pare__similar *s, int64_t i, int64_t j)
+{
+    return s->whole ? s->whole[i * s->n + j] : s->v->vec->dot(s->unit + i * s->d, s->unit + j * s->d, s->d);
+}
+
+int pare__similar_each(const pare__similar *s, void (*visit)(void *user, int64_t i, const float *row), void *user)
+{
+    if (s->whole) {
+        for (int64_t i = 0; i < s->n; i++) visit(user, i, s->whole + i * s->n);
+        return 0;
+    }
+    const pare__mark mark = pare__arena_mark(s->v->arena);
+    float *block = PARE__ARENA(s->v->arena, float, BLOCK * s->n);
+    for (int64_t i0 = 0; block && i0 < s->n; i0 += BLOCK) {
+        const int64_t m = s->n - i0 < BLOCK ? s->n - i0 : BLOCK;
+        multiply(s, i0, m, block);
+        for (int64_t i = 0; i < m; i++) visit(user, i0 + i, block + i * s->n);
+    }
+    pare__arena_reset(s->v->arena, mark);
+    return block ? 0 : PARE_E_NOMEM;
+}

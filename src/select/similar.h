@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* Cosine similarity between the rows of a view. Rows become rows of length 1 once (a zero row stays zero, so its cosine
+ * with everything is 0); the whole matrix is kept where it is small, and rows of it are computed on demand where not.
+ * Everything lives in the view's arena. */
+#ifndef PARE_SELECT_SIMILAR_H
+#define PARE_SELECT_SIMILAR_H
+
+#include "select/view.h"
+
+enum { PARE__SIMILAR_WHOLE = 4096 }; /* rows up to which the whole matrix is kept: 64 MiB */
+
+/* A cosine above this is that of equal rows: single precision cannot tell. */
+#define PARE__SIMILAR_EQUAL (1 - 0x1p-20f)
+
+typedef struct pare__similar {
+    const pare__view *v;
+    int64_t n, d;
+    const float *unit; /* [n, d] */
+    float *whole;      /* [n, n], or NULL */
+    float *row;        /* [n] last row asked for, where there is no matrix */
+} pare__similar;
+
+/* Rows of length 1 of x [*, d]: those listed in row[n], or the first n where row is NULL. [n, d], or NULL: no memory. */
+float *pare__unit_rows(const pare__view *v, const float *x, int64_t d, const int32_t *row, int64_t n);
+/* Of the n = view->n rows of x [n, d]. 0 or PARE_E_NOMEM. */
+int pare__similar_init(pare__similar *s, const pare__view *v, const float *x, int64_t d);
+/* Cosines of row i with all rows [n]; valid until the next call. */
+const float *pare__similar_row(pare__similar *s, int64_t i);
+float pare__similar_at(const pare__similar *s, int64_t i, int64_t j);
+/* visit(user, i, cosines [n]) for every row in turn, without ever holding more than a block of them. */
+int pare__similar_each(const pare__similar *s, void (*visit)(void *user, int64_t i, const float *row), void *user);
+
+#endif
