@@ -239,26 +239,37 @@ int pare_reducer_create(pare_reducer **out, const pare_model *model, const pare_
     return rc ? rc : pare__reducer_create(out, model, &o, err);
 }
 
-static int check_frame(const pare_frame *f, const char *function, pare_error *err)
+/* A frame as this library knows it, checked. */
+static int take_frame(pare_frame *own, const pare_frame *f, const char *function, pare_error *err)
 {
-    if (!f || !f->rgb) return no_argument(function, "frame", err);
-    const int64_t row = 3 * (int64_t)f->width;
-    if (f->width < 1 || f->height < 1 || f->width > PARE__MAX_SIDE || f->height > PARE__MAX_SIDE)
-        return pare_fail(err, PARE_E_INVALID, "%s: frame of %d x %d pixels, sides must be 1..%d", function, f->width,
-                         f->height, PARE__MAX_SIDE);
-    if ((f->stride < row && f->stride > -row) || f->stride > PARE__MAX_BYTES || f->stride < -PARE__MAX_BYTES)
+    if (!f) return no_argument(function, "frame", err);
+    const int rc = take_struct(own, sizeof *own, f, function, err);
+    if (rc) return rc;
+    if (!own->rgb) return no_argument(function, "frame", err);
+    const int64_t row = 3 * (int64_t)own->width;
+    if (own->width < 1 || own->height < 1 || own->width > PARE__MAX_SIDE || own->height > PARE__MAX_SIDE)
+        return pare_fail(err, PARE_E_INVALID, "%s: frame of %d x %d pixels, sides must be 1..%d", function, own->width,
+                         own->height, PARE__MAX_SIDE);
+    if ((own->stride < row && own->stride > -row) || own->stride > PARE__MAX_BYTES || own->stride < -PARE__MAX_BYTES)
         return pare_fail(err, PARE_E_INVALID, "%s: stride of %lld bytes, a row has %lld", function,
-                         (long long)f->stride, (long long)row);
-    if (f->rotation % 90 || f->rotation < 0 || f->rotation > 270)
-        return pare_fail(err, PARE_E_INVALID, "%s: rotation %d, must be 0, 90, 180 or 270", function, f->rotation);
+                         (long long)own->stride, (long long)row);
+    if (own->rotation % 90 || own->rotation < 0 || own->rotation > 270)
+        return pare_fail(err, PARE_E_INVALID, "%s: rotation %d, must be 0, 90, 180 or 270", function, own->rotation);
     return 0;
+}
+
+/* Element i of a caller's array, whose structs may be of another size than ours. */
+static const pare_frame *frame_at(const pare_frame *frames, int32_t i)
+{
+    return (const pare_frame *)(const void *)((const char *)frames + (size_t)i * frames->struct_size);
 }
 
 int pare_reducer_push(pare_reducer *r, const pare_frame *frame, pare_error *err)
 {
     if (!r) return no_argument("pare_reducer_push", "reducer", err);
-    const int rc = check_frame(frame, "pare_reducer_push", err);
-    return rc ? rc : pare__reducer_push(r, frame, err);
+    pare_frame own;
+    const int rc = take_frame(&own, frame, "pare_reducer_push", err);
+    return rc ? rc : pare__reducer_push(r, &own, err);
 }
 
 int pare_reducer_flush(pare_reducer *r, pare_error *err)
@@ -301,7 +312,10 @@ int pare_reduce(const pare_model *model, const pare_reducer_opts *opts, const pa
     o.n_frames = n;
     pare_reducer *r = NULL;
     rc = pare_reducer_create(&r, model, &o, err);
-    for (int32_t i = 0; !rc && i < n; i++) rc = pare_reducer_push(r, &frames[i], err);
+    for (int32_t i = 0; !rc && i < n; i++) rc = pare_reducer_push(r, frame_at(frames, i), err);
+    if (!rc && r->head)
+        rc = pare_fail(err, PARE_E_INVALID,
+                       "pare_reduce: pictures of different grids make several results; use a reducer");
     if (!rc) rc = pare_reducer_flush(r, err);
     if (!rc) rc = pare_reducer_pull(r, out, err);
     pare_reducer_close(&r);
@@ -326,8 +340,13 @@ int pare_trace(const pare_model *model, const pare_trace_opts *opts, const pare_
     if (!pixels && (!frames || n < 1)) return no_argument("pare_trace", "pixels or frames", err);
     pare_trace_opts o;
     int rc = take_struct(&o, sizeof o, opts, "pare_trace", err);
-    for (int32_t i = 0; !rc && !pixels && i < n; i++) rc = check_frame(&frames[i], "pare_trace", err);
-    return rc ? rc : pare__trace(model, &o, pixels, frames, n, stage, user, err);
+    if (rc || pixels) return rc ? rc : pare__trace(model, &o, pixels, NULL, 0, stage, user, err);
+    pare_frame *own = PARE__NEW(pare_frame, n);
+    if (!own) return pare_fail(err, PARE_E_NOMEM, "pare_trace: out of memory for %d frames", n);
+    for (int32_t i = 0; !rc && i < n; i++) rc = take_frame(&own[i], frame_at(frames, i), "pare_trace", err);
+    if (!rc) rc = pare__trace(model, &o, NULL, own, n, stage, user, err);
+    pare__free(own);
+    return rc;
 }
 
 /* ---- writers and pictures ------------------------------------------------------------------------------------- */
@@ -359,7 +378,7 @@ void pare_writer_close(pare_writer **w) { pare__writer_close(w); }
 static int make_heat(const pare_result *r, int32_t t, pare__heat *heat, pare__arena *arena)
 {
     const pare_result_view *v = &r->view;
-    const int64_t units = (int64_t)v->grid[1] * v->grid[2], first = t * units;
+    const int64_t first = v->slot_start[t], units = v->slot_start[t + 1] - first;
     int32_t *owner = PARE__ARENA(arena, int32_t, v->n);
     uint8_t *kept = PARE__ARENA(arena, uint8_t, units);
     if (!owner || !kept) return PARE_E_NOMEM;
@@ -369,8 +388,8 @@ static int make_heat(const pare_result *r, int32_t t, pare__heat *heat, pare__ar
     /* a unit that only a run of an earlier step stands for was dropped from this one */
     for (int64_t i = first; i < first + units; i++)
         if (owner[i] >= 0 && (owner[i] < v->frame_start[t] || owner[i] >= v->frame_start[t + 1])) owner[i] = -1;
-    *heat = (pare__heat){.grid_h = v->grid[1],
-                         .grid_w = v->grid[2],
+    *heat = (pare__heat){.grid_h = v->slot[t].grid_h,
+                         .grid_w = v->slot[t].grid_w,
                          .unit_px = r->unit_px,
                          .fit = &r->fit[t],
                          .owner = owner + first,
@@ -388,7 +407,8 @@ int pare_heatmap_draw(const pare_result *r, int32_t t, const pare_frame *frame, 
     if (!r->fit) return pare_fail(err, PARE_E_INVALID, "pare_heatmap_draw: the result has no pictures behind it");
     if (t < 0 || t >= r->view.grid[0])
         return pare_fail(err, PARE_E_INVALID, "pare_heatmap_draw: step %d, the result has %d", t, r->view.grid[0]);
-    int rc = check_frame(frame, "pare_heatmap_draw", err);
+    pare_frame own;
+    int rc = take_frame(&own, frame, "pare_heatmap_draw", err);
     pare_heatmap_opts o;
     if (!rc) rc = take_struct(&o, sizeof o, opts, "pare_heatmap_draw", err);
     if (rc) return rc;
@@ -398,7 +418,7 @@ int pare_heatmap_draw(const pare_result *r, int32_t t, const pare_frame *frame, 
     if (rc)
         pare_fail(err, rc, "pare_heatmap_draw: out of memory");
     else
-        rc = pare__heatmap_draw(&heat, frame, &o, rgb, err);
+        rc = pare__heatmap_draw(&heat, &own, &o, rgb, err);
     pare__arena_fini(&arena);
     return rc;
 }

@@ -32,8 +32,12 @@ static void draw(void)
 
 static pare_frame frame(int t)
 {
-    return (pare_frame){
-        .rgb = &picture[t][0][0][0], .stride = WIDTH * 3, .width = WIDTH, .height = HEIGHT, .pts = t / 8.0};
+    return (pare_frame){.struct_size = sizeof(pare_frame),
+                        .rgb = &picture[t][0][0][0],
+                        .stride = WIDTH * 3,
+                        .width = WIDTH,
+                        .height = HEIGHT,
+                        .pts = t / 8.0};
 }
 
 static pare_reducer_opts options(const char *recipe)

@@ -33,7 +33,8 @@ static void make_scene(int32_t width, int32_t height)
     s.fit = (pare__fit){width, height, 0, GRID * UNIT, GRID * UNIT, 0, 0, GRID * UNIT, GRID * UNIT, {0}};
     for (int i = 0; i < N; i++) s.owner[i] = i, s.kept[i] = 1, s.size[i] = 1, s.score[i] = (float)i;
     s.heat = (pare__heat){GRID, GRID, UNIT, &s.fit, s.owner, s.kept, NULL, s.size, 1.0};
-    s.frame = (pare_frame){.rgb = s.in, .stride = (int64_t)width * 3, .width = width, .height = height};
+    s.frame = (pare_frame){
+        .struct_size = sizeof(pare_frame), .rgb = s.in, .stride = (int64_t)width * 3, .width = width, .height = height};
     s.opts = (pare_heatmap_opts){.struct_size = sizeof s.opts};
 }
 

@@ -113,9 +113,9 @@ START_TEST(wrong_calls)
     ck_assert_int_eq(pare__writer_open(&w, in_dir("a"), NULL, &err), 0);
     ck_assert_int_eq(pare__writer_append(w, make_window(&x, 0), &err), 0);
     make_window(&x, 1);
-    x.v.grid[2] = 7;
+    x.v.unit = 7;
     ck_assert_int_eq(pare__writer_append(w, &x.v, &err), PARE_E_INVALID);
-    ck_assert_ptr_nonnull(strstr(err.text, "grid width"));
+    ck_assert_ptr_nonnull(strstr(err.text, "unit"));
     ck_assert_int_eq(pare__writer_append(w, make_window(&x, 1), &err), PARE_E_STATE);
     ck_assert_int_eq(pare__writer_finish(w, 1, &err), PARE_E_STATE);
     pare__writer_close(&w);

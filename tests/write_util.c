@@ -74,6 +74,9 @@ static void fill_rows(window *x, int w)
 
 static void fill_steps(window *x, int w)
 {
+    for (int t = 0; t < STEPS; t++)
+        x->slot[t] =
+            (pare_slot){.t = w * STEPS + t, .tile_rows = 1, .tile_cols = 1, .grid_h = GRID_H, .grid_w = GRID_W};
     for (int t = 0; t < STEPS; t++) x->pts[2 * t] = x->pts[2 * t + 1] = w * STEPS + t;
     for (int i = 0; i < STEPS * D; i++) x->pooled[i] = x->prefix[i] = (float)(w + i);
     for (int i = 0; i < STEPS * CLASSES; i++) x->logits[i] = (float)(w - i);
@@ -87,6 +90,7 @@ const pare_result_view *make_window(window *x, int w)
     fill_steps(x, w);
     x->v = (pare_result_view){.first_frame = w * STEPS,
                               .grid = {STEPS, GRID_H, GRID_W},
+                              .slot = x->slot,
                               .n_prefix = 1,
                               .d = D,
                               .n_class = CLASSES,

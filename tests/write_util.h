@@ -16,6 +16,7 @@ typedef struct window {
     float weight[2 * K], gain[K];
     double pts[STEPS * 2];
     uint8_t kind[K];
+    pare_slot slot[STEPS];
     pare_result_view v;
 } window;
 

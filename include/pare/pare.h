@@ -374,14 +374,15 @@ typedef struct pare_result_view {
     const float *sizes;   /* [k] patches represented, temporal runs included */
     const double *pts;    /* [slots, 2] first and last time of each, seconds; NULL for bare features */
     const int64_t *frame_start; /* [slots + 1] rows of each slot */
-    const int32_t *mrope;       /* [3, k] t, y, x position ids of M-RoPE, counted from the medium's first token; NULL
-                                 * where the family has none */
-    const float *prefix;        /* [t, n_prefix, d] or NULL */
-    const float *pooled;        /* [t, d] or NULL */
-    const float *logits;        /* [t, n_class] or NULL */
-    const float *scores;        /* [n] last score of every candidate (NaN: none), or NULL */
-    pare_map map;               /* [k, n] */
-    int32_t unit;               /* patches per unit side; 0 is read as 1 */
+    const int32_t
+        *mrope;          /* [k, 3] t, y, x position ids of M-RoPE, counted from the medium's first token; NULL where the
+                           * family has none */
+    const float *prefix; /* [t, n_prefix, d] or NULL */
+    const float *pooled; /* [t, d] or NULL */
+    const float *logits; /* [t, n_class] or NULL */
+    const float *scores; /* [n] last score of every candidate (NaN: none), or NULL */
+    pare_map map;        /* [k, n] */
+    int32_t unit;        /* patches per unit side; 0 is read as 1 */
 } pare_result_view;
 
 /* Errors: INVALID (recipe, budget, geometry: the text names the step or option and offers the nearest name),

@@ -8,6 +8,7 @@ enum {
     PARE__MAX_PIXELS = 1 << 28, /* pixels of a frame */
     PARE__MAX_UNITS_PER_FRAME = 1 << 16,
     PARE__MAX_WINDOW = 1 << 14, /* temporal steps decided together */
+    PARE__MAX_TILES = 64,       /* tiles of a picture in a row or column */
     PARE__MAX_STEPS = 16,       /* steps of a recipe */
     PARE__MAX_BLOCKS = 256,
     PARE__MAX_DIM = 16384,
@@ -15,10 +16,11 @@ enum {
     PARE__MAX_REGISTERS = 64,
     PARE__MAX_THREADS = 256,
     PARE__MAX_TENSORS = 65536,
-    PARE__MAX_NAME = 1024,        /* bytes of a tensor name */
-    PARE__MAX_HEADER = 100000000, /* bytes of a safetensors header */
-    PARE__MAX_META = 1 << 20,     /* values kept of the metadata of a tensor file */
-    PARE__MAX_CONFIG = 64 << 20,  /* bytes of a JSON configuration */
+    PARE__MAX_NAME = 1024,         /* bytes of a tensor name */
+    PARE__MAX_HEADER = 100000000,  /* bytes of a safetensors header */
+    PARE__MAX_META = 1 << 20,      /* values kept of the metadata of a tensor file */
+    PARE__MAX_CONFIG = 64 << 20,   /* bytes of a JSON configuration */
+    PARE__MAX_TEXT_ROWS = 1 << 16, /* embedded text tokens */
     PARE__MAX_CLASSES = 1 << 18,
     PARE__MAX_PATH = 4096, /* bytes of a file name with its directories */
     PARE__MAX_TEXT = 4096  /* bytes of a recipe */

@@ -44,97 +44,72 @@ static const pare__capture *find_capture(const pare__pack *pack, pare__array arr
     return NULL;
 }
 
-/* The step's needs as arrays of the segment whose first candidate is pack row `row`. */
-static int32_t offer(const pare__step_plan *sp, const pare__pack *pack, int32_t block, int64_t row,
+/* The step's needs as arrays of the segment whose first unit, prefix rows included, is `unit`. */
+static int32_t offer(const pare__step_plan *sp, const pare__pack *pack, int32_t block, int64_t unit,
                      pare__view_array *array)
 {
     int32_t n = 0;
     for (int32_t i = 0; i < sp->n_need; i++) {
         const pare__need need = sp->need[i];
-        if (need.array == PARE__ARRAY_PIXELS) continue;
-        if (need.array == PARE__ARRAY_TOKENS) {
-            array[n++] = (pare__view_array){.need = need, .width = pack->d, .data = pack->x + row * pack->d};
-            continue;
+        const int is_here = sp->layer[i] == PARE__LAYER_HERE;
+        pare__view_array a = {.need = need, .width = pack->d};
+        const float *data = need.array == PARE__ARRAY_TOKENS && is_here ? pack->tokens : NULL;
+        const pare__capture *c = data ? NULL : find_capture(pack, need.array, is_here ? block : sp->layer[i]);
+        if (c) {
+            a.width = c->width;
+            data = c->data;
         }
-        const pare__capture *c =
-            find_capture(pack, need.array, sp->layer[i] == PARE__LAYER_HERE ? block : sp->layer[i]);
-        if (c) array[n++] = (pare__view_array){.need = need, .width = c->width, .data = c->data + row * c->width};
+        if (!data) continue;
+        if (pack->n_prefix) a.prefix = data + unit * a.width;
+        a.data = data + (unit + pack->n_prefix) * a.width;
+        array[n++] = a;
     }
     return n;
 }
 
-/* Rows that this application leaves of a frame with n candidates; -1 = the selector decides. Only the final step has a
- * goal; other steps in between may have taken rows away, so a schedule is an aim until its last block. */
-static int target(pare_reducer *r, int32_t i_step, int32_t frame, int64_t n, int32_t i_block, int64_t *k,
-                  pare_error *err)
+/* Rows that this application leaves of a slot with n candidates; -1 = the selector decides. k_final: what the step's
+ * last block leaves, if known. Only the final step has a goal; other steps in between may have taken rows away, so a
+ * schedule is an aim until its last block. */
+static int target(pare_reducer *r, int32_t i_step, int32_t frame, pare__view *v, pare_error *err)
 {
     const pare__step *step = &r->recipe.step[i_step];
+    const pare_slot *slot = &r->slot[frame];
     pare__goal *g = &r->goal[frame];
     int64_t goal = i_step == r->plan.final_step ? g->final : -1;
-    if (i_block == 0) g->entry[i_step] = n;
+    const int is_last = v->i_block + 1 == step->n_block;
+    if (v->i_block == 0) g->entry[i_step] = v->n;
     if (goal < 0 && (step->keep > 0 || step->k > 0))
-        goal = pare__step_amount(step, g->entry[i_step], r->ctx.grid_h, r->ctx.grid_w, 0);
+        goal = pare__step_amount(step, g->entry[i_step], slot->grid_h, slot->grid_w, 0);
+    v->k_final = goal;
     if (goal < 0) {
-        *k = pare__step_amount(step, n, r->ctx.grid_h, r->ctx.grid_w, i_block);
-        if (*k < 0) *k = -1;
+        v->k = pare__step_amount(step, v->n, slot->grid_h, slot->grid_w, v->i_block);
+        if (v->k < 0) v->k = -1;
         return 0;
     }
-    const int rc = pare__step_schedule(step, g->entry[i_step], goal, i_block, step->n_block, k, err);
-    if (*k > n) *k = n;
-    if (!rc && i_block + 1 < step->n_block && step->sel->least && *k < step->sel->least(step->priv, n))
-        *k = step->sel->least(step->priv, n);
+    if (!is_last && (step->sel->flags & PARE__OWN_SCHEDULE)) return 0;
+    const int rc = pare__step_schedule(step, g->entry[i_step], goal, v->i_block, step->n_block, &v->k, err);
+    if (v->k > v->n) v->k = v->n;
+    if (!rc && !is_last && step->sel->least && v->k < step->sel->least(step->priv, v->n))
+        v->k = step->sel->least(step->priv, v->n);
+    return rc;
+}
+
+/* What the mask keeps is kept, whatever the step's own amount says. */
+static int set_target(pare_reducer *r, int32_t i_step, int32_t frame, pare__view *v, int64_t *k_frame, pare_error *err)
+{
+    const int64_t must = pare__count_must(&r->ctx, v->origin, v->n);
+    const int rc = target(r, i_step, frame, v, err);
+    if (v->k >= 0 && v->k < must) v->k = must;
+    *k_frame = v->k;
+    v->k_frame = v->k < 0 ? NULL : k_frame;
     return rc;
 }
 
 typedef struct site_call {
     const pare__pack *pack;
     int32_t block, i_step, i_block;
-    int64_t done; /* rows of the segments before this one */
+    int64_t done; /* candidates of the segments before this one */
 } site_call;
-
-static int segment_view(pare_reducer *r, const site_call *c, int32_t seg, pare__view *v, pare_error *err)
-{
-    const pare__pack *pack = c->pack;
-    const pare__step *step = &r->recipe.step[c->i_step];
-    const int64_t row = pack->cu[seg] + pack->n_prefix, n = pack->cu[seg + 1] - row;
-    int64_t *start = PARE__ARENA(&r->arena, int64_t, 3);
-    int32_t *thw = PARE__ARENA(&r->arena, int32_t, 3 * n + 1);
-    pare__view_array *array = PARE__ARENA(&r->arena, pare__view_array, PARE__MAX_NEEDS);
-    if (!start || !thw || !array) return PARE_E_NOMEM;
-    memcpy(thw, pack->thw + 3 * row, (size_t)(3 * n) * sizeof *thw);
-    for (int64_t i = 0; i < n; i++) thw[3 * i] = 0;
-    const int32_t frame = r->pack_first + seg;
-    *v = (pare__view){.site = PARE__SITE_BLOCK,
-                      .block = c->block,
-                      .n_block = step->n_block,
-                      .i_block = c->i_block,
-                      .n = n,
-                      .d = pack->d,
-                      .n_head = r->ctx.n_head,
-                      .n_layer = r->ctx.n_layer,
-                      .n_frame = 1,
-                      .frame_start = start,
-                      .grid_h = r->ctx.grid_h,
-                      .grid_w = r->ctx.grid_w,
-                      .t0 = r->t0 + frame,
-                      .is_first = r->ctx.is_first && frame == 0,
-                      .n_prefix = pack->n_prefix,
-                      .thw = thw,
-                      .size = pack->size + row,
-                      .k = -1,
-                      .array = array,
-                      .seed = r->ctx.seed,
-                      .arena = &r->arena,
-                      .gemm = r->ctx.gemm,
-                      .vec = r->ctx.vec};
-    v->n_array = offer(&r->plan.step[c->i_step], pack, c->block, row, array);
-    start[0] = 0;
-    start[1] = n;
-    const int rc = target(r, c->i_step, frame, n, c->i_block, &v->k, err);
-    start[2] = v->k;
-    v->k_frame = v->k < 0 ? NULL : start + 2;
-    return rc;
-}
 
 /* Window candidate of every row of a segment. */
 static int32_t *segment_origin(pare_reducer *r, int64_t first, int64_t n)
@@ -144,15 +119,52 @@ static int32_t *segment_origin(pare_reducer *r, int64_t first, int64_t n)
     return origin;
 }
 
+static int segment_view(pare_reducer *r, const site_call *c, int32_t seg, pare__view *v, pare_error *err)
+{
+    const pare__pack *pack = c->pack;
+    const pare__step *step = &r->recipe.step[c->i_step];
+    const int64_t unit = pack->ucu[seg] + pack->n_prefix, n = pack->ucu[seg + 1] - unit;
+    const int32_t frame = r->pack_first + seg;
+    int64_t *start = PARE__ARENA(&r->arena, int64_t, 3);
+    int32_t *thw = PARE__ARENA(&r->arena, int32_t, 3 * n + 1);
+    pare__view_array *array = PARE__ARENA(&r->arena, pare__view_array, PARE__MAX_NEEDS);
+    int32_t *origin = segment_origin(r, c->done, n);
+    if (!start || !thw || !array || !origin) return PARE_E_NOMEM;
+    memcpy(thw, pack->thw + 3 * unit, (size_t)(3 * n) * sizeof *thw);
+    for (int64_t i = 0; i < n; i++) thw[3 * i] = 0;
+    *v = (pare__view){.block = c->block,
+                      .n_block = step->n_block,
+                      .i_block = c->i_block,
+                      .n = n,
+                      .d = pack->d,
+                      .n_frame = 1,
+                      .frame_start = start,
+                      .slot = &r->slot[frame],
+                      .grid_h = r->slot[frame].grid_h,
+                      .grid_w = r->slot[frame].grid_w,
+                      .t0 = r->t0 + frame,
+                      .is_first = r->ctx.is_first && frame == 0,
+                      .thw = thw,
+                      .size = pack->size + unit,
+                      .origin = origin,
+                      .k = -1,
+                      .array = array};
+    v->n_array = offer(&r->plan.step[c->i_step], pack, c->block, pack->ucu[seg], array);
+    const int32_t width = r->plan.encode.state_width[c->i_step];
+    if (width) v->state = pack->state[c->i_step] + unit * width;
+    start[0] = 0;
+    start[1] = n;
+    const int rc = set_target(r, c->i_step, frame, v, &start[2], err);
+    return rc ? rc : pare__view_fill(&r->ctx, step, v);
+}
+
 static int select_segment(pare_reducer *r, site_call *c, int32_t seg, pare__map *map, int64_t *n_out, pare_error *err)
 {
     const pare__mark mark = pare__arena_mark(&r->arena);
     pare__map one = {0};
     pare__view v;
     int rc = segment_view(r, c, seg, &v, err);
-    const int32_t *origin = rc ? NULL : segment_origin(r, c->done, v.n);
-    if (!rc && !origin) rc = PARE_E_NOMEM;
-    if (!rc && v.n) rc = pare__step_select(&r->ctx, &r->recipe.step[c->i_step], &v, origin, &one, err);
+    if (!rc && v.n) rc = pare__step_select(&r->ctx, &r->recipe.step[c->i_step], &v, &one, err);
     if (!rc && v.n) rc = pare__map_append(map, &one.m);
     n_out[seg] = rc ? 0 : one.m.n_out;
     c->done += rc ? 0 : v.n;
@@ -188,14 +200,15 @@ static int fill_segments(pare_reducer *r)
         return PARE_E_NOMEM;
     for (int64_t i = 0; i < rows->n; i++)
         r->unit_index[i] = rows->thw[3 * i + 1] * r->ctx.grid_w + rows->thw[3 * i + 2];
-    const int32_t unit = r->model->hp.unit;
-    for (int32_t t = 0; t < rows->n_frame; t++)
-        r->segment[t] = (pare__segment){.rgb[0] = r->pixels + (int64_t)t * r->width * r->height * 3,
-                                        .grid_h = r->ctx.grid_h * unit,
+    const int32_t unit = r->model->hp.unit, temporal = r->model->hp.temporal;
+    for (int32_t t = 0; t < rows->n_frame; t++) {
+        r->segment[t] = (pare__segment){.grid_h = r->ctx.grid_h * unit,
                                         .grid_w = r->ctx.grid_w * unit,
                                         .t = t,
                                         .unit = r->unit_index + rows->frame_start[t],
                                         .n = rows->frame_start[t + 1] - rows->frame_start[t]};
+        for (int32_t j = 0; j < temporal; j++) r->segment[t].rgb[j] = r->px.frame[(int64_t)t * temporal + j];
+    }
     return 0;
 }
 
@@ -208,12 +221,18 @@ static int fill_goals(pare_reducer *r, int64_t k, pare_error *err)
     r->final_left = 0;
     const pare__mark mark = pare__arena_mark(&r->arena);
     int64_t *cap = PARE__ARENA(&r->arena, int64_t, n), *out = PARE__ARENA(&r->arena, int64_t, n);
+    int64_t *must = PARE__ARENA(&r->arena, int64_t, n), total = 0;
     double *weight = NULL;
-    int rc = cap && out ? 0 : PARE_E_NOMEM;
-    for (int32_t t = 0; !rc && t < n; t++) cap[t] = r->segment[t].n;
+    int rc = cap && out && must ? 0 : PARE_E_NOMEM;
+    for (int32_t t = 0; !rc && t < n; t++) {
+        cap[t] = r->segment[t].n;
+        must[t] = pare__count_must(&r->ctx, r->rows.total.m.anchor + r->rows.frame_start[t], cap[t]);
+    }
     if (!rc) rc = pare__rows_weigh(&r->ctx, &r->plan, final, &r->rows, &r->px, &weight, err);
     if (!rc) rc = pare__rate_split(k, weight, cap, n, r->ctx.floor, out, &r->arena);
-    for (int32_t t = 0; !rc && t < n; t++) r->goal[t].final = out[t];
+    if (!rc) pare__rate_raise(out, must, n);
+    for (int32_t t = 0; !rc && t < n; t++) total += r->goal[t].final = out[t];
+    if (!rc && total > k && r->ctx.mask) rc = pare__mask_too_large(total, k, r->t0, n, err);
     pare__arena_reset(&r->arena, mark);
     return rc;
 }
@@ -223,10 +242,12 @@ static int fill_goals(pare_reducer *r, int64_t k, pare_error *err)
 static int begin_encoded(pare_reducer *r)
 {
     pare__rows *e = &r->encoded;
-    int rc = pare__rows_reset(e, r->rows.n_frame, 0, 0);
+    int rc = pare__rows_reset(e, r->slot, r->rows.n_frame);
     if (!rc) rc = pare__grow((void **)&e->thw, &e->cap_thw, 3 * r->rows.n, sizeof *e->thw);
     if (!rc) rc = pare__grow((void **)&e->size, &e->cap_size, r->rows.n, sizeof *e->size);
-    if (!rc) rc = pare__rows_reserve_x(e, r->rows.n + 1, r->model->hp.dim);
+    if (!rc) rc = pare__rows_reserve_x(e, r->rows.n + 1, r->model->hp.d_out);
+    if (r->model->hp.d_out == r->model->hp.dim && r->model->hp.n_prefix) e->x_prefix = r->prefix;
+    e->n = 0;
     pare__map_begin(&e->total, 0);
     return rc;
 }
@@ -238,6 +259,7 @@ static int reserve_arrays(pare_reducer *r, const pare__pack *pack)
         const pare__capture *c = &pack->capture[i];
         const pare__need need = {array_of(c->what), c->block};
         if (!pare__rows_add_array(&r->encoded, need, c->width, r->rows.n)) return PARE_E_NOMEM;
+        if (!pare__rows_add_prefix(&r->encoded, i, pack->n_prefix)) return PARE_E_NOMEM;
     }
     return 0;
 }
@@ -245,13 +267,26 @@ static int reserve_arrays(pare_reducer *r, const pare__pack *pack)
 static void gather_row(pare__rows *e, const pare__pack *pack, int64_t from)
 {
     const int64_t to = e->n++, d = e->d;
-    memcpy(e->x + to * d, pack->x + from * d, (size_t)d * sizeof *e->x);
+    memcpy(e->x + to * d, pack->y + from * d, (size_t)d * sizeof *e->x);
     memcpy(e->thw + 3 * to, pack->thw + 3 * from, 3 * sizeof *e->thw);
     e->size[to] = pack->size[from];
     for (int32_t i = 0; i < pack->n_capture; i++) {
         const int64_t width = pack->capture[i].width;
         memcpy((float *)(uintptr_t)e->array[i].data + to * width, pack->capture[i].data + from * width,
                (size_t)width * sizeof(float));
+    }
+}
+
+/* Prefix rows of slot t: of the hidden state and of every capture. */
+static void gather_prefix(pare_reducer *r, const pare__pack *pack, int32_t seg, int32_t t)
+{
+    const int64_t p = pack->n_prefix, d = pack->d;
+    if (!p) return;
+    memcpy(r->prefix + t * p * d, pack->x + pack->cu[seg] * d, (size_t)(p * d) * sizeof(float));
+    for (int32_t i = 0; i < pack->n_capture; i++) {
+        const int64_t width = pack->capture[i].width;
+        float *to = (float *)(uintptr_t)r->encoded.array[i].prefix + t * p * width;
+        memcpy(to, pack->capture[i].data + pack->ucu[seg] * width, (size_t)(p * width) * sizeof(float));
     }
 }
 
@@ -265,9 +300,9 @@ static int gather_pack(pare_reducer *r, const pare__pack *pack)
     if (!rc) rc = pare__map_append(&e->total, &r->pack_total.m);
     int64_t row = 0;
     for (int32_t seg = 0; !rc && seg < pack->n_seg; seg++) {
-        const int64_t p = pack->n_prefix, n = pack->cu[seg + 1] - pack->cu[seg] - p;
+        const int64_t p = pack->n_prefix, n = pack->ucu[seg + 1] - pack->ucu[seg] - p;
         const int32_t t = r->pack_first + seg;
-        memcpy(r->prefix + t * p * e->d, pack->x + pack->cu[seg] * e->d, (size_t)(p * e->d) * sizeof(float));
+        gather_prefix(r, pack, seg, t);
         for (int64_t i = 0; i < n; i++, row++) gather_row(e, pack, order[row] + (seg + 1) * p);
         e->frame_start[t + 1] = e->n;
     }

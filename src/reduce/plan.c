@@ -4,16 +4,17 @@
 #include <math.h>
 #include <string.h>
 
-/* Which capture bit serves an array; 0 = none needed. */
-static uint32_t capture_bit(pare__array array)
+/* Which capture bit serves a need; 0 = none: the tokens at the site are there anyway. */
+static uint32_t capture_bit(const pare__need *need)
 {
     static const uint32_t bit[PARE__ARRAY_COUNT] = {[PARE__ARRAY_Q] = PARE__WANT_Q,
                                                     [PARE__ARRAY_K] = PARE__WANT_K,
                                                     [PARE__ARRAY_V] = PARE__WANT_V,
                                                     [PARE__ARRAY_K_MEAN] = PARE__WANT_K_MEAN,
                                                     [PARE__ARRAY_CLS_ROW] = PARE__WANT_CLS_ROW,
-                                                    [PARE__ARRAY_COL_MEAN] = PARE__WANT_COL_MEAN};
-    return bit[array];
+                                                    [PARE__ARRAY_COL_MEAN] = PARE__WANT_COL_MEAN,
+                                                    [PARE__ARRAY_TOKENS] = PARE__WANT_TOKENS};
+    return need->array == PARE__ARRAY_TOKENS && need->layer == PARE__LAYER_HERE ? 0 : bit[need->array];
 }
 
 /* ---- sites ---------------------------------------------------------------------------------------------------- */
@@ -44,10 +45,16 @@ static int check_order(const pare__recipe *r, pare_error *err)
 
 /* ---- needs ---------------------------------------------------------------------------------------------------- */
 
-static int collect(const pare__step *s, pare__need *need)
+int pare__step_needs(const pare__step *s, pare__need *need)
 {
     int n = s->sel->needs ? s->sel->needs(s->priv, s->site, need) : 0;
     if (s->score && s->score->needs) n += s->score->needs(s->score_priv, s->site, need + n);
+    return n;
+}
+
+static int collect(const pare__step *s, pare__need *need)
+{
+    int n = pare__step_needs(s, need);
     if (s->alloc->needs) n += s->alloc->needs(s->alloc_priv, s->site, need + n);
     return n;
 }
@@ -82,7 +89,7 @@ static int check_family(const pare__step *s, const pare__need *need, const pare_
 /* Captured where it arises, and held on to if it is read later. */
 static void want(pare__plan *plan, const pare__step *s, const pare__need *need)
 {
-    const uint32_t bit = capture_bit(need->array);
+    const uint32_t bit = capture_bit(need);
     if (need->layer != PARE__LAYER_HERE) {
         plan->encode.want[need->layer] |= bit;
         if (s->site == PARE__SITE_OUTPUT || s->block[s->n_block - 1] > need->layer)
@@ -92,27 +99,52 @@ static void want(pare__plan *plan, const pare__step *s, const pare__need *need)
     for (int32_t i = 0; i < s->n_block; i++) plan->encode.want[s->block[i]] |= bit;
 }
 
+/* Does the need speak of a block that the step acts at? */
+static int is_own_block(const pare__step *s, const pare__need *need)
+{
+    for (int32_t b = 0; b < s->n_block; b++)
+        if (need->layer == PARE__LAYER_HERE || need->layer == s->block[b]) return 1;
+    return 0;
+}
+
+/* Where in the block the step acts, and whether attention has to run ahead for it. */
+static void plan_phase(pare__plan *plan, int32_t i, int needs_own)
+{
+    static const pare__phase phase[] = {[PARE__PHASE_BEFORE] = PARE__PHASE_PRE,
+                                        [PARE__PHASE_MIDDLE] = PARE__PHASE_MID,
+                                        [PARE__PHASE_AFTER] = PARE__PHASE_POST};
+    const pare__step *s = &plan->recipe->step[i];
+    const int32_t asked = s->sel->phase != PARE__PHASE_AUTO ? s->sel->phase
+                          : needs_own                       ? PARE__PHASE_MIDDLE
+                                                            : PARE__PHASE_BEFORE;
+    plan->step[i].phase = phase[asked];
+    for (int32_t b = 0; b < s->n_block && needs_own && asked == PARE__PHASE_BEFORE; b++)
+        plan->encode.ahead[s->block[b]] = 1;
+    if (s->site == PARE__SITE_BLOCK && s->sel->state_width) plan->encode.state_width[i] = s->sel->state_width(s->priv);
+}
+
 static int plan_needs(pare__plan *plan, int32_t i, const pare_model *model, pare_error *err)
 {
     const pare__step *s = &plan->recipe->step[i];
     pare__step_plan *sp = &plan->step[i];
     pare__need all[3 * PARE__MAX_NEEDS];
     const int n = collect(s, all);
+    int needs_own = 0;
     for (int j = 0; j < n; j++) {
         pare__need need = all[j];
         if (need.array == PARE__ARRAY_PIXELS) sp->wants_pixels = 1;
-        if (capture_bit(need.array)) {
+        if (capture_bit(&need)) {
             int rc = model ? resolve_layer(s, &need, plan->n_layer, err) : 0;
             if (!rc && model) rc = check_family(s, &need, model, err);
             if (rc) return rc;
             if (model) want(plan, s, &need);
-            for (int32_t b = 0; b < s->n_block; b++)
-                if (need.layer == PARE__LAYER_HERE || need.layer == s->block[b]) sp->phase = PARE__PHASE_MID;
+            needs_own |= is_own_block(s, &need);
         }
         if (sp->n_need == PARE__MAX_NEEDS) continue;
         sp->layer[sp->n_need] = need.layer;
         sp->need[sp->n_need++] = all[j];
     }
+    plan_phase(plan, i, needs_own);
     return 0;
 }
 

@@ -31,6 +31,9 @@ typedef struct pare__plan {
 int pare__plan_make(pare__plan *plan, pare__recipe *recipe, const pare_model *model, const pare__rate *rate,
                     pare_error *err);
 
+/* What the selector and the score of a step ask for, need[2 PARE__MAX_NEEDS]; returns the count. */
+int pare__step_needs(const pare__step *step, pare__need *need);
+
 /* What one application of a step leaves of a frame with n candidates, out of its own amount: rows, VARIABLE, or NONE. */
 int64_t pare__step_amount(const pare__step *step, int64_t n, int32_t grid_h, int32_t grid_w, int32_t i_block);
 

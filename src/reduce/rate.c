@@ -107,6 +107,24 @@ int64_t pare__rate_window(pare__rate *rate, int64_t n_frames, int64_t units, int
 
 void pare__rate_spend(pare__rate *rate, int64_t rows) { rate->spent += rows; }
 
+void pare__rate_raise(int64_t *out, const int64_t *low, int64_t n)
+{
+    int64_t surplus = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (out[i] >= low[i]) continue;
+        surplus += low[i] - out[i];
+        out[i] = low[i];
+    }
+    while (surplus > 0) {
+        int64_t most = 0;
+        for (int64_t i = 1; i < n; i++)
+            if (out[i] - low[i] > out[most] - low[most]) most = i;
+        if (out[most] == low[most]) return;
+        out[most]--;
+        surplus--;
+    }
+}
+
 int pare__rate_split(int64_t k, const double *weight, const int64_t *cap, int64_t n, int64_t floor, int64_t *out,
                      pare__arena *arena)
 {

@@ -34,6 +34,9 @@ int64_t pare__rate_floor(const pare__rate *rate);
 int64_t pare__rate_window(pare__rate *rate, int64_t n_frames, int64_t units, int is_last);
 /* Reports what the window really gave. */
 void pare__rate_spend(pare__rate *rate, int64_t rows);
+/* Raises out[n] to at least low[n] each and takes the surplus back where most is left above low, so that the sum stays;
+ * where it cannot, out is low. */
+void pare__rate_raise(int64_t *out, const int64_t *low, int64_t n);
 /* Cuts k rows over n frames that have cap[n] rows each, in proportion to weight[n] * cap[n] (weight NULL = 1), at least
  * min(floor, cap) each. out sums to min(k, sum cap), or to the floors where they are more. */
 int pare__rate_split(int64_t k, const double *weight, const int64_t *cap, int64_t n, int64_t floor, int64_t *out,

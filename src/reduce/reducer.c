@@ -6,7 +6,6 @@
 
 #include "core/error.h"
 #include "encode/backend.h"
-#include "encode/prep.h"
 
 enum { DEFAULT_WINDOW = 32 };
 
@@ -33,9 +32,26 @@ static int keep_recipe_text(pare_reducer *r)
 static int plan_recipe(pare_reducer *r, pare_error *err)
 {
     int rc = pare__rate_init(&r->rate, &r->opts, err);
+    const int32_t temporal = r->opts.video ? r->model->hp.temporal : 1;
+    r->rate.n_frames = (r->rate.n_frames + temporal - 1) / temporal;
     if (!rc) rc = pare__recipe_parse(&r->recipe, r->opts.recipe ? r->opts.recipe : "none", err);
     if (!rc) rc = pare__plan_make(&r->plan, &r->recipe, r->model, &r->rate, err);
     return rc ? rc : keep_recipe_text(r);
+}
+
+/* A picture in tiles is decided on its own unless the caller says otherwise. */
+static int check_tiles(pare_reducer *r, pare_error *err)
+{
+    const pare_reducer_opts *o = &r->opts;
+    r->per_picture = 1;
+    if (!o->tile_rows && !o->tile_cols) return 0;
+    if (o->tile_rows < 1 || o->tile_cols < 1 || o->tile_rows > PARE__MAX_TILES || o->tile_cols > PARE__MAX_TILES)
+        return pare_fail(err, PARE_E_INVALID, "tiles %d x %d: each must be 1..%d", o->tile_rows, o->tile_cols,
+                         PARE__MAX_TILES);
+    if (o->video) return pare_fail(err, PARE_E_INVALID, "tiles are cut from photos, not from video");
+    r->per_picture = 1 + o->tile_rows * o->tile_cols;
+    if (!o->window) r->window = 1;
+    return 0;
 }
 
 static int check_window(pare_reducer *r, pare_error *err)
@@ -48,7 +64,7 @@ static int check_window(pare_reducer *r, pare_error *err)
         return pare_fail(err, PARE_E_INVALID, "threads %d: must be 1..%d, or 0 for all", o->n_threads,
                          PARE__MAX_THREADS);
     r->window = o->window == 0 ? DEFAULT_WINDOW : o->window;
-    return 0;
+    return check_tiles(r, err);
 }
 
 /* A BLAS that runs threads of its own must not be called from several workers. */
@@ -76,6 +92,10 @@ int pare__reducer_create(pare_reducer **out, const pare_model *model, const pare
                              .n_head = model->hp.n_head,
                              .n_layer = model->hp.n_layer,
                              .n_prefix = model->hp.n_prefix,
+                             .text = opts->text,
+                             .n_text = opts->n_text,
+                             .d_text = opts->d_text,
+                             .custom = opts->custom,
                              .floor = pare__rate_floor(&r->rate)};
     if (rc) pare__reducer_free(&r);
     *out = r;
@@ -98,134 +118,12 @@ void pare__reducer_free(pare_reducer **out)
     pare__rows_fini(&r->encoded);
     pare__map_fini(&r->pack_total);
     pare__arena_fini(&r->arena);
-    void *owned[] = {r->recipe_text, r->pixels, r->pts,    r->fit,    r->pack_origin, r->goal,
-                     r->score,       r->prefix, r->pooled, r->logits, r->unit_index,  r->segment};
+    void *owned[] = {r->recipe_text, r->pixels, r->pts,        r->fit,    r->pack_origin, r->goal,
+                     r->slot,        r->held,   r->mask,       r->given,  r->score,       r->prefix,
+                     r->pooled,      r->logits, r->unit_index, r->segment};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) pare__free(owned[i]);
     pare__free(r);
     *out = NULL;
-}
-
-/* ---- geometry, with the first frame --------------------------------------------------------------------------- */
-
-/* The `resize` step is no map: it asks for a smaller grid, which then counts as the whole. */
-static int resized_grid(pare_reducer *r, const int32_t full[2], int32_t out[2])
-{
-    for (int32_t i = 0; i < r->recipe.n; i++) {
-        const pare__step *s = &r->recipe.step[i];
-        if (s->site != PARE__SITE_FRAMES || !s->sel->plan_grid) continue;
-        double keep = s->keep;
-        int64_t k = keep > 0 ? -1 : s->k;
-        if (i == r->plan.final_step) {
-            keep = r->rate.keep;
-            k = r->rate.kind == PARE__RATE_KEEP     ? -1
-                : r->rate.kind == PARE__RATE_TOKENS ? r->rate.tokens / r->rate.n_frames
-                                                    : r->rate.per_frame;
-            r->rate.kind = PARE__RATE_NONE;
-            r->ctx.floor = pare__rate_floor(&r->rate);
-        }
-        s->sel->plan_grid(s->priv, full, keep, k, out);
-        return 1;
-    }
-    return 0;
-}
-
-/* Later frames meet the first one's grid: stretched for video, by the checkpoint's rule for photos. */
-static int fit_frame(const pare_reducer *r, const pare_frame *f, pare__fit *fit, pare_error *err)
-{
-    const pare_reducer_opts *o = &r->opts;
-    if (!r->width)
-        return pare__prep_fit(r->model, f->width, f->height, o->video, o->width, o->height, o->max_side, fit, err);
-    const int is_sized = o->video || o->width || r->is_resized;
-    const int rc = pare__prep_fit(r->model, f->width, f->height, o->video, is_sized ? r->width : 0,
-                                  is_sized ? r->height : 0, is_sized ? 0 : o->max_side, fit, err);
-    if (rc || (fit->width == r->width && fit->height == r->height)) return rc;
-    return pare_fail(err, PARE_E_INVALID, "frame %lld becomes %d x %d pixels, the first one became %d x %d",
-                     (long long)r->n_pushed, fit->width, fit->height, r->width, r->height);
-}
-
-static int set_geometry(pare_reducer *r, const pare_frame *frame, pare_error *err)
-{
-    pare__fit fit;
-    int rc = fit_frame(r, frame, &fit, err);
-    if (rc) return rc;
-    const int32_t unit_px = r->model->hp.patch * r->model->hp.unit;
-    int32_t grid[2] = {fit.height / unit_px, fit.width / unit_px};
-    const int32_t full[2] = {grid[0], grid[1]};
-    const int32_t final = r->plan.final_step;
-    const int takes_budget = final >= 0 && r->recipe.step[final].site == PARE__SITE_FRAMES;
-    if (takes_budget) rc = pare__rate_check(&r->rate, (int64_t)full[0] * full[1], err);
-    r->is_resized = !rc && resized_grid(r, full, grid);
-    if (!rc) rc = pare__rate_check(&r->rate, (int64_t)grid[0] * grid[1], err);
-    if (rc) return rc;
-    r->ctx.grid_h = grid[0];
-    r->ctx.grid_w = grid[1];
-    r->height = r->ctx.grid_h * unit_px;
-    r->width = r->ctx.grid_w * unit_px;
-    return 0;
-}
-
-static int make_encoder(pare_reducer *r, pare_error *err)
-{
-    pare__encode_plan plan = r->plan.encode;
-    plan.on_site = pare__reducer_on_site;
-    plan.user = r;
-    for (int32_t i = 0; i < r->recipe.n; i++) {
-        const pare__step *s = &r->recipe.step[i];
-        if (s->sel->unbiased && s->sel->unbiased(s->priv)) plan.unbiased = 1;
-    }
-    const int64_t unit = r->model->hp.unit;
-    const int64_t rows = r->model->hp.n_prefix + (int64_t)r->ctx.grid_h * r->ctx.grid_w * unit * unit;
-    return pare__encoder_create(&r->encoder, r->model, r->pool, &plan, rows, err);
-}
-
-static int64_t slot_bytes(const pare_reducer *r) { return (int64_t)r->width * r->height * 3; }
-
-/* Frames that a window of the whole clip may hold: pictures, and tokens about three times (rows, result, scratch). */
-static int64_t whole_clip_limit(const pare_reducer *r)
-{
-    const int64_t units = (int64_t)r->ctx.grid_h * r->ctx.grid_w;
-    const int64_t per_frame = slot_bytes(r) + 3 * units * r->model->hp.dim * (int64_t)sizeof(float);
-    const int64_t n = PARE__MAX_CLIP_BYTES / per_frame;
-    return n < PARE__MAX_WINDOW ? n : PARE__MAX_WINDOW;
-}
-
-static int grow_window(pare_reducer *r, int32_t cap, pare_error *err)
-{
-    const int64_t bytes = slot_bytes(r), limit = whole_clip_limit(r);
-    if (r->window < 0 && r->n_slot >= limit)
-        return pare_fail(err, PARE_E_LIMIT, "window of the whole clip: more than %lld frames of %d x %d units",
-                         (long long)limit, r->ctx.grid_h, r->ctx.grid_w);
-    if (r->window < 0 && cap > limit) cap = (int32_t)limit;
-    uint8_t *pixels = pare__malloc(cap + 1, bytes);
-    if (!pixels) return PARE_E_NOMEM;
-    if (r->pixels) memcpy(pixels, r->pixels, (size_t)(r->n_slot * bytes));
-    pare__free(r->pixels);
-    r->pixels = pixels;
-    const int64_t units = (int64_t)r->ctx.grid_h * r->ctx.grid_w, d = r->model->hp.dim;
-    const struct {
-        void **ptr;
-        int64_t size;
-    } per_step[] = {{(void **)&r->pts, 2 * sizeof(double)},
-                    {(void **)&r->fit, sizeof(pare__fit)},
-                    {(void **)&r->goal, sizeof(pare__goal)},
-                    {(void **)&r->segment, sizeof(pare__segment)},
-                    {(void **)&r->score, units * (int64_t)sizeof(float)},
-                    {(void **)&r->prefix, (r->model->hp.n_prefix * d + 1) * (int64_t)sizeof(float)},
-                    {(void **)&r->pooled, d * (int64_t)sizeof(float)},
-                    {(void **)&r->logits, (r->model->hp.n_class + 1) * (int64_t)sizeof(float)}};
-    for (size_t i = 0; i < sizeof per_step / sizeof per_step[0]; i++) {
-        int64_t old = r->cap;
-        if (pare__grow(per_step[i].ptr, &old, cap, per_step[i].size)) return PARE_E_NOMEM;
-    }
-    r->cap = cap;
-    return 0;
-}
-
-static int first_capacity(const pare_reducer *r)
-{
-    if (r->window > 0) return r->window;
-    if (r->opts.n_frames > 0 && r->opts.n_frames <= PARE__MAX_WINDOW) return (int)r->opts.n_frames;
-    return DEFAULT_WINDOW;
 }
 
 /* ---- one window ----------------------------------------------------------------------------------------------- */
@@ -242,14 +140,17 @@ static int run_steps(pare_reducer *r, int32_t site, pare__rows *rows, int64_t k,
     return 0;
 }
 
-/* Pictures of the window for views; the list lives in the arena until the window is done. */
+/* Pictures of the window for views; the list lives in the arena until the window is done. A slot that holds fewer frames
+ * than its model wants repeats the last one. */
 static int fill_pixels(pare_reducer *r)
 {
-    const uint8_t **frame = PARE__ARENA(&r->arena, const uint8_t *, r->n_slot);
+    const int32_t temporal = r->model->hp.temporal;
+    const uint8_t **frame = PARE__ARENA(&r->arena, const uint8_t *, (int64_t)r->n_slot *temporal);
     if (!frame) return PARE_E_NOMEM;
-    for (int32_t t = 0; t < r->n_slot; t++) frame[t] = r->pixels + t * slot_bytes(r);
-    r->px = (pare__pixels){.frame = frame, .patch = r->model->hp.patch * r->model->hp.unit, .temporal = 1};
-    if (r->has_previous) r->px.previous = r->pixels + r->cap * slot_bytes(r);
+    for (int32_t t = 0; t < r->n_slot; t++)
+        for (int32_t j = 0; j < temporal; j++) frame[(int64_t)t * temporal + j] = pare__reducer_pixels(r, t, j);
+    r->px = (pare__pixels){.frame = frame, .patch = r->model->hp.patch * r->model->hp.unit, .temporal = temporal};
+    if (r->has_previous) r->px.previous = pare__reducer_pixels(r, r->cap, 0);
     memcpy(r->px.mean, r->model->prep.mean, sizeof r->px.mean);
     memcpy(r->px.std, r->model->prep.std, sizeof r->px.std);
     return 0;
@@ -261,8 +162,8 @@ static void run_head(pare_reducer *r)
     const pare__hparams *hp = &r->model->hp;
     for (int32_t t = 0; t < e->n_frame; t++) {
         const int64_t first = e->frame_start[t], n = e->frame_start[t + 1] - first;
-        pare__head(r->model, r->prefix + (int64_t)t * hp->n_prefix * hp->dim, e->x + first * hp->dim, e->size + first,
-                   n, r->pooled + (int64_t)t * hp->dim, hp->n_class ? r->logits + (int64_t)t * hp->n_class : NULL);
+        pare__head(r->model, r->prefix + (int64_t)t * hp->n_prefix * hp->dim, e->x + first * e->d, e->size + first, n,
+                   r->pooled + (int64_t)t * e->d, hp->n_class ? r->logits + (int64_t)t * hp->n_class : NULL);
     }
 }
 
@@ -271,8 +172,13 @@ static int queue_result(pare_reducer *r)
     const pare__hparams *hp = &r->model->hp;
     const pare__window_out w = {.rows = &r->encoded,
                                 .t0 = r->t0,
+                                .origin0 = r->ctx.origin0,
+                                .slot = r->slot,
                                 .grid_h = r->ctx.grid_h,
                                 .grid_w = r->ctx.grid_w,
+                                .mrope_per_second = hp->has_mrope && r->opts.video ? hp->mrope_per_second : 0,
+                                .has_mrope = hp->has_mrope,
+                                .media_start = r->media_start,
                                 .unit = hp->unit,
                                 .unit_px = hp->patch * hp->unit,
                                 .n_prefix = hp->n_prefix,
@@ -295,17 +201,22 @@ static int queue_result(pare_reducer *r)
 }
 
 /* The last frame of this window is the previous one of the next. */
-static void advance(pare_reducer *r)
+static void advance(pare_reducer *r, int64_t n_in)
 {
-    memcpy(r->pixels + r->cap * slot_bytes(r), r->pixels + (r->n_slot - 1) * slot_bytes(r), (size_t)slot_bytes(r));
+    const int64_t bytes = (int64_t)r->width * r->height * 3;
+    const int32_t last = r->n_slot - 1;
+    memcpy(r->pixels + (int64_t)r->cap * r->model->hp.temporal * bytes,
+           pare__reducer_pixels(r, last, r->held[last] - 1), (size_t)bytes);
     r->has_previous = 1;
     r->t0 += r->n_slot;
-    r->n_slot = 0;
+    r->n_step += r->n_slot / r->per_picture;
+    r->ctx.origin0 += n_in;
+    r->n_slot = r->n_held = r->has_mask = r->n_given = 0;
 }
 
 static void count(pare_reducer *r, int64_t n_in)
 {
-    r->stats.n_frames += r->n_slot;
+    r->stats.n_frames = r->n_pushed;
     r->stats.n_in += n_in;
     r->stats.n_out += r->encoded.n;
     r->stats.embed_ms = r->encode_ms[0];
@@ -314,16 +225,25 @@ static void count(pare_reducer *r, int64_t n_in)
     pare__rate_spend(&r->rate, r->final_left);
 }
 
-static int process_window(pare_reducer *r, int is_last, pare_error *err)
+static void open_context(pare_reducer *r, int64_t n_in)
 {
-    const int64_t n_in = (int64_t)r->n_slot * r->ctx.grid_h * r->ctx.grid_w;
-    const int64_t k = pare__rate_window(&r->rate, r->n_slot, n_in, is_last);
     r->ctx.t0 = r->t0;
     r->ctx.is_first = r->t0 == 0;
+    r->ctx.slot = r->slot;
     r->ctx.score = r->score;
+    r->ctx.mask = r->has_mask ? r->mask : NULL;
+    r->ctx.given = r->n_given == r->n_slot ? r->given : NULL;
     for (int64_t i = 0; i < n_in; i++) r->score[i] = NAN;
+}
+
+int pare__reducer_window(pare_reducer *r, int is_last, pare_error *err)
+{
+    const int64_t n_in = (int64_t)r->n_slot * r->ctx.grid_h * r->ctx.grid_w;
+    const int64_t k = pare__rate_window(&r->rate, r->n_slot / r->per_picture, n_in, is_last);
+    open_context(r, n_in);
     r->final_left = n_in;
-    int rc = pare__rows_reset(&r->rows, r->n_slot, r->ctx.grid_h, r->ctx.grid_w);
+    int rc = pare__rows_reset(&r->rows, r->slot, r->n_slot);
+    if (!rc) rc = pare__rows_ignore(&r->ctx, &r->rows);
     if (!rc) rc = fill_pixels(r);
     if (!rc) rc = run_steps(r, PARE__SITE_PATCHES, &r->rows, k, err);
     if (!rc) rc = pare__reducer_encode(r, k, err);
@@ -333,47 +253,17 @@ static int process_window(pare_reducer *r, int is_last, pare_error *err)
     rc = queue_result(r);
     if (rc) return rc;
     count(r, n_in);
-    advance(r);
+    advance(r, n_in);
     pare__arena_clear(&r->arena);
     return 0;
 }
 
 /* ---- push, flush, pull ---------------------------------------------------------------------------------------- */
 
-static int store_frame(pare_reducer *r, const pare_frame *f, pare_error *err)
-{
-    const int32_t t = r->n_slot;
-    const double start = pare__now_ms();
-    int rc = fit_frame(r, f, &r->fit[t], err);
-    if (!rc)
-        rc = pare__prep_frame(f, &r->fit[t], r->model->prep.resample, r->pixels + t * slot_bytes(r), &r->arena, r->pool,
-                              err);
-    if (rc) return rc;
-    r->fit[t].rotation = f->rotation;
-    r->pts[2 * t] = f->pts;
-    r->pts[2 * t + 1] = f->pts;
-    r->n_slot++;
-    r->n_pushed++;
-    r->stats.prep_ms += pare__now_ms() - start;
-    return 0;
-}
-
-static int prepare(pare_reducer *r, const pare_frame *frame, pare_error *err)
-{
-    if (!r->encoder) {
-        int rc = set_geometry(r, frame, err);
-        if (!rc) rc = grow_window(r, first_capacity(r), err);
-        return rc ? rc : make_encoder(r, err);
-    }
-    if (r->n_slot < r->cap) return 0;
-    if (r->window > 0) return process_window(r, 0, err);
-    return grow_window(r, 2 * r->cap, err);
-}
-
 /* A window with a budget in tokens waits for the next frame, because the clip's last window takes what is left. */
 static int is_due(const pare_reducer *r)
 {
-    return r->window > 0 && r->n_slot == r->window && r->rate.kind != PARE__RATE_TOKENS;
+    return r->window > 0 && r->n_slot == r->cap && !r->n_held && r->rate.kind != PARE__RATE_TOKENS;
 }
 
 int pare__reducer_push(pare_reducer *r, const pare_frame *frame, pare_error *err)
@@ -381,9 +271,9 @@ int pare__reducer_push(pare_reducer *r, const pare_frame *frame, pare_error *err
     if (r->error.code) return pare_fail(err, PARE_E_STATE, "reducer failed before: %s", r->error.text);
     if (r->is_flushed) return pare_fail(err, PARE_E_STATE, "push after flush");
     pare_error e = {0};
-    int rc = prepare(r, frame, &e);
-    if (!rc) rc = store_frame(r, frame, &e);
-    if (!rc && is_due(r)) rc = process_window(r, 0, &e);
+    int rc = pare__reducer_room(r, frame, &e);
+    if (!rc) rc = pare__reducer_store(r, frame, &e);
+    if (!rc && is_due(r)) rc = pare__reducer_window(r, 0, &e);
     return failed(r, rc, &e, err);
 }
 
@@ -393,7 +283,7 @@ int pare__reducer_flush(pare_reducer *r, pare_error *err)
     if (r->is_flushed) return 0;
     r->is_flushed = 1;
     pare_error e = {0};
-    int rc = r->n_slot ? process_window(r, 1, &e) : 0;
+    int rc = r->n_slot ? pare__reducer_window(r, 1, &e) : 0;
     if (!rc && r->stats.n_in && !r->stats.n_out)
         rc = pare_fail(&e, PARE_E_INVALID, "recipe and budget leave none of the clip's %lld units",
                        (long long)r->stats.n_in);

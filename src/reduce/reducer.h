@@ -9,6 +9,7 @@
 #include <pare/pare.h>
 
 #include "core/fit.h"
+#include "core/slot.h"
 #include "encode/encoder.h"
 #include "reduce/plan.h"
 #include "reduce/rate.h"
@@ -30,6 +31,7 @@ struct pare_reducer {
     char *recipe_text;
     pare__pool *pool;
     pare__encoder *encoder;
+    int64_t encoder_rows; /* largest segment it was made for */
     pare__arena arena;
     pare__context ctx;
     pare_error error; /* first failure; every later call repeats it */
@@ -40,16 +42,24 @@ struct pare_reducer {
     int32_t is_resized;    /* a `resize` step chose the grid */
 
     /* the window being filled */
-    int32_t window, cap; /* temporal steps; cap = slots allocated */
-    int32_t n_slot;
-    int32_t t0; /* clip index of slot 0 */
-    int64_t n_pushed;
-    uint8_t *pixels; /* [cap + 1, height, width, 3]; the last slot holds the frame before the window */
+    int32_t window, cap;      /* slots decided together, slots allocated */
+    int32_t per_picture;      /* slots of a picture: 1, or the whole and its tiles */
+    int32_t n_slot;           /* slots begun */
+    int32_t n_held;           /* frames of the last temporal step so far; fewer than `temporal`: it is being filled */
+    int32_t t0;               /* clip index of slot 0 */
+    int64_t n_pushed, n_step; /* frames; temporal steps begun before the window */
+    uint8_t *pixels;          /* [cap + 1, temporal, height, width, 3]; the last holds the frame before the window */
     int32_t has_previous;
-    double *pts;        /* [cap, 2] */
-    pare__fit *fit;     /* [cap] */
-    pare__pixels px;    /* of the window, while it is decided */
-    int64_t final_left; /* rows that the final step left in the window */
+    double media_start;        /* pts of the medium's first frame */
+    pare_slot *slot;           /* [cap] */
+    int32_t *held;             /* [cap] frames of the slot */
+    double *pts;               /* [cap, 2] */
+    pare__fit *fit;            /* [cap] */
+    uint8_t *mask;             /* [cap, units] PARE_MASK_* */
+    float *given;              /* [cap, units] */
+    int32_t has_mask, n_given; /* some unit is not free; slots with the caller's scores */
+    pare__pixels px;           /* of the window, while it is decided */
+    int64_t final_left;        /* rows that the final step left in the window */
 
     /* the window being decided */
     pare__rows rows;      /* candidates before embedding, then of the packs */
@@ -75,6 +85,15 @@ void pare__reducer_free(pare_reducer **r);
 int pare__reducer_push(pare_reducer *r, const pare_frame *frame, pare_error *err);
 int pare__reducer_flush(pare_reducer *r, pare_error *err);
 int pare__reducer_pull(pare_reducer *r, pare_result **out, pare_error *err);
+
+/* intake.c: makes room for the frame: the window's geometry with its first frame, more slots, or a window decided. */
+int pare__reducer_room(pare_reducer *r, const pare_frame *frame, pare_error *err);
+/* intake.c: the frame's pixels, mask and scores into its slots. */
+int pare__reducer_store(pare_reducer *r, const pare_frame *frame, pare_error *err);
+/* intake.c: frame j of a slot at grid size; past the frames it holds, the last. slot = cap: the one before the window. */
+uint8_t *pare__reducer_pixels(const pare_reducer *r, int32_t slot, int32_t j);
+/* Decides the window and queues its result. */
+int pare__reducer_window(pare_reducer *r, int is_last, pare_error *err);
 
 /* packs.c: embeds and encodes the surviving units of the window (r->rows), block sites included, into r->encoded,
  * r->prefix. k: rows that the final step leaves in the window, if it is a block step. */

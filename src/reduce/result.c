@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "reduce/result.h"
 
+#include <math.h>
 #include <string.h>
 
 void pare__result_free(pare_result **r)
@@ -8,8 +9,8 @@ void pare__result_free(pare_result **r)
     if (!r || !*r) return;
     pare_result *x = *r;
     pare__map_fini(&x->map);
-    void *owned[] = {x->embeds, x->box,  x->sizes, x->prefix,      x->pooled, x->logits, x->scores,
-                     x->place,  x->kind, x->index, x->frame_start, x->pts,    x->fit};
+    void *owned[] = {x->embeds, x->box,   x->sizes,       x->prefix, x->pooled, x->logits, x->scores, x->place,
+                     x->kind,   x->index, x->frame_start, x->pts,    x->fit,    x->mrope,  x->slot,   x->slot_start};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) pare__free(owned[i]);
     pare__free(x);
     *r = NULL;
@@ -35,6 +36,10 @@ static int copy_frames(pare_result *r, const pare__window_out *w)
     if (!rc) rc = copy(&r->pts, w->pts, 2 * t, sizeof(double));
     if (!rc) rc = copy(&r->fit, w->fit, t, sizeof(pare__fit));
     if (!rc) rc = copy(&r->frame_start, w->rows->frame_start, t + 1, sizeof(int64_t));
+    if (!rc) rc = copy(&r->slot, w->slot, t, sizeof(pare_slot));
+    if (!rc) rc = copy(&r->slot_start, w->rows->frame_start, t + 1, sizeof(int64_t));
+    for (int64_t i = 0; !rc && i < t; i++)
+        r->slot_start[i + 1] = r->slot_start[i] + (int64_t)w->slot[i].grid_h * w->slot[i].grid_w;
     return rc;
 }
 
@@ -58,6 +63,8 @@ static int copy_rows(pare_result *r, const pare__window_out *w)
     r->kind = pare__calloc(k + 1, 1);
     r->index = pare__malloc(k + 1, sizeof(int64_t));
     r->sizes = pare__malloc(k + 1, sizeof(float));
+    if (w->has_mrope) r->mrope = pare__malloc(3 * k + 1, sizeof(int32_t));
+    if (w->has_mrope && !r->mrope) return PARE_E_NOMEM;
     return r->place && r->box && r->kind && r->index && r->sizes ? 0 : PARE_E_NOMEM;
 }
 
@@ -69,23 +76,82 @@ static float represented(const pare_map *m, int64_t row)
     return (float)run > m->size[row] ? (float)run : m->size[row];
 }
 
+/* The rectangle y0, x0, y1, x1 of units that a row stands for in its anchor's own slot: all of its members there if they
+ * fill one, else the anchor alone. */
+static void extent(const pare_result *r, int64_t row, const int32_t *thw, int32_t out[4])
+{
+    const pare_map *m = &r->map.m;
+    const int64_t *start = m->member_start ? m->member_start : m->row_start;
+    const int32_t *member = m->member_start ? m->member : m->index;
+    const int64_t first = r->slot_start[thw[0]], last = r->slot_start[thw[0] + 1];
+    const int32_t w = r->slot[thw[0]].grid_w;
+    int32_t box[4] = {thw[1], thw[2], thw[1] + 1, thw[2] + 1};
+    int64_t n = 0;
+    memcpy(out, box, sizeof box);
+    for (int64_t i = start[row]; i < start[row + 1]; i++) {
+        if (member[i] < first || member[i] >= last) continue;
+        const int32_t y = (int32_t)((member[i] - first) / w), x = (int32_t)((member[i] - first) % w);
+        if (y < box[0]) box[0] = y;
+        if (x < box[1]) box[1] = x;
+        if (y >= box[2]) box[2] = y + 1;
+        if (x >= box[3]) box[3] = x + 1;
+        n++;
+    }
+    if (n == (int64_t)(box[2] - box[0]) * (box[3] - box[1])) memcpy(out, box, sizeof box);
+}
+
+/* The smallest l with 2^l units on the longer side. */
+static int32_t level_of(const int32_t extent[4])
+{
+    const int32_t h = extent[2] - extent[0], w = extent[3] - extent[1];
+    int32_t level = 0;
+    while ((1 << level) < (h > w ? h : w)) level++;
+    return level;
+}
+
+static void locate_box(pare_result *r, const pare__window_out *w, int64_t row, const int32_t *thw, const int32_t e[4])
+{
+    const float u = (float)w->unit_px;
+    const pare__fit *fit = &w->fit[thw[0]];
+    const float rect[4] = {(float)e[1] * u, (float)e[0] * u, (float)e[3] * u, (float)e[2] * u};
+    const float own[4] = {(float)thw[2] * u, (float)thw[1] * u, (float)(thw[2] + 1) * u, (float)(thw[1] + 1) * u};
+    pare__fit_stored(fit, rect, r->box + 4 * row);
+    r->kind[row] = pare__fit_is_padding(fit, own) ? PARE_KIND_PADDING : PARE_KIND_PATCH;
+}
+
+/* Position ids as the language model counts them: seconds (or steps), row, column. Time stamps carry rounding noise of
+ * their own, which must not cost a whole position. */
+static void locate_mrope(pare_result *r, const pare__window_out *w, int64_t row, const int32_t *thw)
+{
+    const double seconds = w->pts ? w->pts[2 * (int64_t)thw[0]] - w->media_start : 0;
+    int32_t *ids = r->mrope + 3 * row;
+    ids[0] = w->mrope_per_second > 0 ? (int32_t)floor(seconds * w->mrope_per_second + 1e-4) : w->slot[thw[0]].t;
+    ids[1] = thw[1];
+    ids[2] = thw[2];
+}
+
 static void locate(pare_result *r, const pare__window_out *w, int64_t row)
 {
     const int32_t *thw = w->rows->thw + 3 * row;
-    const int32_t place[6] = {0, 0, w->t0 + thw[0], thw[1], thw[2], 0};
+    const pare_slot *slot = &w->slot[thw[0]];
+    int32_t e[4];
+    extent(r, row, thw, e);
+    const int32_t place[6] = {slot->media, slot->tile, slot->t, thw[1], thw[2], level_of(e)};
     memcpy(r->place + 6 * row, place, sizeof place);
-    r->index[row] = (int64_t)w->t0 * w->grid_h * w->grid_w + r->map.m.anchor[row];
+    r->index[row] = w->origin0 + r->map.m.anchor[row];
     r->sizes[row] = represented(&r->map.m, row);
-    if (!w->fit) return;
-    const float u = (float)w->unit_px;
-    const float rect[4] = {(float)thw[2] * u, (float)thw[1] * u, (float)(thw[2] + 1) * u, (float)(thw[1] + 1) * u};
-    pare__fit_stored(&w->fit[thw[0]], rect, r->box + 4 * row);
+    if (w->fit) locate_box(r, w, row, thw, e);
+    if (r->mrope) locate_mrope(r, w, row, thw);
 }
 
 static void fill_view(pare_result *r, const pare__window_out *w)
 {
     r->unit_px = w->unit_px;
-    r->view = (pare_result_view){.first_frame = w->t0,
+    r->view = (pare_result_view){.struct_size = sizeof r->view,
+                                 .slot = r->slot,
+                                 .slot_start = r->slot_start,
+                                 .mrope = r->mrope,
+                                 .first_frame = w->t0,
                                  .grid = {w->rows->n_frame, w->grid_h, w->grid_w},
                                  .unit = w->unit,
                                  .n_prefix = w->n_prefix,

@@ -13,7 +13,9 @@ struct pare_result {
     pare_result_view view; /* pointers into the arrays below */
     pare__map map;
     float *embeds, *box, *sizes, *prefix, *pooled, *logits, *scores;
-    int32_t *place;
+    int32_t *place, *mrope;
+    pare_slot *slot;
+    int64_t *slot_start;
     uint8_t *kind;
     int64_t *index, *frame_start;
     double *pts;
@@ -26,6 +28,11 @@ struct pare_result {
 typedef struct pare__window_out {
     const pare__rows *rows; /* sorted by anchor */
     int32_t t0, grid_h, grid_w, unit, unit_px;
+    int64_t origin0;       /* number in the clip of the first candidate */
+    const pare_slot *slot; /* [t] */
+    int32_t has_mrope;
+    double mrope_per_second,
+        media_start; /* t of M-RoPE per second, 0 = one per step; pts of the medium's first frame */
     int32_t n_prefix, n_class;
     const float *prefix;  /* [t, n_prefix, d] or NULL */
     const float *pooled;  /* [t, d] or NULL */

@@ -10,7 +10,10 @@ void pare__rows_fini(pare__rows *rows)
     pare__free(rows->thw);
     pare__free(rows->size);
     pare__free(rows->x);
-    for (int32_t i = 0; i < PARE__MAX_ARRAYS; i++) pare__free((void *)(uintptr_t)rows->array[i].data);
+    for (int32_t i = 0; i < PARE__MAX_ARRAYS; i++) {
+        pare__free((void *)(uintptr_t)rows->array[i].data);
+        pare__free((void *)(uintptr_t)rows->array[i].prefix);
+    }
     pare__map_fini(&rows->total);
     *rows = (pare__rows){0};
 }
@@ -23,24 +26,31 @@ static int reserve(pare__rows *rows, int32_t n_frame, int64_t n)
     return rc;
 }
 
-int pare__rows_reset(pare__rows *rows, int32_t n_frame, int32_t grid_h, int32_t grid_w)
+/* Rows of one slot from row `first`; returns the row after the last. */
+static int64_t lay_slot(pare__rows *rows, int32_t t, const pare_slot *s, int64_t first)
 {
-    const int64_t per_frame = (int64_t)grid_h * grid_w;
-    const int64_t n = n_frame * per_frame;
-    int rc = reserve(rows, n_frame, n);
+    int32_t *thw = rows->thw + 3 * first;
+    for (int32_t y = 0; y < s->grid_h; y++)
+        for (int32_t x = 0; x < s->grid_w; x++, thw += 3) memcpy(thw, (int32_t[3]){t, y, x}, 3 * sizeof *thw);
+    const int64_t end = first + (int64_t)s->grid_h * s->grid_w;
+    for (int64_t i = first; i < end; i++) rows->size[i] = 1;
+    return end;
+}
+
+int pare__rows_reset(pare__rows *rows, const pare_slot *slot, int32_t n_slot)
+{
+    int64_t n = 0;
+    for (int32_t t = 0; t < n_slot; t++) n += (int64_t)slot[t].grid_h * slot[t].grid_w;
+    int rc = reserve(rows, n_slot, n);
     if (!rc) rc = pare__map_identity(&rows->total, n);
     if (rc) return rc;
     rows->n = n;
-    rows->n_frame = n_frame;
+    rows->n_frame = n_slot;
     rows->n_array = 0;
     rows->d = 0;
-    for (int64_t i = 0; i < n; i++) {
-        rows->thw[3 * i] = (int32_t)(i / per_frame);
-        rows->thw[3 * i + 1] = (int32_t)(i % per_frame / grid_w);
-        rows->thw[3 * i + 2] = (int32_t)(i % grid_w);
-        rows->size[i] = 1;
-    }
-    for (int32_t f = 0; f <= n_frame; f++) rows->frame_start[f] = f * per_frame;
+    rows->x_prefix = NULL;
+    rows->frame_start[0] = 0;
+    for (int32_t t = 0; t < n_slot; t++) rows->frame_start[t + 1] = lay_slot(rows, t, &slot[t], rows->frame_start[t]);
     return 0;
 }
 
@@ -56,8 +66,21 @@ float *pare__rows_add_array(pare__rows *rows, pare__need need, int32_t width, in
     const int32_t i = rows->n_array;
     void *data = (void *)(uintptr_t)rows->array[i].data;
     if (pare__grow(&data, &rows->cap_array[i], n * width + 1, sizeof(float))) return NULL;
-    rows->array[i] = (pare__view_array){.need = need, .width = width, .data = data};
+    rows->array[i].need = need;
+    rows->array[i].width = width;
+    rows->array[i].data = data;
+    rows->has_prefix[i] = 0;
     rows->n_array++;
+    return data;
+}
+
+float *pare__rows_add_prefix(pare__rows *rows, int32_t i, int32_t n_prefix)
+{
+    void *data = (void *)(uintptr_t)rows->array[i].prefix;
+    const int64_t n = (int64_t)rows->n_frame * n_prefix * rows->array[i].width;
+    if (pare__grow(&data, &rows->cap_prefix[i], n + 1, sizeof(float))) return NULL;
+    rows->array[i].prefix = data;
+    rows->has_prefix[i] = n_prefix > 0;
     return data;
 }
 
@@ -99,5 +122,28 @@ int pare__rows_reduce(pare__rows *rows, const pare__map *map, pare__arena *arena
     if (!rc) rc = reduce_places(rows, map, arena);
     if (!rc) rc = pare__map_follow(&rows->total, &map->m);
     rows->n = map->m.n_out;
+    return rc;
+}
+
+int64_t pare__count_must(const pare__context *ctx, const int32_t *origin, int64_t n)
+{
+    int64_t count = 0;
+    for (int64_t i = 0; ctx->mask && i < n; i++) count += ctx->mask[origin[i]] == PARE_MASK_KEEP;
+    return count;
+}
+
+int pare__rows_ignore(const pare__context *ctx, pare__rows *rows)
+{
+    if (!ctx->mask) return 0;
+    pare__map map = {0};
+    pare__map_begin(&map, rows->n);
+    int rc = 0;
+    for (int64_t i = 0; !rc && i < rows->n; i++)
+        if (ctx->mask[i] != PARE_MASK_IGNORE) rc = pare__map_keep(&map, i);
+    if (!rc && map.m.n_out < rows->n) {
+        rc = pare__map_finish(&map, rows->size, 0, NULL);
+        if (!rc) rc = pare__rows_reduce(rows, &map, ctx->arena);
+    }
+    pare__map_fini(&map);
     return rc;
 }

@@ -34,11 +34,11 @@ static int fill_score(const pare__step *step, pare__view *v, pare_error *err)
     return step->score->compute(step->score_priv, v, out, err);
 }
 
-static void record_score(const pare__context *ctx, const pare__view *v, const int32_t *origin)
+static void record_score(const pare__context *ctx, const pare__view *v)
 {
-    if (!ctx->score || !origin) return;
+    if (!ctx->score || !v->origin) return;
     for (int64_t i = 0; i < v->n; i++)
-        if (!isnan(v->score_out[i])) ctx->score[origin[i]] = v->score_out[i];
+        if (!isnan(v->score_out[i])) ctx->score[v->origin[i]] = v->score_out[i];
 }
 
 static int check_count(const pare__step *step, const pare__view *v, const pare__map *map, pare_error *err)
@@ -70,31 +70,64 @@ static int run_selector(const pare__step *step, pare__view *v, pare__map *map, p
     return rc;
 }
 
-/* What no selector need check again: pixels that were asked for are there, and one application can reach the count. */
+/* What no selector need check again: what was asked of the caller is there, and one application can reach the count. */
+static int check_given(const pare__step *step, const pare__view *v, const pare__need *need, int n_need, pare_error *err)
+{
+    for (int i = 0; i < n_need; i++) {
+        const pare__array array = need[i].array;
+        const int missing = (array == PARE__ARRAY_PIXELS && !v->pixels) || (array == PARE__ARRAY_GIVEN && !v->given) ||
+                            (array == PARE__ARRAY_TEXT_QUERY && !v->text);
+        if (missing)
+            return pare_fail(err, PARE_E_INVALID, "step '%s' at '%s' needs %s, which nobody gave", step->sel->name,
+                             pare__site_name(v->site), pare__array_name(array));
+    }
+    return 0;
+}
+
 static int check_view(const pare__step *step, const pare__view *v, pare_error *err)
 {
-    pare__need need[PARE__MAX_NEEDS];
-    const int n_need = step->sel->needs ? step->sel->needs(step->priv, v->site, need) : 0;
-    for (int i = 0; i < n_need; i++)
-        if (need[i].array == PARE__ARRAY_PIXELS && !v->pixels)
-            return pare_fail(err, PARE_E_INVALID, "step '%s' at '%s' needs pixels", step->sel->name,
-                             pare__site_name(v->site));
+    pare__need need[3 * PARE__MAX_NEEDS];
+    const int rc = check_given(step, v, need, pare__step_needs(step, need), err);
+    if (rc) return rc;
     const int64_t least = step->sel->least ? step->sel->least(step->priv, v->n) : 0;
     if (v->k < 0 || v->k >= least) return 0;
     return pare_fail(err, PARE_E_INVALID, "step '%s' brings %lld units down to %lld at best, %lld were asked",
                      step->sel->name, (long long)v->n, (long long)least, (long long)v->k);
 }
 
-int pare__step_select(pare__context *ctx, pare__step *step, pare__view *v, const int32_t *origin, pare__map *map,
-                      pare_error *err)
+/* The step on a view from which nothing is set aside. */
+static int select_free(const pare__context *ctx, pare__step *step, pare__view *v, pare__map *map, pare_error *err)
 {
-    const double t = pare__now_ms();
-    const pare__mark mark = pare__arena_mark(ctx->arena);
-    int rc = check_view(step, v, err);
+    int rc = v->n ? check_view(step, v, err) : 0;
     if (!rc) rc = fill_carry(step, v);
     if (!rc) rc = fill_score(step, v, err);
     if (!rc) rc = run_selector(step, v, map, err);
-    if (!rc) record_score(ctx, v, origin);
+    if (!rc) record_score(ctx, v);
+    return rc;
+}
+
+/* The step on the rows that the mask leaves free; the others come back as they are. */
+static int select_aside(const pare__context *ctx, pare__step *step, pare__view *v, pare__map *map, pare_error *err)
+{
+    pare__view free_rows;
+    pare__map part = {0};
+    int32_t *row;
+    int rc = pare__aside_view(ctx, v, &free_rows, &row, err);
+    if (!rc && free_rows.n) rc = select_free(ctx, step, &free_rows, &part, err);
+    const int sort = !(step->sel->flags & PARE__KEEPS_ORDER);
+    if (!rc) rc = pare__aside_map(ctx, v, &free_rows, row, &part.m, map);
+    if (!rc) rc = pare__map_finish(map, v->size, sort, err);
+    if (!rc) rc = pare__map_check(&map->m, sort ? PARE__MAP_SORTED : 0, err);
+    pare__map_fini(&part);
+    return rc;
+}
+
+int pare__step_select(pare__context *ctx, pare__step *step, pare__view *v, pare__map *map, pare_error *err)
+{
+    const double t = pare__now_ms();
+    const pare__mark mark = pare__arena_mark(ctx->arena);
+    const int64_t n_must = v->origin ? pare__count_must(ctx, v->origin, v->n) : 0;
+    const int rc = n_must ? select_aside(ctx, step, v, map, err) : select_free(ctx, step, v, map, err);
     if (rc == PARE_E_NOMEM) pare_fail(err, rc, "selector '%s': out of memory", step->sel->name);
     pare__arena_reset(ctx->arena, mark);
     ctx->select_ms += pare__now_ms() - t;
@@ -118,17 +151,10 @@ static const pare__view_array *find_array(const pare__rows *rows, pare__array ki
     return any && (n_kind == 1 || any->need.layer == PARE__LAYER_ANY) ? any : NULL;
 }
 
-static const char *array_name(pare__array kind)
+/* Is it an array of tokens, as opposed to what the caller gave or the pixels? */
+static int is_row_array(pare__array kind)
 {
-    static const char *const name[PARE__ARRAY_COUNT] = {[PARE__ARRAY_PIXELS] = "pixels",
-                                                        [PARE__ARRAY_TOKENS] = "tokens",
-                                                        [PARE__ARRAY_Q] = "q",
-                                                        [PARE__ARRAY_K] = "k",
-                                                        [PARE__ARRAY_V] = "v",
-                                                        [PARE__ARRAY_K_MEAN] = "k",
-                                                        [PARE__ARRAY_CLS_ROW] = "cls_row",
-                                                        [PARE__ARRAY_COL_MEAN] = "col_mean"};
-    return name[kind];
+    return kind != PARE__ARRAY_PIXELS && kind != PARE__ARRAY_GIVEN && kind != PARE__ARRAY_TEXT_QUERY;
 }
 
 /* Offers each need of the step under the name it was asked by. */
@@ -138,20 +164,63 @@ static int offer_arrays(const pare__rows *rows, const pare__step *step, const pa
     *n_array = 0;
     for (int32_t i = 0; i < sp->n_need; i++) {
         const pare__array kind = sp->need[i].array;
-        if (kind == PARE__ARRAY_PIXELS) continue;
-        pare__view_array found = {.width = rows->d, .data = rows->x};
-        if (kind != PARE__ARRAY_TOKENS) {
-            const pare__view_array *a = find_array(rows, kind, sp->layer[i]);
-            if (!a)
-                return pare_fail(err, PARE_E_INVALID,
-                                 "step '%s' needs the array '%s', not there, or there for several other layers",
-                                 step->sel->name, array_name(kind));
+        if (!is_row_array(kind)) continue;
+        pare__view_array found = {.width = rows->d, .data = rows->x, .prefix = rows->x_prefix};
+        const int is_here = kind == PARE__ARRAY_TOKENS && sp->need[i].layer == PARE__LAYER_HERE;
+        const pare__view_array *a = is_here ? NULL : find_array(rows, kind, sp->layer[i]);
+        if (a) {
             found = *a;
+            if (!rows->has_prefix[a - rows->array]) found.prefix = NULL;
+        } else if (kind != PARE__ARRAY_TOKENS) {
+            return pare_fail(err, PARE_E_INVALID,
+                             "step '%s' needs the array '%s', not there, or there for several other layers",
+                             step->sel->name, pare__array_name(kind));
         }
         found.need = sp->need[i];
         array[(*n_array)++] = found;
     }
     return 0;
+}
+
+/* The caller's score of every row: that of the unit it stands at. */
+static int fill_given(const pare__context *ctx, pare__view *v)
+{
+    if (!ctx->given || !v->origin) return 0;
+    float *given = PARE__ARENA(v->arena, float, v->n + 1);
+    if (!given) return PARE_E_NOMEM;
+    for (int64_t i = 0; i < v->n; i++) given[i] = ctx->given[v->origin[i]];
+    v->given = given;
+    return 0;
+}
+
+static int fill_state(const pare__step *step, pare__view *v)
+{
+    const int32_t width = step->sel->state_width ? step->sel->state_width(step->priv) : 0;
+    v->state_width = width;
+    if (v->state || !width) return 0;
+    v->state = PARE__ARENA(v->arena, float, v->n *width + 1);
+    if (!v->state) return PARE_E_NOMEM;
+    memset(v->state, 0, (size_t)(v->n * width) * sizeof(float));
+    return 0;
+}
+
+int pare__view_fill(const pare__context *ctx, const pare__step *step, pare__view *v)
+{
+    v->site = step->site;
+    v->n_head = ctx->n_head;
+    v->n_layer = ctx->n_layer;
+    v->n_prefix = ctx->n_prefix;
+    v->origin0 = ctx->origin0;
+    v->text = ctx->text;
+    v->n_text = ctx->n_text;
+    v->d_text = ctx->d_text;
+    v->custom = ctx->custom;
+    v->seed = ctx->seed;
+    v->arena = ctx->arena;
+    v->gemm = ctx->gemm;
+    v->vec = ctx->vec;
+    const int rc = fill_given(ctx, v);
+    return rc ? rc : fill_state(step, v);
 }
 
 static int window_view(pare__context *ctx, const pare__plan *plan, int32_t i, const pare__rows *rows,
@@ -160,34 +229,27 @@ static int window_view(pare__context *ctx, const pare__plan *plan, int32_t i, co
     const pare__step *step = &plan->recipe->step[i];
     pare__view_array *array = PARE__ARENA(ctx->arena, pare__view_array, PARE__MAX_NEEDS);
     if (!array) return PARE_E_NOMEM;
-    int32_t n_array;
-    const int rc = offer_arrays(rows, step, &plan->step[i], array, &n_array, err);
-    *v = (pare__view){.site = step->site,
-                      .block = -1,
+    *v = (pare__view){.block = -1,
                       .n_block = 1,
                       .n = rows->n,
                       .d = rows->d,
-                      .n_head = ctx->n_head,
-                      .n_layer = ctx->n_layer,
                       .n_frame = rows->n_frame,
                       .frame_start = rows->frame_start,
+                      .slot = ctx->slot,
                       .grid_h = ctx->grid_h,
                       .grid_w = ctx->grid_w,
                       .t0 = ctx->t0,
                       .is_first = ctx->is_first,
-                      .n_prefix = ctx->n_prefix,
                       .thw = rows->thw,
                       .size = rows->size,
+                      .origin = rows->total.m.anchor,
                       .k = -1,
+                      .k_final = -1,
                       .floor = ctx->floor,
                       .array = array,
-                      .n_array = n_array,
-                      .pixels = pixels,
-                      .seed = ctx->seed,
-                      .arena = ctx->arena,
-                      .gemm = ctx->gemm,
-                      .vec = ctx->vec};
-    return rc;
+                      .pixels = pixels};
+    const int rc = offer_arrays(rows, step, &plan->step[i], array, &v->n_array, err);
+    return rc ? rc : pare__view_fill(ctx, step, v);
 }
 
 static const pare__pixels *frame_pixels(pare__arena *arena, const pare__pixels *window, int32_t f)
@@ -201,28 +263,42 @@ static const pare__pixels *frame_pixels(pare__arena *arena, const pare__pixels *
     return px;
 }
 
-/* Frame f of a window view: pointers moved, t counted from the frame. */
+static pare__view_array *frame_arrays(const pare__view *window, int32_t f)
+{
+    const int64_t first = window->frame_start[f];
+    pare__view_array *array = PARE__ARENA(window->arena, pare__view_array, window->n_array + 1);
+    for (int32_t i = 0; array && i < window->n_array; i++) {
+        array[i] = window->array[i];
+        array[i].data += first * array[i].width;
+        if (array[i].prefix) array[i].prefix += (int64_t)f * window->n_prefix * array[i].width;
+    }
+    return array;
+}
+
+/* Slot f of a window view: pointers moved, slots counted from it. */
 static int frame_view(const pare__view *window, int32_t f, pare__view *v)
 {
     const int64_t first = window->frame_start[f], n = window->frame_start[f + 1] - first;
     int64_t *start = PARE__ARENA(window->arena, int64_t, 2);
     int32_t *thw = PARE__ARENA(window->arena, int32_t, 3 * n + 1);
-    pare__view_array *array = PARE__ARENA(window->arena, pare__view_array, window->n_array + 1);
+    pare__view_array *array = frame_arrays(window, f);
     if (!start || !thw || !array) return PARE_E_NOMEM;
     start[0] = 0;
     start[1] = n;
     memcpy(thw, window->thw + 3 * first, (size_t)(3 * n) * sizeof *thw);
     for (int64_t i = 0; i < n; i++) thw[3 * i] = 0;
-    for (int32_t i = 0; i < window->n_array; i++) {
-        array[i] = window->array[i];
-        array[i].data += first * array[i].width;
-    }
     *v = *window;
     v->n = n;
     v->n_frame = 1;
     v->frame_start = start;
+    v->slot += f;
+    v->grid_h = v->slot->grid_h;
+    v->grid_w = v->slot->grid_w;
     v->thw = thw;
     v->size += first;
+    v->origin += first;
+    if (v->given) v->given += first;
+    if (v->state) v->state += first * v->state_width;
     v->array = array;
     v->t0 += f;
     v->is_first = window->is_first && f == 0;
@@ -252,38 +328,51 @@ static int64_t *frame_sizes(const pare__rows *rows, pare__arena *arena)
     return n;
 }
 
-/* The step's own amount, frame by frame; -1 in *k when the selector decides. */
-static void own_counts(const pare__context *ctx, const pare__step *step, const int64_t *n, int32_t n_frame,
-                       int64_t *k_frame, int64_t *k)
+/* The step's own amount, slot by slot, not below what the mask keeps; -1 in *k when the selector decides. */
+static void own_counts(const pare__context *ctx, const pare__step *step, const int64_t *n, const int64_t *must,
+                       int32_t n_frame, int64_t *k_frame, int64_t *k)
 {
     *k = 0;
     for (int32_t f = 0; f < n_frame; f++) {
-        k_frame[f] = pare__step_amount(step, n[f], ctx->grid_h, ctx->grid_w, 0);
+        k_frame[f] = pare__step_amount(step, n[f], ctx->slot[f].grid_h, ctx->slot[f].grid_w, 0);
         if (k_frame[f] < 0) {
             *k = -1;
             return;
         }
+        if (k_frame[f] < must[f]) k_frame[f] = must[f];
         *k += k_frame[f];
     }
+}
+
+static int64_t *must_counts(const pare__context *ctx, const pare__rows *rows)
+{
+    int64_t *must = PARE__ARENA(ctx->arena, int64_t, rows->n_frame);
+    for (int32_t f = 0; must && f < rows->n_frame; f++)
+        must[f] = pare__count_must(ctx, rows->total.m.anchor + rows->frame_start[f],
+                                   rows->frame_start[f + 1] - rows->frame_start[f]);
+    return must;
 }
 
 /* Fills v->k and v->k_frame. */
 static int set_counts(pare__context *ctx, const pare__plan *plan, int32_t i, const pare__rows *rows, int64_t k,
                       pare__view *v, pare_error *err)
 {
-    int64_t *n = frame_sizes(rows, ctx->arena);
+    int64_t *n = frame_sizes(rows, ctx->arena), *must = must_counts(ctx, rows);
     int64_t *k_frame = PARE__ARENA(ctx->arena, int64_t, rows->n_frame);
-    if (!n || !k_frame) return PARE_E_NOMEM;
+    if (!n || !must || !k_frame) return PARE_E_NOMEM;
     if (k < 0) {
-        own_counts(ctx, &plan->recipe->step[i], n, rows->n_frame, k_frame, &v->k);
+        own_counts(ctx, &plan->recipe->step[i], n, must, rows->n_frame, k_frame, &v->k);
     } else {
         double *weight;
         int rc = pare__rows_weigh(ctx, plan, i, rows, v->pixels, &weight, err);
         if (!rc) rc = pare__rate_split(k, weight, n, rows->n_frame, ctx->floor, k_frame, ctx->arena);
         if (rc) return rc;
+        pare__rate_raise(k_frame, must, rows->n_frame);
         v->k = 0;
         for (int32_t f = 0; f < rows->n_frame; f++) v->k += k_frame[f];
+        if (v->k > k && ctx->mask) return pare__mask_too_large(v->k, k, ctx->t0, rows->n_frame, err);
     }
+    v->k_final = v->k;
     v->k_frame = v->k < 0 ? NULL : k_frame;
     return 0;
 }
@@ -301,11 +390,11 @@ static int select_frames(pare__context *ctx, pare__step *step, const pare__rows 
         pare__view v;
         rc = frame_view(window, f, &v);
         if (!rc && window->k_frame) {
-            v.k = window->k_frame[f];
+            v.k = v.k_final = window->k_frame[f];
             v.k_frame = window->k_frame + f;
         }
         pare__map_begin(&one, rc ? 0 : v.n);
-        if (!rc && v.n) rc = pare__step_select(ctx, step, &v, rows->total.m.anchor + rows->frame_start[f], &one, err);
+        if (!rc && v.n) rc = pare__step_select(ctx, step, &v, &one, err);
         if (!rc && v.n) rc = pare__map_append(map, &one.m);
         pare__arena_reset(ctx->arena, mark);
     }
@@ -324,7 +413,7 @@ int pare__rows_step(pare__context *ctx, const pare__plan *plan, int32_t i, pare_
     int rc = window_view(ctx, plan, i, rows, pixels, &v, err);
     if (!rc) rc = set_counts(ctx, plan, i, rows, k, &v, err);
     if (!rc)
-        rc = step->sel->flags & PARE__SCOPE_WINDOW ? pare__step_select(ctx, step, &v, rows->total.m.anchor, &map, err)
+        rc = step->sel->flags & PARE__SCOPE_WINDOW ? pare__step_select(ctx, step, &v, &map, err)
                                                    : select_frames(ctx, step, rows, &v, &map, err);
     if (!rc) rc = pare__rows_reduce(rows, &map, ctx->arena);
     if (rc == PARE_E_NOMEM) pare_fail(err, rc, "step '%s': out of memory", step->sel->name);

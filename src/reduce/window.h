@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/map.h"
 #include "core/mem.h"
+#include "core/slot.h"
 #include "reduce/plan.h"
 
 enum { PARE__MAX_ARRAYS = 64 };
@@ -22,11 +23,18 @@ typedef struct pare__context {
     const pare__vec *vec;
     uint64_t seed;
     int32_t n_head, n_layer, n_prefix;
-    int32_t grid_h, grid_w; /* units */
-    int32_t t0;             /* clip index of the window's first step */
+    const pare_slot *slot;  /* [slots of the window] */
+    int32_t grid_h, grid_w; /* units of a slot; the largest where they differ */
+    int32_t t0;             /* clip index of the window's first slot */
+    int64_t origin0;        /* number in the clip of the window's first candidate */
     int32_t is_first;
-    int64_t floor; /* rows that every temporal step keeps */
-    float *score;  /* [candidates of the window] last score, by original candidate; or NULL */
+    int64_t floor;       /* rows that every slot keeps */
+    float *score;        /* [candidates of the window] last score, by original candidate; or NULL */
+    const float *given;  /* [candidates] the caller's score, or NULL */
+    const uint8_t *mask; /* [candidates] PARE_MASK_*, or NULL = all free */
+    const float *text;   /* [n_text, d_text] or NULL */
+    int32_t n_text, d_text;
+    const pare_custom *custom;
     double select_ms;
 } pare__context;
 
@@ -39,27 +47,49 @@ typedef struct pare__rows {
     int32_t *thw;                             /* [n, 3] t relative to the window */
     float *size;                              /* [n] merged within the segment */
     float *x;                                 /* [n, d], or unused before embedding */
-    pare__view_array array[PARE__MAX_ARRAYS]; /* data owned here; layers resolved or PARE__LAYER_ANY */
-    int64_t cap_array[PARE__MAX_ARRAYS];
+    const float *x_prefix;                    /* [n_frame, n_prefix, d] prefix rows of x; borrowed, or NULL */
+    pare__view_array array[PARE__MAX_ARRAYS]; /* data and prefix owned here; layers resolved or PARE__LAYER_ANY */
+    int64_t cap_array[PARE__MAX_ARRAYS], cap_prefix[PARE__MAX_ARRAYS];
+    uint8_t has_prefix[PARE__MAX_ARRAYS];
     int32_t n_array;
     pare__map total; /* [n, candidates of the window] provenance */
     int64_t cap_frame, cap_thw, cap_size, cap_x;
 } pare__rows;
 
 void pare__rows_fini(pare__rows *rows);
-/* All units of n_frame grids; identity provenance; no x, no arrays. */
-int pare__rows_reset(pare__rows *rows, int32_t n_frame, int32_t grid_h, int32_t grid_w);
+/* All units of the slots' grids; identity provenance; no x, no arrays. */
+int pare__rows_reset(pare__rows *rows, const pare_slot *slot, int32_t n_slot);
 /* Room for n rows of width d in x. */
 int pare__rows_reserve_x(pare__rows *rows, int64_t n, int32_t d);
 /* Adds an empty array (data has room for n rows); NULL on NOMEM. */
 float *pare__rows_add_array(pare__rows *rows, pare__need need, int32_t width, int64_t n);
+/* Room for the prefix rows of array i [n_frame, n_prefix, width]; NULL on NOMEM. */
+float *pare__rows_add_prefix(pare__rows *rows, int32_t i, int32_t n_prefix);
 /* Reduces every array by a map over the current rows and composes the provenance. frame_start follows thw. */
 int pare__rows_reduce(pare__rows *rows, const pare__map *map, pare__arena *arena);
+/* Removes the rows that the mask ignores: before the first step, so that nothing ever sees them. */
+int pare__rows_ignore(const pare__context *ctx, pare__rows *rows);
+/* Rows that the mask keeps whatever a step decides, among n that stand at window candidates origin[n]. */
+int64_t pare__count_must(const pare__context *ctx, const int32_t *origin, int64_t n);
 
-/* Runs one step on one prepared view (n > 0): fills score and carry, calls the selector, finishes and checks the map.
- * origin [n]: candidate of the window that each row stands at, for recording scores (may be NULL). */
-int pare__step_select(pare__context *ctx, pare__step *step, pare__view *view, const int32_t *origin, pare__map *map,
-                      pare_error *err);
+/* What a view takes from the context: memory, tools, slots, the caller's scores, text and selector. v->n and v->origin
+ * are set already. */
+int pare__view_fill(const pare__context *ctx, const pare__step *step, pare__view *v);
+
+/* Runs one step on one prepared view (n > 0): fills score and carry, sets aside what the mask keeps (aside.c), calls the
+ * selector, finishes and checks the map. */
+int pare__step_select(pare__context *ctx, pare__step *step, pare__view *view, pare__map *map, pare_error *err);
+
+/* "the mask keeps more than the budget has". */
+int pare__mask_too_large(int64_t must, int64_t k, int32_t t0, int32_t n_slot, pare_error *err);
+
+/* aside.c: a view without the rows that the mask keeps. `row` [view->n] names the rows of the whole view. Errors: NOMEM,
+ * INVALID (more rows must stay than the budget has). */
+int pare__aside_view(const pare__context *ctx, const pare__view *whole, pare__view *view, int32_t **row,
+                     pare_error *err);
+/* aside.c: the map over the whole view: what was selected from the others, and every row set aside as it is. */
+int pare__aside_map(const pare__context *ctx, const pare__view *whole, const pare__view *view, const int32_t *row,
+                    const pare_map *selected, pare__map *out);
 
 /* Runs step i of the plan on all rows, frame by frame or over the window as the selector asks, and reduces them.
  * k: rows left in the window, -1 = the step's own amount. pixels: of the window, or NULL. */

@@ -98,6 +98,7 @@ typedef struct pare__view {
     void *carry;  /* selector's `carry` bytes, kept from window to window, zeroed at the clip's start */
     float *state; /* [n, state_width] of the selector, kept from block to block: 0 at the step's first block, follows R
                        * like the tokens (weighted means); NULL if it asked for none */
+    int32_t state_width;
     int32_t n_layer;  /* blocks of the encoder; 0 = features without an encoder */
     float *score_out; /* [n] what a selector without a framework score ranked by, for heatmaps and result.scores; NaN:
                        * nothing to show */

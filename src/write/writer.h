@@ -24,9 +24,10 @@ struct pare_writer {
     const pare__writer_format *format;
     char *path, *dir; /* target; where tensors spool */
     pare__spool spool;
-    int64_t n, k, nnz, n_member;                        /* candidates, rows, weights and members so far */
-    int64_t n_step;                                     /* temporal steps so far */
-    int32_t d, n_prefix, n_class, grid_h, grid_w, unit; /* of the first window; the others must agree */
+    int64_t n, k, nnz, n_member;        /* candidates, rows, weights and members so far */
+    int64_t thw[3];                     /* row of grid_thw that is growing: steps, rows, columns; 0 steps = none */
+    pare_slot last;                     /* last slot of it */
+    int32_t d, n_prefix, n_class, unit; /* of the first window; the others must agree */
     int32_t n_window;
     int32_t is_broken; /* a call failed: only close is allowed */
 };

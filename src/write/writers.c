@@ -6,7 +6,8 @@
  * in the file with the first window that has it, the windows before filled with what its absence means.
  *
  *     embeds f32 [K,D]   place i32 [K,6]   thw i32 [K,3]   box f32 [K,4]   kind u8 [K]   index i32 [K]   sizes f32 [K]
- *     pts f64 [T,2]   prefix f32 [T,P,D]   pooled f32 [T,D]   logits f32 [T,C]   scores f32 [N]   grid_thw i64 [1,3]
+ *     pts f64 [T,2]   prefix f32 [T,P,D]   pooled f32 [T,D]   logits f32 [T,C]   scores f32 [N]   grid_thw i64 [G,3]
+ *     mrope i32 [K,3] where the family has it
  *     map.row_start i64 [K+1]   map.index i32   map.weight f32   map.anchor i32 [K]   map.gain f32 [K]
  *     map.member_start i64 [K+1]   map.member i32 */
 #include "write/writer.h"
@@ -135,6 +136,32 @@ static int append_steps(pare_writer *w, const pare_result_view *v, pare_error *e
     return rc;
 }
 
+static int end_grid(pare_writer *w, pare_error *err)
+{
+    static const int64_t three = 3;
+    const int rc = w->thw[0] ? pare__spool_append(&w->spool, "grid_thw", PARE_I64, &three, 1, w->thw, 1, err) : 0;
+    w->thw[0] = 0;
+    return rc;
+}
+
+/* One row of grid_thw per photo, clip or tile: consecutive steps of the same one share it, across windows too. */
+static int append_grids(pare_writer *w, const pare_result_view *v, pare_error *err)
+{
+    int rc = 0;
+    for (int32_t i = 0; i < v->grid[0] && rc == 0; i++) {
+        const pare_slot *s = &v->slot[i];
+        const int goes_on = w->thw[0] && s->media == w->last.media && s->tile == w->last.tile && s->t == w->last.t + 1;
+        if (!goes_on) {
+            rc = end_grid(w, err);
+            w->thw[1] = (int64_t)s->grid_h * w->unit;
+            w->thw[2] = (int64_t)s->grid_w * w->unit;
+        }
+        w->thw[0]++;
+        w->last = *s;
+    }
+    return rc;
+}
+
 /* Members of rows: those of the map, or, once any window had some, the columns of R. */
 static int append_members(pare_writer *w, const pare_map *m, pare_error *err)
 {
@@ -184,7 +211,7 @@ static int check_window(pare_writer *w, const pare_result_view *v, pare_error *e
                          w->n + v->n, INT32_MAX);
     if (w->n_window == 0) {
         w->d = v->d, w->n_prefix = has_prefix, w->n_class = has_logits;
-        w->grid_h = v->grid[1], w->grid_w = v->grid[2], w->unit = unit;
+        w->unit = unit;
     }
     const struct {
         const char *what;
@@ -192,8 +219,6 @@ static int check_window(pare_writer *w, const pare_result_view *v, pare_error *e
     } same[] = {{"width", v->d, w->d},
                 {"prefix tokens", has_prefix, w->n_prefix},
                 {"classes", has_logits, w->n_class},
-                {"grid height", v->grid[1], w->grid_h},
-                {"grid width", v->grid[2], w->grid_w},
                 {"unit", unit, w->unit}};
     for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
         if (same[i].now != same[i].before)
@@ -204,15 +229,18 @@ static int check_window(pare_writer *w, const pare_result_view *v, pare_error *e
 
 int pare__writer_append(pare_writer *w, const pare_result_view *v, pare_error *err)
 {
+    static const int64_t three = 3;
     if (w->is_broken) return pare_fail(err, PARE_E_STATE, "%s: append after finish or after an error", w->path);
     int rc = check_window(w, v, err);
     if (rc == 0) rc = append_rows(w, v, err);
     if (rc == 0) rc = append_steps(w, v, err);
+    if (rc == 0 && v->mrope != NULL)
+        rc = pare__spool_append(&w->spool, "mrope", PARE_I32, &three, 1, v->mrope, v->k, err);
+    if (rc == 0) rc = append_grids(w, v, err);
     if (rc == 0) rc = append_map(w, &v->map, err);
     w->is_broken = rc != 0;
     w->n += v->n;
     w->k += v->k;
-    w->n_step += v->grid[0];
     w->n_window++;
     return rc;
 }
@@ -265,11 +293,9 @@ fail:
 
 static int complete_spool(pare_writer *w, int complete, pare_error *err)
 {
-    static const int64_t three = 3;
-    const int64_t grid[3] = {w->n_step, (int64_t)w->grid_h * w->unit, (int64_t)w->grid_w * w->unit};
     char unit[16];
     snprintf(unit, sizeof unit, "%d", w->unit);
-    int rc = pare__spool_append(&w->spool, "grid_thw", PARE_I64, &three, 1, grid, 1, err);
+    int rc = end_grid(w, err);
     if (rc == 0) rc = pare__spool_meta(&w->spool, "unit", unit, err);
     if (rc == 0) rc = pare__spool_meta(&w->spool, "complete", complete ? "true" : "false", err);
     return rc;

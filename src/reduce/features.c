@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads the arrays of pare_reduce_tokens: slots from grid_thw and tiles, tokens [n, d], what belongs to every token, what
+ * belongs to the prefix tokens of every slot, and what belongs to neither (pixels, text). */
+#include "reduce/features.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/limits.h"
+#include "model/tensorfile.h"
+
+static const struct {
+    const char *name;
+    pare__array array;
+    int32_t is_row; /* one value per token */
+} inputs[] = {{"tokens", PARE__ARRAY_TOKENS, 0},
+              {"q", PARE__ARRAY_Q, 0},
+              {"k", PARE__ARRAY_K, 0},
+              {"v", PARE__ARRAY_V, 0},
+              {"cls_row", PARE__ARRAY_CLS_ROW, 1},
+              {"col_mean", PARE__ARRAY_COL_MEAN, 1}};
+enum { N_INPUTS = sizeof inputs / sizeof inputs[0] };
+
+static const pare_tensor *find(const pare_tensor *arrays, int32_t n, const char *name)
+{
+    for (int32_t i = 0; i < n; i++)
+        if (!strcmp(arrays[i].name, name)) return &arrays[i];
+    return NULL;
+}
+
+/* ---- slots ------------------------------------------------------------------------------------------------------- */
+
+static int64_t integer(const pare_tensor *t, int64_t i)
+{
+    if (t->dtype == PARE_I64) {
+        int64_t v;
+        memcpy(&v, (const char *)t->data + 8 * i, sizeof v);
+        return v;
+    }
+    int32_t v;
+    memcpy(&v, (const char *)t->data + 4 * i, sizeof v);
+    return v;
+}
+
+static int check_integers(const pare_tensor *t, int64_t multiple, pare_error *err)
+{
+    const int64_t n = pare__tensor_count(t);
+    if ((t->dtype == PARE_I32 || t->dtype == PARE_I64) && n >= multiple && n % multiple == 0) return 0;
+    return pare_fail(err, PARE_E_INVALID, "%s: %lld values, must be i32 or i64 and a multiple of %lld", t->name,
+                     (long long)n, (long long)multiple);
+}
+
+/* Tiles of a picture: rows, cols; 0 x 0 without the array. */
+static int read_tiles(const pare_tensor *t, int32_t tiles[2], pare_error *err)
+{
+    tiles[0] = tiles[1] = 0;
+    if (!t) return 0;
+    const int rc = check_integers(t, 2, err);
+    if (rc) return rc;
+    for (int i = 0; i < 2; i++) {
+        const int64_t v = integer(t, i);
+        if (v < 1 || v > PARE__MAX_TILES)
+            return pare_fail(err, PARE_E_INVALID, "tiles: %lld, each side must be 1..%d", (long long)v,
+                             PARE__MAX_TILES);
+        tiles[i] = (int32_t)v;
+    }
+    return 0;
+}
+
+/* The t slots of one row (t, h, w) of grid_thw; rows of a tiled picture are the whole and its tiles. */
+static int add_slots(pare__features *f, const int64_t g[3], int64_t row, const int32_t tiles[2], pare_error *err)
+{
+    const int32_t per_picture = tiles[0] ? 1 + tiles[0] * tiles[1] : 1;
+    for (int i = 0; i < 3; i++)
+        if (g[i] < 1 || g[i] > (i ? PARE__MAX_UNITS_PER_FRAME : PARE__MAX_WINDOW))
+            return pare_fail(err, PARE_E_INVALID, "grid_thw: %lld x %lld x %lld is no grid", (long long)g[0],
+                             (long long)g[1], (long long)g[2]);
+    if (tiles[0] && g[0] != 1)
+        return pare_fail(err, PARE_E_INVALID, "grid_thw: %lld steps, but a picture in tiles has 1", (long long)g[0]);
+    if (f->n_slot + g[0] > PARE__MAX_WINDOW)
+        return pare_fail(err, PARE_E_LIMIT, "grid_thw: more than %d grids", PARE__MAX_WINDOW);
+    for (int32_t t = 0; t < g[0]; t++)
+        f->slot[f->n_slot++] = (pare_slot){.media = (int32_t)(row / per_picture),
+                                           .tile = (int32_t)(row % per_picture),
+                                           .t = t,
+                                           .tile_rows = tiles[0] ? tiles[0] : 1,
+                                           .tile_cols = tiles[0] ? tiles[1] : 1,
+                                           .grid_h = (int32_t)g[1],
+                                           .grid_w = (int32_t)g[2]};
+    if (g[1] > f->grid_h) f->grid_h = (int32_t)g[1];
+    if (g[2] > f->grid_w) f->grid_w = (int32_t)g[2];
+    return 0;
+}
+
+static int read_slots(pare__features *f, const pare_tensor *thw, const pare_tensor *tile, int64_t n, pare_error *err)
+{
+    int32_t tiles[2];
+    int rc = read_tiles(tile, tiles, err);
+    if (!rc && thw) rc = check_integers(thw, 3, err);
+    if (rc) return rc;
+    const int64_t n_row = thw ? pare__tensor_count(thw) / 3 : 1;
+    const int64_t per_picture = tiles[0] ? 1 + tiles[0] * tiles[1] : 1;
+    if (n_row % per_picture)
+        return pare_fail(err, PARE_E_INVALID, "grid_thw: %lld rows, but a picture in %d x %d tiles takes %lld",
+                         (long long)n_row, tiles[0], tiles[1], (long long)per_picture);
+    f->slot = PARE__NEW(pare_slot, PARE__MAX_WINDOW);
+    if (!f->slot) return PARE_E_NOMEM;
+    int64_t units = 0;
+    for (int64_t i = 0; !rc && i < n_row && units <= n; i++) {
+        const int64_t g[3] = {thw ? integer(thw, 3 * i) : 1, thw ? integer(thw, 3 * i + 1) : 1,
+                              thw ? integer(thw, 3 * i + 2) : n};
+        rc = add_slots(f, g, i, tiles, err);
+        units += rc ? 0 : g[0] * g[1] * g[2];
+    }
+    if (!rc && units != n)
+        rc = pare_fail(err, PARE_E_INVALID, "grid_thw: %lld units, but tokens has %lld rows", (long long)units,
+                       (long long)n);
+    return rc;
+}
+
+/* ---- arrays of tokens -------------------------------------------------------------------------------------------- */
+
+/* Values per row of an array with `rows` rows; 0 = it does not fit. */
+static int64_t row_width(const pare_tensor *t, int64_t rows)
+{
+    const int64_t count = pare__tensor_count(t);
+    if (!rows || !count || t->n_dim < 1 || t->shape[0] != rows || count % rows || count / rows > PARE__MAX_DIM)
+        return 0;
+    return count / rows;
+}
+
+static int wrong_rows(const pare_tensor *t, int64_t rows, pare_error *err)
+{
+    return pare_fail(err, PARE_E_INVALID, "%s: %lld values do not make %lld rows", t->name,
+                     (long long)pare__tensor_count(t), (long long)rows);
+}
+
+static float *add_array(pare__features *f, const pare_tensor *t, pare__need need, int64_t width, pare_error *err)
+{
+    float *data = pare__rows_add_array(&f->rows, need, (int32_t)width, f->rows.n);
+    if (!data) pare_fail(err, PARE_E_LIMIT, "%s: more than %d arrays", t->name, PARE__MAX_ARRAYS);
+    return data;
+}
+
+static void mean_heads(const float *k, int64_t n, int64_t n_head, int64_t head_dim, float *out)
+{
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t c = 0; c < head_dim; c++) {
+            double sum = 0;
+            for (int64_t h = 0; h < n_head; h++) sum += (double)k[(i * n_head + h) * head_dim + c];
+            out[i * head_dim + c] = (float)(sum / (double)n_head);
+        }
+}
+
+/* Keys serve twice: as they are, and as their mean over heads. */
+static int add_mean_keys(pare__features *f, const pare_tensor *t, int32_t layer, const float *k, pare_error *err)
+{
+    const int64_t n_head = t->n_dim == 3 ? t->shape[1] : 1, width = row_width(t, f->rows.n) / n_head;
+    float *mean = add_array(f, t, (pare__need){PARE__ARRAY_K_MEAN, layer}, width, err);
+    if (!mean) return PARE_E_LIMIT;
+    mean_heads(k, f->rows.n, n_head, width, mean);
+    return 0;
+}
+
+static int note_heads(pare__features *f, const pare_tensor *t, pare_error *err)
+{
+    if (t->n_dim != 3) return 0;
+    const int64_t n_head = t->shape[1];
+    if (n_head < 1 || n_head > PARE__MAX_HEADS || (f->n_head > 1 && f->n_head != n_head))
+        return pare_fail(err, PARE_E_INVALID, "%s: %lld heads, the other arrays have %d", t->name, (long long)n_head,
+                         f->n_head);
+    f->n_head = (int32_t)n_head;
+    return 0;
+}
+
+/* "cls_row" or "cls_row.10" behind `start`: 1 if `name` is this input, with its layer. */
+static int match_input(const char *name, const char *input, int32_t *layer)
+{
+    const size_t n = strlen(input);
+    *layer = PARE__LAYER_ANY;
+    if (strncmp(name, input, n)) return 0;
+    if (!name[n]) return 1;
+    int64_t value;
+    if (name[n] != '.' || pare__parse_int(name + n + 1, &value) || value < -PARE__MAX_BLOCKS ||
+        value >= PARE__MAX_BLOCKS)
+        return 0;
+    *layer = (int32_t)value;
+    return 1;
+}
+
+static int find_input(const char *name, int32_t *layer)
+{
+    for (int i = 0; i < N_INPUTS; i++)
+        if (match_input(name, inputs[i].name, layer)) return i;
+    return -1;
+}
+
+static int add_input(pare__features *f, const pare_tensor *t, pare_error *err)
+{
+    int32_t layer;
+    const int i = find_input(t->name, &layer);
+    if (i < 0 || (inputs[i].array == PARE__ARRAY_TOKENS && layer == PARE__LAYER_ANY)) return 0;
+    const int64_t width = row_width(t, f->rows.n);
+    if (!width || (inputs[i].is_row && width != 1)) return wrong_rows(t, f->rows.n, err);
+    int rc = note_heads(f, t, err);
+    if (rc) return rc;
+    float *data = add_array(f, t, (pare__need){inputs[i].array, layer}, width, err);
+    if (!data) return PARE_E_LIMIT;
+    pare__tensor_f32(t, data);
+    return inputs[i].array == PARE__ARRAY_K ? add_mean_keys(f, t, layer, data, err) : 0;
+}
+
+/* ---- prefix tokens ------------------------------------------------------------------------------------------------ */
+
+static int32_t find_array(const pare__rows *rows, pare__array array, int32_t layer)
+{
+    for (int32_t i = 0; i < rows->n_array; i++)
+        if (rows->array[i].need.array == array && rows->array[i].need.layer == layer) return i;
+    return -1;
+}
+
+/* prefix.NAME [slots, p, ...]: p is the same for all. */
+static int read_prefix(pare__features *f, const pare_tensor *t, int64_t width, float **to, int32_t array,
+                       pare_error *err)
+{
+    const int64_t per_slot = pare__tensor_count(t) / (f->n_slot * width), p = t->n_dim > 1 ? t->shape[1] : 1;
+    if (t->n_dim < 1 || t->shape[0] != f->n_slot || per_slot != p || p < 1 || p > 1 + PARE__MAX_REGISTERS ||
+        pare__tensor_count(t) != f->n_slot * p * width || (f->n_prefix && f->n_prefix != p))
+        return pare_fail(err, PARE_E_INVALID, "%s: must be [%d, %s, %lld]", t->name, f->n_slot,
+                         f->n_prefix ? "as many as the others" : "p", (long long)width);
+    f->n_prefix = (int32_t)p;
+    *to = array < 0 ? pare__malloc(pare__tensor_count(t), sizeof(float))
+                    : pare__rows_add_prefix(&f->rows, array, f->n_prefix);
+    if (!*to) return PARE_E_NOMEM;
+    pare__tensor_f32(t, *to);
+    return 0;
+}
+
+static int add_mean_prefix(pare__features *f, int32_t array, int32_t layer)
+{
+    const int32_t mean = find_array(&f->rows, PARE__ARRAY_K_MEAN, layer);
+    float *to = pare__rows_add_prefix(&f->rows, mean, f->n_prefix);
+    if (!to) return PARE_E_NOMEM;
+    const int64_t width = f->rows.array[mean].width;
+    mean_heads(f->rows.array[array].prefix, (int64_t)f->n_slot * f->n_prefix, f->rows.array[array].width / width, width,
+               to);
+    return 0;
+}
+
+static int add_prefix(pare__features *f, const pare_tensor *t, pare_error *err)
+{
+    static const char start[] = "prefix.";
+    int32_t layer;
+    if (strncmp(t->name, start, sizeof start - 1)) return 0;
+    const int i = find_input(t->name + sizeof start - 1, &layer);
+    if (i < 0) return 0;
+    if (inputs[i].array == PARE__ARRAY_TOKENS && layer == PARE__LAYER_ANY) {
+        const int rc = read_prefix(f, t, f->rows.d, &f->x_prefix, -1, err);
+        f->rows.x_prefix = f->x_prefix;
+        return rc;
+    }
+    const int32_t array = find_array(&f->rows, inputs[i].array, layer);
+    if (array < 0) return pare_fail(err, PARE_E_INVALID, "%s: there is no '%s'", t->name, t->name + sizeof start - 1);
+    float *to;
+    const int rc = read_prefix(f, t, f->rows.array[array].width, &to, array, err);
+    return rc || inputs[i].array != PARE__ARRAY_K ? rc : add_mean_prefix(f, array, layer);
+}
+
+/* ---- everything else ----------------------------------------------------------------------------------------------- */
+
+/* Pictures must be the grid times a square patch. */
+static int read_pixels(pare__features *f, const pare_tensor *t, pare_error *err)
+{
+    if (!t) return 0;
+    const int64_t h = f->slot[0].grid_h, w = f->slot[0].grid_w, patch = t->n_dim == 4 ? t->shape[1] / h : 0;
+    int fits = t->dtype == PARE_U8 && patch > 0 && t->shape[3] == 3 && t->shape[1] == patch * h &&
+               t->shape[2] == patch * w && t->shape[0] >= f->n_slot && t->shape[0] % f->n_slot == 0;
+    for (int32_t i = 1; i < f->n_slot; i++) fits = fits && f->slot[i].grid_h == h && f->slot[i].grid_w == w;
+    if (!fits)
+        return pare_fail(err, PARE_E_INVALID,
+                         "pixels: must be u8 [T, rows P, columns P, 3] of the grid %d x %lld x %lld", f->n_slot,
+                         (long long)h, (long long)w);
+    f->frame = PARE__NEW(const uint8_t *, t->shape[0]);
+    if (!f->frame) return PARE_E_NOMEM;
+    for (int64_t i = 0; i < t->shape[0]; i++)
+        f->frame[i] = (const uint8_t *)t->data + i * t->shape[1] * t->shape[2] * 3;
+    f->px = (pare__pixels){.frame = f->frame,
+                           .patch = (int32_t)patch,
+                           .temporal = (int32_t)(t->shape[0] / f->n_slot),
+                           .mean = {0.485f, 0.456f, 0.406f},
+                           .std = {0.229f, 0.224f, 0.225f}};
+    return 0;
+}
+
+static int read_scores(pare__features *f, const pare_tensor *t, pare_error *err)
+{
+    if (!t) return 0;
+    if (pare__tensor_count(t) != f->rows.n) return wrong_rows(t, f->rows.n, err);
+    f->given = pare__malloc(f->rows.n, sizeof(float));
+    if (!f->given) return PARE_E_NOMEM;
+    pare__tensor_f32(t, f->given);
+    for (int64_t i = 0; i < f->rows.n; i++)
+        if (!isfinite(f->given[i]))
+            return pare_fail(err, PARE_E_INVALID, "scores: value %lld is not finite", (long long)i);
+    return 0;
+}
+
+static int read_mask(pare__features *f, const pare_tensor *t, pare_error *err)
+{
+    if (!t) return 0;
+    if (t->dtype != PARE_U8 || pare__tensor_count(t) != f->rows.n)
+        return pare_fail(err, PARE_E_INVALID, "mask: must be u8 and hold %lld values, one per token",
+                         (long long)f->rows.n);
+    f->mask = pare__malloc(f->rows.n, 1);
+    if (!f->mask) return PARE_E_NOMEM;
+    memcpy(f->mask, t->data, (size_t)f->rows.n);
+    return 0;
+}
+
+static int read_text(pare__features *f, const pare_tensor *t, pare_error *err)
+{
+    if (!t) return 0;
+    if (t->n_dim != 2 || t->shape[0] < 1 || t->shape[1] < 1 || t->shape[0] > PARE__MAX_TEXT_ROWS ||
+        t->shape[1] > PARE__MAX_DIM)
+        return pare_fail(err, PARE_E_INVALID, "text_query: must be [m, d], m up to %d, d up to %d", PARE__MAX_TEXT_ROWS,
+                         PARE__MAX_DIM);
+    f->text = pare__malloc(pare__tensor_count(t), sizeof(float));
+    if (!f->text) return PARE_E_NOMEM;
+    pare__tensor_f32(t, f->text);
+    f->n_text = (int32_t)t->shape[0];
+    f->d_text = (int32_t)t->shape[1];
+    return 0;
+}
+
+static int read_tokens(pare__features *f, const pare_tensor *arrays, int32_t n_arrays, pare_error *err)
+{
+    const pare_tensor *x = find(arrays, n_arrays, "tokens");
+    if (!x || x->n_dim != 2 || x->shape[0] < 1 || x->shape[1] < 1 || x->shape[1] > PARE__MAX_DIM ||
+        x->shape[0] > INT32_MAX)
+        return pare_fail(err, PARE_E_INVALID, "tokens: an array [n, d] of that name is required, d up to %d",
+                         PARE__MAX_DIM);
+    int rc = read_slots(f, find(arrays, n_arrays, "grid_thw"), find(arrays, n_arrays, "tiles"), x->shape[0], err);
+    if (!rc) rc = pare__rows_reset(&f->rows, f->slot, f->n_slot);
+    if (!rc) rc = pare__rows_reserve_x(&f->rows, x->shape[0], (int32_t)x->shape[1]);
+    if (!rc) pare__tensor_f32(x, f->rows.x);
+    return rc;
+}
+
+int pare__features_read(pare__features *f, const pare_tensor *arrays, int32_t n_arrays, pare_error *err)
+{
+    *f = (pare__features){.n_head = 1};
+    int rc = read_tokens(f, arrays, n_arrays, err);
+    for (int32_t i = 0; !rc && i < n_arrays; i++) rc = add_input(f, &arrays[i], err);
+    for (int32_t i = 0; !rc && i < n_arrays; i++) rc = add_prefix(f, &arrays[i], err);
+    if (!rc) rc = read_pixels(f, find(arrays, n_arrays, "pixels"), err);
+    if (!rc) rc = read_scores(f, find(arrays, n_arrays, "scores"), err);
+    if (!rc) rc = read_mask(f, find(arrays, n_arrays, "mask"), err);
+    if (!rc) rc = read_text(f, find(arrays, n_arrays, "text_query"), err);
+    return rc;
+}
+
+void pare__features_fini(pare__features *f)
+{
+    pare__rows_fini(&f->rows);
+    void *owned[] = {f->slot, (void *)(uintptr_t)f->frame, f->x_prefix, f->given, f->mask, f->text};
+    for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) pare__free(owned[i]);
+}

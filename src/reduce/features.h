@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* The named arrays that a caller hands to pare_reduce_tokens, read and checked: a window without an encoder. */
+#ifndef PARE_REDUCE_FEATURES_H
+#define PARE_REDUCE_FEATURES_H
+
+#include "reduce/window.h"
+
+typedef struct pare__features {
+    pare__rows rows; /* tokens in x, the other arrays beside it; layers as named, or PARE__LAYER_ANY */
+    pare_slot *slot; /* [n_slot] */
+    int32_t n_slot, n_head;
+    int32_t n_prefix;
+    int32_t grid_h, grid_w; /* the largest */
+    pare__pixels px;        /* frame NULL = none */
+    const uint8_t **frame;
+    float *x_prefix; /* [n_slot, n_prefix, d] or NULL */
+    float *given;    /* [n] or NULL */
+    uint8_t *mask;   /* [n] or NULL */
+    float *text;     /* [n_text, d_text] or NULL */
+    int32_t n_text, d_text;
+} pare__features;
+
+/* Errors: INVALID (the text names the array and both numbers), LIMIT, NOMEM; `f` is to be released either way. */
+int pare__features_read(pare__features *f, const pare_tensor *arrays, int32_t n_arrays, pare_error *err);
+void pare__features_fini(pare__features *f);
+
+#endif
