@@ -17,7 +17,12 @@ static void capture(uint8_t *rgb /* [HEIGHT, WIDTH, 3] */, int i, pare_frame *fr
     memset(rgb, 90, (size_t)WIDTH * HEIGHT * 3);
     const int left = i * 12 % (WIDTH - SIDE);
     for (int y = 96; y < 96 + SIDE; y++) memset(rgb + ((size_t)y * WIDTH + (size_t)left) * 3, 230, (size_t)SIDE * 3);
-    *frame = (pare_frame){.rgb = rgb, .stride = (int64_t)WIDTH * 3, .width = WIDTH, .height = HEIGHT, .pts = i / 30.0};
+    *frame = (pare_frame){.struct_size = sizeof *frame,
+                          .rgb = rgb,
+                          .stride = (int64_t)WIDTH * 3,
+                          .width = WIDTH,
+                          .height = HEIGHT,
+                          .pts = i / 30.0};
 }
 
 /* The consumer: an index, a language model, a socket. */

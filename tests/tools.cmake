@@ -8,3 +8,6 @@ foreach(script IN LISTS cli_scripts)
   set_tests_properties(${cli_name} PROPERTIES SKIP_RETURN_CODE 77 ENVIRONMENT
     "PARE=$<TARGET_FILE:pare_cli>;SAMPLES=${PROJECT_SOURCE_DIR}/samples;PARE_FIXTURES=${PARE_FIXTURES}")
 endforeach()
+pare_test(test_selector_cmd MODULES core select SOURCES test_selector_cmd.c ../tools/selector_cmd.c
+          ../tools/selector_reply.c ../tools/npy.c)
+target_compile_definitions(test_selector_cmd PRIVATE _GNU_SOURCE)

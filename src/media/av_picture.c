@@ -128,8 +128,12 @@ int pare__av_picture_convert(pare__av_picture *p, const AVFrame *from, int strea
         return pare_fail(err, PARE_E_EXTERNAL, "'%.160s': swscale failed", path);
     AVFrameSideData *side = av_frame_get_side_data(from, AV_FRAME_DATA_DISPLAYMATRIX);
     int rotation = side ? pare__av_rotation((const int32_t *)side->data) : stream_rotation;
-    *out = (pare_frame){
-        .rgb = p->rgb, .stride = stride, .width = from->width, .height = from->height, .rotation = rotation};
+    *out = (pare_frame){.struct_size = sizeof *out,
+                        .rgb = p->rgb,
+                        .stride = stride,
+                        .width = from->width,
+                        .height = from->height,
+                        .rotation = rotation};
     return rotation ? make_upright(p, rotation, out, err) : 0;
 }
 

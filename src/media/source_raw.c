@@ -216,7 +216,8 @@ static int next(void *self, pare_frame *frame, pare_error *err)
         return PARE_EOF;
     }
     if (s->layout) y4m_to_rgb(s);
-    *frame = (pare_frame){.rgb = s->rgb,
+    *frame = (pare_frame){.struct_size = sizeof *frame,
+                          .rgb = s->rgb,
                           .stride = (int64_t)s->width * 3,
                           .width = s->width,
                           .height = s->height,

@@ -257,7 +257,8 @@ static int next(void *self, pare_frame *frame, pare_error *err)
             continue;
         }
         double index = (double)(s->next++ - s->first);
-        *frame = (pare_frame){.rgb = s->rgb,
+        *frame = (pare_frame){.struct_size = sizeof *frame,
+                              .rgb = s->rgb,
                               .stride = (int64_t)width * 3,
                               .width = width,
                               .height = height,
