@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+/* See encoder_ref.h: formulas only, nothing shared with src/encode. */
+#include "encoder_ref.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/rank.h"
+
+enum { WIDE = 4 * REF_DIM };
+
+/* ---- parts ------------------------------------------------------------------------------------------------------- */
+
+static void linear(const pare__linear *l, const double *x, double *y)
+{
+    for (int o = 0; o < l->n_out; o++) {
+        y[o] = l->b ? (double)l->b[o] : 0;
+        for (int i = 0; i < l->n_in; i++) y[o] += (double)l->w[(int64_t)o * l->n_in + i] * x[i];
+    }
+}
+
+static void norm(const pare_model *m, const pare__norm_w *w, const double *x, double *y)
+{
+    const int n = m->hp.dim, rms = m->hp.norm == PARE__NORM_RMS;
+    double mean = 0, var = 0;
+    for (int i = 0; i < n && !rms; i++) mean += x[i] / n;
+    for (int i = 0; i < n; i++) var += (x[i] - mean) * (x[i] - mean) / n;
+    for (int i = 0; i < n; i++)
+        y[i] = (x[i] - mean) / sqrt(var + (double)m->hp.eps) * (double)w->w[i] + (w->b ? (double)w->b[i] : 0);
+}
+
+static double gelu(double x) { return 0.5 * x * erfc(-x * sqrt(0.5)); }
+
+/* Place of a row in patches; 0 for a prefix row. */
+static int patch_place(const ref_state *s, int row, int *y, int *x)
+{
+    if (row < s->n_prefix) return 0;
+    const int unit = (row - s->n_prefix) / s->patches, j = (row - s->n_prefix) % s->patches, side = s->m->hp.unit;
+    *y = s->place[unit][0] * side + j / side;
+    *x = s->place[unit][1] * side + j % side;
+    return 1;
+}
+
+/* Complex numbers (v[j], v[j + hd / 2]) times e^(i angle). */
+static void rope(const ref_state *s, int row, double *v, int hd)
+{
+    int place[2];
+    if (!s->m->hp.has_rope || !patch_place(s, row, &place[0], &place[1])) return;
+    for (int j = 0; j < hd / 2; j++) {
+        const int axis = j >= hd / 4;
+        const double angle = place[axis] * pow((double)s->m->hp.rope_theta, -4.0 * (j % (hd / 4)) / hd);
+        const double a = v[j], b = v[j + hd / 2];
+        v[j] = a * cos(angle) - b * sin(angle);
+        v[j + hd / 2] = a * sin(angle) + b * cos(angle);
+    }
+}
+
+/* Do two rows see each other in this block? */
+static int together(const ref_state *s, int block, int a, int b)
+{
+    const int w = s->m->hp.window;
+    if (w == 0 || s->m->hp.is_full[block]) return 1;
+    const int *p = s->place[(a - s->n_prefix) / s->patches], *q = s->place[(b - s->n_prefix) / s->patches];
+    return p[0] / w == q[0] / w && p[1] / w == q[1] / w;
+}
+
+/* ---- embedding --------------------------------------------------------------------------------------------------- */
+
+static void embed_row(ref_state *s, const pare__segment *seg, int row)
+{
+    const pare_model *m = s->m;
+    const int p = m->hp.patch;
+    double in[REF_DIM * 16];
+    int y0, x0, n = 0;
+    if (!patch_place(s, row, &y0, &x0)) {
+        for (int i = 0; i < m->hp.dim; i++) s->x[row][i] = (double)m->w.cls[i] + (m->w.pos ? (double)m->w.pos[i] : 0);
+        return;
+    }
+    for (int c = 0; c < 3; c++)
+        for (int t = 0; t < m->hp.temporal; t++)
+            for (int y = 0; y < p; y++)
+                for (int x = 0; x < p; x++) {
+                    const int64_t at = ((int64_t)(y0 * p + y) * seg->grid_w * p + x0 * p + x) * 3 + c;
+                    in[n++] = (seg->rgb[t][at] * m->prep.rescale - (double)m->prep.mean[c]) / (double)m->prep.std[c];
+                }
+    linear(&m->w.patch, in, s->x[row]);
+    const float *pos = m->w.pos ? m->w.pos + (s->n_prefix + y0 * seg->grid_w + x0) * m->hp.dim : NULL;
+    for (int i = 0; pos && i < m->hp.dim; i++) s->x[row][i] += (double)pos[i];
+}
+
+void ref_open(ref_state *s, const pare_model *m, const pare__segment *seg)
+{
+    const int cols = seg->grid_w / m->hp.unit;
+    *s = (ref_state){.m = m, .n_unit = (int)seg->n, .n_prefix = m->hp.n_prefix, .patches = m->hp.unit * m->hp.unit};
+    for (int i = 0; i < s->n_unit; i++) {
+        const int unit = seg->unit ? seg->unit[i] : i;
+        s->place[i][0] = unit / cols;
+        s->place[i][1] = unit % cols;
+        s->size[i] = seg->size ? (double)seg->size[i] : 1;
+    }
+    for (int r = 0; r < ref_rows(s); r++) {
+        if (!seg->tokens) embed_row(s, seg, r);
+        for (int i = 0; seg->tokens && i < m->hp.dim; i++) s->x[r][i] = (double)seg->tokens[r * m->hp.dim + i];
+    }
+}
+
+/* ---- block ------------------------------------------------------------------------------------------------------- */
+
+static void attend_head(const ref_state *s, int block, int head, double qkv[][3 * REF_DIM], double out[][REF_DIM],
+                        double *col_mean)
+{
+    const int n = ref_rows(s), d = s->m->hp.dim, hd = d / s->m->hp.n_head, at = head * hd;
+    for (int q = 0; q < n; q++) {
+        double p[REF_ROWS], sum = 0;
+        int seen = 0;
+        for (int k = 0; k < n; k++) {
+            double score = 0;
+            const double size = k < s->n_prefix ? 1 : s->size[(k - s->n_prefix) / s->patches];
+            for (int i = 0; i < hd; i++) score += qkv[q][at + i] * qkv[k][d + at + i];
+            p[k] = together(s, block, q, k) ? exp(score / sqrt(hd)) * size : 0;
+            sum += p[k];
+            seen += together(s, block, q, k);
+        }
+        for (int k = 0; k < n; k++) {
+            for (int i = 0; i < hd; i++) out[q][at + i] += p[k] / sum * qkv[k][2 * d + at + i];
+            if (col_mean) col_mean[k] += p[k] / sum / seen / s->m->hp.n_head;
+        }
+    }
+}
+
+void ref_attend(ref_state *s, int block, double *keys, double *col_mean)
+{
+    static double qkv[REF_ROWS][3 * REF_DIM], out[REF_ROWS][REF_DIM];
+    const pare__block_w *w = &s->m->w.block[block];
+    const int n = ref_rows(s), d = s->m->hp.dim, n_head = s->m->hp.n_head, hd = d / n_head;
+    memset(out, 0, sizeof out);
+    if (keys) memset(keys, 0, (size_t)(n * hd) * sizeof *keys);
+    if (col_mean) memset(col_mean, 0, (size_t)n * sizeof *col_mean);
+    for (int r = 0; r < n; r++) {
+        double h[REF_DIM];
+        norm(s->m, &w->norm1, s->x[r], h);
+        linear(&w->qkv, h, qkv[r]);
+        for (int i = 0; i < 2 * n_head; i++) rope(s, r, qkv[r] + i * hd, hd);
+        for (int i = 0; keys && i < d; i++) keys[r * hd + i % hd] += qkv[r][d + i] / n_head;
+    }
+    for (int h = 0; h < n_head; h++) attend_head(s, block, h, qkv, out, col_mean);
+    for (int r = 0; r < n; r++) {
+        double y[REF_DIM];
+        linear(&w->proj, out[r], y);
+        for (int i = 0; i < d; i++) s->x[r][i] += y[i];
+    }
+}
+
+void ref_mlp(ref_state *s, int block)
+{
+    const pare__block_w *w = &s->m->w.block[block];
+    const int mlp = s->m->hp.mlp_dim;
+    for (int r = 0; r < ref_rows(s); r++) {
+        double h[REF_DIM], wide[2 * WIDE], y[REF_DIM];
+        norm(s->m, &w->norm2, s->x[r], h);
+        linear(&w->fc1, h, wide);
+        for (int i = 0; i < mlp; i++)
+            wide[i] = s->m->hp.gated ? wide[i] / (1 + exp(-wide[i])) * wide[mlp + i] : gelu(wide[i]);
+        linear(&w->fc2, wide, y);
+        for (int i = 0; i < s->m->hp.dim; i++) s->x[r][i] += y[i];
+    }
+}
+
+/* ---- reduction, end ---------------------------------------------------------------------------------------------- */
+
+void ref_reduce(ref_state *s, const pare_map *map)
+{
+    static ref_state old;
+    const int k = s->patches;
+    old = *s;
+    s->n_unit = (int)map->n_out;
+    memset(s->x + s->n_prefix, 0, sizeof s->x - (size_t)s->n_prefix * sizeof s->x[0]);
+    for (int r = 0; r < s->n_unit; r++) {
+        memcpy(s->place[r], old.place[map->anchor[r]], sizeof s->place[r]);
+        s->size[r] = (double)map->size[r];
+        for (int64_t i = map->row_start[r]; i < map->row_start[r + 1]; i++)
+            for (int j = 0; j < k * s->m->hp.dim; j++)
+                s->x[s->n_prefix + r * k + j / s->m->hp.dim][j % s->m->hp.dim] +=
+                    (map->gain ? (double)map->gain[r] : 1) * (double)map->weight[i] *
+                    old.x[s->n_prefix + map->index[i] * k + j / s->m->hp.dim][j % s->m->hp.dim];
+    }
+}
+
+void ref_close(const ref_state *s, double *y)
+{
+    const pare_model *m = s->m;
+    const int d = m->hp.dim, joined = s->patches * d;
+    for (int u = 0; u < s->n_unit; u++) {
+        double in[REF_DIM * 4], mid[REF_DIM * 4], row[REF_DIM];
+        for (int j = 0; j < s->patches; j++) {
+            const double *x = s->x[s->n_prefix + u * s->patches + j];
+            if (m->w.norm.w) norm(m, &m->w.norm, x, row);
+            if (m->hp.has_merger) norm(m, &m->w.merger_norm, m->w.norm.w ? row : x, in + j * d);
+            for (int i = 0; i < d && !m->hp.has_merger; i++)
+                y[u * d + i] = (j ? y[u * d + i] : 0) + (m->w.norm.w ? row[i] : x[i]) / s->patches;
+        }
+        if (!m->hp.has_merger) continue;
+        linear(&m->w.merger1, in, mid);
+        for (int i = 0; i < joined; i++) mid[i] = gelu(mid[i]);
+        linear(&m->w.merger2, mid, y + u * m->hp.d_out);
+    }
+}
+
+/* ---- model ------------------------------------------------------------------------------------------------------- */
+
+static float *floats(pare__rng *r, int64_t n, double centre, double spread)
+{
+    float *p = pare__malloc(n, 4);
+    for (int64_t i = 0; i < n; i++) p[i] = (float)(centre + (pare__rng_unit(r) - 0.5) * spread);
+    return p;
+}
+
+static pare__linear make_linear(pare__rng *r, int32_t n_in, int32_t n_out)
+{
+    const float *w = floats(r, (int64_t)n_in * n_out, 0, 4 / sqrt(n_in));
+    return (pare__linear){w, floats(r, n_out, 0, 0.4), n_in, n_out};
+}
+
+static pare__norm_w make_norm(pare__rng *r, const pare__hparams *hp)
+{
+    const float *w = floats(r, hp->dim, 1, 0.5);
+    return (pare__norm_w){w, hp->norm == PARE__NORM_RMS ? NULL : floats(r, hp->dim, 0, 0.5)};
+}
+
+void ref_make_model(pare_model *m, uint64_t seed)
+{
+    static char name[] = "random";
+    pare__rng r = pare__rng_make(seed, 1, 2);
+    const pare__hparams *hp = &m->hp;
+    const int32_t d = hp->dim, joined = hp->unit * hp->unit * d;
+    m->name = m->path = name;
+    m->prep = (pare__prep_rule){.rescale = 1 / 255.0, .mean = {.5f, .4f, .3f}, .std = {.2f, .3f, .4f}};
+    m->w = (pare__weights){.patch = make_linear(&r, 3 * hp->temporal * hp->patch * hp->patch, d)};
+    m->w.block = PARE__NEW(pare__block_w, hp->n_layer);
+    for (int i = 0; i < hp->n_layer; i++)
+        m->w.block[i] = (pare__block_w){.norm1 = make_norm(&r, hp),
+                                        .norm2 = make_norm(&r, hp),
+                                        .qkv = make_linear(&r, d, 3 * d),
+                                        .proj = make_linear(&r, d, d),
+                                        .fc1 = make_linear(&r, d, (1 + hp->gated) * hp->mlp_dim),
+                                        .fc2 = make_linear(&r, hp->mlp_dim, d)};
+    if (hp->has_cls) m->w.cls = floats(&r, d, 0, 2);
+    if (hp->pos_rows) m->w.pos = floats(&r, ((int64_t)hp->pos_rows * hp->pos_cols + hp->n_prefix) * d, 0, 2);
+    if (hp->has_norm) m->w.norm = make_norm(&r, hp);
+    if (!hp->has_merger) return;
+    m->w.merger_norm = make_norm(&r, hp);
+    m->w.merger1 = make_linear(&r, joined, joined);
+    m->w.merger2 = make_linear(&r, joined, hp->d_out);
+}
+
+static void drop(const float *p) { pare__free((void *)(uintptr_t)p); }
+
+static void drop_linear(const pare__linear *l)
+{
+    drop(l->w);
+    drop(l->b);
+}
+
+static void drop_norm(const pare__norm_w *n)
+{
+    drop(n->w);
+    drop(n->b);
+}
+
+void ref_free_model(pare_model *m)
+{
+    const pare__linear *linears[] = {&m->w.patch, &m->w.merger1, &m->w.merger2};
+    const pare__norm_w *norms[] = {&m->w.norm, &m->w.merger_norm};
+    for (int i = 0; i < m->hp.n_layer; i++) {
+        const pare__block_w *b = &m->w.block[i];
+        drop_norm(&b->norm1);
+        drop_norm(&b->norm2);
+        drop_linear(&b->qkv);
+        drop_linear(&b->proj);
+        drop_linear(&b->fc1);
+        drop_linear(&b->fc2);
+    }
+    for (int i = 0; i < 3; i++) drop_linear(linears[i]);
+    for (int i = 0; i < 2; i++) drop_norm(norms[i]);
+    drop(m->w.cls);
+    drop(m->w.pos);
+    pare__free(m->w.block);
+}
