@@ -126,7 +126,8 @@ int pare__encoder_run(pare__encoder *e, const pare__segment *seg, int32_t n_seg,
                       double *times_ms, pare_error *err);
 
 /* Head: prefix rows and reduced tokens of one frame -> pooled [dim], logits [n_class] (may be NULL). Means are weighted
- * by size (NULL = 1) and exclude prefix tokens; without tokens the CLS stands in. `token` is after the final norm. */
+ * by size (NULL = 1) and exclude prefix tokens; without tokens the CLS stands in. `token` is after the final norm; of
+ * a model with a merger they are [n, d_out] and pooled [d_out] is their mean. */
 void pare__head(const pare_model *m, const float *prefix, const float *token, const float *size, int64_t n,
                 float *pooled, float *logits);
 

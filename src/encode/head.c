@@ -62,6 +62,10 @@ void pare__head(const pare_model *m, const float *prefix, const float *token, co
 {
     float rows[PARE__MAX_DIM];
     const pare__hparams *hp = &m->hp;
+    if (hp->has_merger) { /* tokens of the language model: no head of the encoder speaks about them */
+        mean(hp->d_out, NULL, 0, token, size, n, pooled);
+        return;
+    }
     const pare__norm_w *norm = &m->w.fc_norm;
     pool(m, prefix, token, size, n, rows);
     if (!norm->w)
