@@ -3,3 +3,5 @@ pare_test(test_recipe MODULES core model encode select reduce SOURCES test_recip
 pare_test(test_reduce MODULES core model encode select reduce view write api SOURCES test_reduce.c)
 set_tests_properties(test_reduce PROPERTIES TIMEOUT 900)
 pare_fuzz(fuzz_recipe MODULES core model encode select reduce SOURCES fuzz/fuzz_recipe.c CORPUS fuzz/corpus/recipe)
+pare_test(test_places MODULES core model encode select reduce view write api
+          SOURCES test_places.c test_places_reducer.c marker.c tiny_model.c)
