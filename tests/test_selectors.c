@@ -58,11 +58,49 @@ static void over_budgets(trial *t, property check)
     }
 }
 
+enum { MOST_PREFIX = 5 };
+
+/* Arrays that the step needs at the site and the scene does not have: noise, with rows of prefix tokens. */
+static void offer(const step *s, scene *sc, int32_t site)
+{
+    pare__need need[PARE__MAX_NEEDS];
+    const int n = s->sel->needs ? s->sel->needs(s->priv, site, need) : 0;
+    sc->given = sc->score;
+    for (int i = 0; i < n; i++) {
+        scene_view look;
+        scene_look(sc, site, 0, sc->n_frame, 1, &look);
+        const pare__array kind = need[i].array;
+        const int is_row = kind == PARE__ARRAY_CLS_ROW || kind == PARE__ARRAY_COL_MEAN;
+        if (kind < PARE__ARRAY_TOKENS || kind >= PARE__ARRAY_GIVEN) continue;
+        if (pare__view_get(&look.view, kind, need[i].layer, NULL)) continue;
+        const int32_t here = need[i].layer == PARE__LAYER_HERE ? look.view.block : need[i].layer;
+        const int32_t layer = here < 0 ? here + look.view.n_layer : here, width = is_row ? 1 : sc->d;
+        const pare__view_array *a = scene_add(sc, kind, layer, width, MOST_PREFIX);
+        pare__rng rng = pare__rng_make(5, (uint64_t)kind, (uint64_t)layer);
+        float *data = (float *)(uintptr_t)a->data, *first = (float *)(uintptr_t)a->prefix;
+        for (int64_t j = 0; j < sc->n * width; j++) data[j] = (float)pare__rng_unit(&rng);
+        for (int64_t j = 0; j < (int64_t)sc->n_frame * MOST_PREFIX * width; j++) first[j] = (float)pare__rng_unit(&rng);
+    }
+}
+
+/* Arrays that selectors read for the CLS token: there is at least one prefix token. */
+static int needs_class(const step *s, int32_t site)
+{
+    pare__need need[PARE__MAX_NEEDS];
+    const int n = s->sel->needs ? s->sel->needs(s->priv, site, need) : 0;
+    int found = 0;
+    for (int i = 0; i < n; i++)
+        found |=
+            need[i].array == PARE__ARRAY_CLS_ROW || need[i].array == PARE__ARRAY_Q || need[i].array == PARE__ARRAY_V;
+    return found;
+}
+
 static void over_views(const step *s, scene *sc, property check)
 {
     for (int i = 0; i < 3; i++) {
         if (!(s->sel->sites & (unsigned)all_sites[i])) continue;
-        for (int32_t prefix = 0; prefix <= 5; prefix = prefix ? prefix + 4 : 1) {
+        offer(s, sc, all_sites[i]);
+        for (int32_t prefix = needs_class(s, all_sites[i]); prefix <= MOST_PREFIX; prefix = prefix ? prefix + 4 : 1) {
             scene_view look;
             pare__map map = {0};
             const int window = (s->sel->flags & PARE__SCOPE_WINDOW) != 0;
