@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* pare trace: every stage of the encoder, all tokens, f32, for parity checks. Input is either pixel_values
- * [B,3,H,W] from a file or pictures through the model's own preprocessing; the latter also writes pixel_values.
- * Families without time-dependent tensors have no use for --fps. */
+/* pare trace: every stage of the encoder, all tokens, f32, for parity checks. Input is either pixel_values from a file
+ * ([B,3,H,W], or patches side by side with their grid_thw) or pictures through the model's own preprocessing; the latter
+ * also writes pixel_values. A file with mrope.token_type [n] is a prompt too: its M-RoPE ids are written, with --fps once
+ * per rate. Models without such positions have no use for --fps. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,13 +25,16 @@ typedef struct tape {
     int64_t n, cap;
     int keep_pixels; /* pixel_values is ours to write */
     cli_frames frames;
-    pare_tensor pixels; /* from --inputs, f32, owned data */
+    pare_tensor pixels;     /* from --inputs, f32, owned data */
+    pare_tensor grids;      /* grid_thw, i32 [n, 3], owned data; no data if the file has none */
+    pare_tensor token_type; /* mrope.token_type, i32 [n], likewise */
 } tape;
 
 static const cli_option own_options[] = {
     {"image", 'i', CLI_LIST, offsetof(trace_opts, images), "FILE", 0, 0,
      "picture (repeatable: a batch), or a pattern like frame_%03d.png: a video"},
-    {"inputs", 0, CLI_TEXT, offsetof(trace_opts, inputs), "FILE", 0, 0, "safetensors with pixel_values [B,3,H,W]"},
+    {"inputs", 0, CLI_TEXT, offsetof(trace_opts, inputs), "FILE", 0, 0,
+     "safetensors with pixel_values [B,3,H,W], or patches and grid_thw"},
     {"output", 'o', CLI_TEXT, offsetof(trace_opts, output), "FILE", 0, 0, "safetensors with every stage (- = stdout)"},
     {"size", 's', CLI_SIZE, offsetof(trace_opts, size), "WxH", 0, 0, "pixels of the grid (default: the model's rule)"},
     {"fps", 0, CLI_LIST, offsetof(trace_opts, fps), "F", 0, 0, "rate for time-dependent tensors (repeatable)"},
@@ -92,11 +96,8 @@ static void free_tensor(pare_tensor *t)
     *t = (pare_tensor){0};
 }
 
-static int on_stage(void *user, const pare_tensor *stage)
+static int add_stage(tape *p, const pare_tensor *stage)
 {
-    tape *p = user;
-    if (*cli_stop_flag()) return 1;
-    if (strcmp(stage->name, "pixel_values") == 0 && !p->keep_pixels) return 0;
     if (p->n == p->cap) {
         int64_t cap = p->cap > 0 ? 2 * p->cap : 64;
         pare_tensor *grown = realloc(p->stage, (size_t)cap * sizeof *grown);
@@ -107,6 +108,14 @@ static int on_stage(void *user, const pare_tensor *stage)
     if (copy_tensor(stage, stage->name, &p->stage[p->n]) != 0) return 1;
     p->n++;
     return 0;
+}
+
+static int on_stage(void *user, const pare_tensor *stage)
+{
+    tape *p = user;
+    if (*cli_stop_flag()) return 1;
+    if (strcmp(stage->name, "pixel_values") == 0 && !p->keep_pixels) return 0;
+    return add_stage(p, stage);
 }
 
 /* ---- inputs --------------------------------------------------------------------------------------------------- */
@@ -122,27 +131,54 @@ static const char *describe(const pare_tensor *t, char *out, size_t size)
     return out;
 }
 
-/* A size that was asked for must be the one the file has. */
-static int read_pixels(tape *p, const char *path, cli_size size)
+/* An integer tensor that may be there; `width` > 0: [n, width], else [n]. */
+static int read_integers(tape *p, const pare_tensors *file, const char *path, const char *name, int64_t width,
+                         pare_tensor *out)
 {
     char text[256];
-    pare_tensors *file = NULL;
-    pare_error err = {0};
-    int rc = CLI_UNREADABLE;
-    if (pare_tensors_open(&file, path, &err) != 0) return cli_fail(p->c, &err, CLI_UNREADABLE);
+    const pare_tensor *t = pare_tensors_find(file, name);
+    if (t == NULL) return CLI_OK;
+    if (is_float(t->dtype) || t->n_dim != (width > 0 ? 2 : 1) || (width > 0 && t->shape[1] != width)) {
+        cli_say(p->c, "%s: %s must be integers [n%s], not %s", path, name, width > 0 ? ",3" : "",
+                describe(t, text, sizeof text));
+        return CLI_UNREADABLE;
+    }
+    if (copy_tensor(t, name, out) == 0) return CLI_OK;
+    cli_say(p->c, "%s: out of memory for %s", path, name);
+    return CLI_FAILED;
+}
+
+/* A size that was asked for must be the one the file has. */
+static int read_pixels(tape *p, const pare_tensors *file, const char *path, int is_flat, cli_size size)
+{
+    char text[256];
     const pare_tensor *t = pare_tensors_find(file, "pixel_values");
     if (t == NULL)
         cli_say(p->c, "%s: no tensor pixel_values", path);
-    else if (t->n_dim != 4 || t->shape[1] != 3 || !is_float(t->dtype))
-        cli_say(p->c, "%s: pixel_values must be floats [B,3,H,W], not %s", path, describe(t, text, sizeof text));
-    else if (size.width > 0 && (t->shape[3] != size.width || t->shape[2] != size.height)) {
-        cli_say(p->c, "--size %dx%d, but pixel_values of %s are %lldx%lld; leave --size out", size.width, size.height,
-                path, (long long)t->shape[3], (long long)t->shape[2]);
-        rc = CLI_USAGE;
+    else if (!is_float(t->dtype) || t->n_dim != (is_flat ? 2 : 4) || (!is_flat && t->shape[1] != 3))
+        cli_say(p->c, "%s: pixel_values must be floats %s, not %s", path, is_flat ? "[patches,values]" : "[B,3,H,W]",
+                describe(t, text, sizeof text));
+    else if (size.width > 0 && (is_flat || t->shape[3] != size.width || t->shape[2] != size.height)) {
+        cli_say(p->c, "--size %dx%d, but pixel_values of %s are %s; leave --size out", size.width, size.height, path,
+                describe(t, text, sizeof text));
+        return CLI_USAGE;
     } else if (copy_tensor(t, "pixel_values", &p->pixels) != 0)
         cli_say(p->c, "%s: out of memory for pixel_values", path);
     else
-        rc = CLI_OK;
+        return CLI_OK;
+    return CLI_UNREADABLE;
+}
+
+static int read_inputs(tape *p, const char *path, const pare_model_info *info, cli_size size)
+{
+    /* patches side by side: pictures cannot hold them */
+    const int is_flat = info->unit > 1 || info->temporal > 1;
+    pare_tensors *file = NULL;
+    pare_error err = {0};
+    if (pare_tensors_open(&file, path, &err) != 0) return cli_fail(p->c, &err, CLI_UNREADABLE);
+    int rc = read_pixels(p, file, path, is_flat, size);
+    if (rc == CLI_OK) rc = read_integers(p, file, path, "grid_thw", 3, &p->grids);
+    if (rc == CLI_OK) rc = read_integers(p, file, path, "mrope.token_type", 0, &p->token_type);
     pare_tensors_close(&file);
     return rc;
 }
@@ -159,6 +195,94 @@ static int read_images(tape *p, const cli_list *images, int *video)
     return rc;
 }
 
+/* ---- the prompt ----------------------------------------------------------------------------------------------- */
+
+/* One set of M-RoPE ids: room for them, and how its tensors end (".fps1.0", or nothing). */
+typedef struct prompt {
+    tape *p;
+    const pare_model_info *info;
+    int64_t *grid_thw;       /* [n_grid, 3] */
+    double *second_per_grid; /* [n_grid], all the same */
+    int32_t n_grid;
+    int32_t *ids; /* [3, n] */
+    char suffix[64];
+} prompt;
+
+static int add_named(const prompt *q, const char *name, int32_t dtype, const void *data, int64_t rows, int64_t cols)
+{
+    char text[128];
+    snprintf(text, sizeof text, "%s%s", name, q->suffix);
+    const pare_tensor t = {
+        .name = text, .dtype = dtype, .n_dim = cols > 0 ? 2 : 1, .shape = {rows, cols}, .data = data};
+    if (add_stage(q->p, &t) == 0) return CLI_OK;
+    cli_say(q->p->c, "out of memory for %s", text);
+    return CLI_FAILED;
+}
+
+static int place(const prompt *q, const char *name, int max_plus_1)
+{
+    pare_error err = {0};
+    int32_t delta;
+    const int64_t n = q->p->token_type.shape[0];
+    const pare_mrope_opts opts = {.struct_size = sizeof opts,
+                                  .unit = q->info->unit,
+                                  .per_second = q->info->mrope_per_second,
+                                  .second_per_grid = q->second_per_grid,
+                                  .max_plus_1 = max_plus_1};
+    int rc = pare_mrope(&opts, q->p->token_type.data, n, q->grid_thw, q->n_grid, q->ids, &delta, &err);
+    if (rc != 0) return cli_fail(q->p->c, &err, CLI_FAILED);
+    rc = add_named(q, name, PARE_I32, q->ids, 3, n);
+    return rc != CLI_OK || max_plus_1 ? rc : add_named(q, "mrope.delta", PARE_I32, &delta, 1, 0);
+}
+
+/* At a rate of `fps` pictures per second; both rules for what follows the vision part, which differ for clips only. */
+static int place_at(prompt *q, double fps)
+{
+    const float seconds = (float)(q->info->temporal / fps);
+    char number[32];
+    snprintf(number, sizeof number, "%.15g", fps);
+    snprintf(q->suffix, sizeof q->suffix, ".fps%s%s", number, strpbrk(number, ".e") != NULL ? "" : ".0");
+    for (int32_t i = 0; i < q->n_grid; i++) q->second_per_grid[i] = (double)seconds;
+    int rc = add_named(q, "second_per_grid", PARE_F32, &seconds, 1, 0);
+    if (rc == CLI_OK) rc = place(q, "mrope.position_ids", 0);
+    return rc == CLI_OK ? place(q, "mrope.position_ids_max_plus_1", 1) : rc;
+}
+
+static int place_all(const trace_opts *o, prompt *q)
+{
+    int rc = CLI_OK;
+    double fps;
+    if (o->fps.n == 0) {
+        for (int32_t i = 0; i < q->n_grid; i++) q->second_per_grid[i] = 1;
+        return place(q, "mrope.position_ids", 0);
+    }
+    for (int32_t i = 0; i < o->fps.n && rc == CLI_OK; i++)
+        rc = cli_parse_real(o->fps.item[i], &fps) == 0 ? place_at(q, fps) : CLI_USAGE;
+    return rc;
+}
+
+static int trace_prompt(const trace_opts *o, tape *p, const pare_model_info *info)
+{
+    prompt q = {.p = p, .info = info};
+    if (p->token_type.data == NULL || p->grids.data == NULL || !info->has_mrope) return CLI_OK;
+    q.n_grid = (int32_t)p->grids.shape[0];
+    q.grid_thw = malloc(((size_t)q.n_grid * 3 + 1) * sizeof *q.grid_thw);
+    q.second_per_grid = malloc(((size_t)q.n_grid + 1) * sizeof *q.second_per_grid);
+    q.ids = malloc(((size_t)p->token_type.shape[0] * 3 + 1) * sizeof *q.ids);
+    int rc = CLI_FAILED;
+    if (q.grid_thw == NULL || q.second_per_grid == NULL || q.ids == NULL) {
+        cli_say(p->c, "out of memory for a prompt of %lld tokens", (long long)p->token_type.shape[0]);
+    } else {
+        const int32_t *thw = p->grids.data;
+        for (int32_t i = 0; i < 3 * q.n_grid; i++) q.grid_thw[i] = thw[i];
+        rc = place_all(o, &q);
+    }
+    free(q.grid_thw);
+    free(q.second_per_grid);
+    free(q.ids);
+    return rc;
+}
+
 /* ---- the command ---------------------------------------------------------------------------------------------- */
 
 static int trace(trace_opts *o, tape *p, const pare_model *model)
@@ -169,7 +293,8 @@ static int trace(trace_opts *o, tape *p, const pare_model *model)
                             .height = o->size.height,
                             .interpolate = o->interpolate,
                             .video = o->video,
-                            .n_threads = (int32_t)o->common.threads};
+                            .n_threads = (int32_t)o->common.threads,
+                            .grid_thw = p->grids.data != NULL ? &p->grids : NULL};
     const pare_tensor *pixels = o->inputs != NULL ? &p->pixels : NULL;
     int rc = pare_trace(model, &opts, pixels, p->frames.item, p->frames.n, on_stage, p, &err);
     if (*cli_stop_flag()) return CLI_STOPPED;
@@ -178,6 +303,12 @@ static int trace(trace_opts *o, tape *p, const pare_model *model)
         cli_say(p->c, "out of memory after %lld stages", (long long)p->n);
         return CLI_FAILED;
     }
+    return CLI_OK;
+}
+
+static int save(const trace_opts *o, const tape *p)
+{
+    pare_error err = {0};
     if (pare_tensors_save(o->output, p->stage, p->n, NULL, 0, &err) != 0) return cli_fail(p->c, &err, CLI_FAILED);
     return CLI_OK;
 }
@@ -218,6 +349,8 @@ static void tape_free(tape *p)
     for (int64_t i = 0; i < p->n; i++) free_tensor(&p->stage[i]);
     cli_frames_free(&p->frames);
     free_tensor(&p->pixels);
+    free_tensor(&p->grids);
+    free_tensor(&p->token_type);
     free(p->stage);
 }
 
@@ -229,11 +362,13 @@ static int run(void *opts, const cli_list *more)
     pare_model_info info;
     int video = o->video, rc = check_opts(o, more);
     if (rc == CLI_OK) rc = cli_model_open(&o->common, &model, &info);
-    if (rc == CLI_OK && o->inputs != NULL) rc = read_pixels(&p, o->inputs, o->size);
+    if (rc == CLI_OK && o->inputs != NULL) rc = read_inputs(&p, o->inputs, &info, o->size);
     if (rc == CLI_OK) rc = read_images(&p, &o->images, &video);
     if (rc == CLI_OK) rc = read_images(&p, more, &video);
     o->video = video;
     if (rc == CLI_OK) rc = trace(o, &p, model);
+    if (rc == CLI_OK) rc = trace_prompt(o, &p, &info);
+    if (rc == CLI_OK) rc = save(o, &p);
     if (rc == CLI_OK && !cli_is_stdout(o->output)) print_stages(o, &p);
     tape_free(&p);
     pare_model_close(&model);

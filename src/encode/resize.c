@@ -19,6 +19,7 @@ enum {
 typedef struct filter {
     double support;
     double (*at)(double x);
+    int width_first; /* whatever the sizes */
 } filter;
 
 /* out[c * stride], c < n: one block of BLOCK sums over n_tap taps `step` bytes apart */
@@ -76,10 +77,11 @@ static double lanczos(double x) { return x >= -3 && x < 3 ? sinc(x) * sinc(x / 3
 
 /* By pare__resample; NEAREST has no taps. */
 static const filter filters[] = {
-    [PARE__RESAMPLE_BOX] = {0.5, box},
-    [PARE__RESAMPLE_BILINEAR] = {1, bilinear},
-    [PARE__RESAMPLE_BICUBIC] = {2, bicubic},
-    [PARE__RESAMPLE_LANCZOS] = {3, lanczos},
+    [PARE__RESAMPLE_BOX] = {0.5, box, 0},
+    [PARE__RESAMPLE_BILINEAR] = {1, bilinear, 0},
+    [PARE__RESAMPLE_BICUBIC] = {2, bicubic, 0},
+    [PARE__RESAMPLE_LANCZOS] = {3, lanczos, 0},
+    [PARE__RESAMPLE_BICUBIC_TORCH] = {2, bicubic, 1},
 };
 
 /* ---- taps ------------------------------------------------------------------------------------------------------ */
@@ -273,7 +275,7 @@ static int filtered(const plane *src, const plane *dst, const filter *f, pare__a
 {
     if (src->height == dst->height) return widen(src, dst, f, arena, pool);
     if (src->width == dst->width) return heighten(src, dst, f, arena, pool);
-    int down = height_first(src, dst);
+    int down = !f->width_first && height_first(src, dst);
     plane half = {.width = down ? src->width : dst->width, .height = down ? dst->height : src->height};
     half.stride = (int64_t)half.width * 3;
     half.rgb = (uint8_t *)pare__arena_alloc(arena, half.height, half.stride);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Trace: every stage of the reference arithmetic with all tokens, under the names of the fixtures. The whole batch is one
- * pack of equal segments, so the encoder's own arrays are the stages [B, T, D] and nothing is copied. */
+ * pack, so the encoder's own arrays are the stages: [B, T, D] of equal pictures, [rows, D] of grids, where attention
+ * windows bring them into another order. */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 #include "encode/parts.h"
 #include "encode/prep.h"
 #include "encode/trace.h"
+#include "encode/trace_grid.h"
 #include "model/tensorfile.h"
 
 typedef struct trace {
@@ -20,6 +22,10 @@ typedef struct trace {
     float *pixels;         /* [B, 3, height, width] */
     float *pooled;         /* [B, dim] */
     float *logits;         /* [B, n_class] */
+    int is_flat;           /* patches side by side: grids instead of the five above */
+    pare__grids grids;
+    float *sorted; /* a stage by windows */
+    int64_t cap_sorted;
 } trace;
 
 static int give(const trace *t, const char *name, const float *data, const int64_t *shape, int32_t n_dim)
@@ -29,17 +35,28 @@ static int give(const trace *t, const char *name, const float *data, const int64
     return t->stage(t->user, &s);
 }
 
+/* [rows, width], or [rows]. What the merger gives is in raster order again. */
+static int give_rows(trace *t, const char *name, const float *data, int64_t rows, int64_t width, int is_row)
+{
+    const int32_t *order = strcmp(name, "projected") ? t->grids.order : NULL;
+    if (order && pare__grow((void **)&t->sorted, &t->cap_sorted, rows * width, (int64_t)sizeof(float))) return 1;
+    for (int64_t i = 0; order && i < rows; i++)
+        memcpy(t->sorted + i * width, data + order[i] * width, (size_t)width * sizeof(float));
+    return give(t, name, order ? t->sorted : data, (int64_t[]){rows, width}, is_row ? 1 : 2);
+}
+
 /* A stage of the pack: rows [B T], width columns. */
 static int on_stage(void *user, const char *name, int32_t block, const float *data, int64_t rows, int64_t width)
 {
-    const trace *t = (const trace *)user;
+    trace *t = (trace *)user;
     char text[64];
     if (block < 0)
         snprintf(text, sizeof text, "%s", name);
     else
         snprintf(text, sizeof text, "%s.%d", name, block);
-    int flat = strncmp(name, "attn.", 5) == 0;
-    return give(t, text, data, (int64_t[]){t->n, rows / t->n, width}, flat ? 2 : 3);
+    int is_row = strncmp(name, "attn.", 5) == 0;
+    if (t->is_flat) return give_rows(t, text, data, rows, width, is_row);
+    return give(t, text, data, (int64_t[]){t->n, rows / t->n, width}, is_row ? 2 : 3);
 }
 
 /* ---- pixels ------------------------------------------------------------------------------------------------------ */
@@ -160,29 +177,45 @@ static void make_plan(trace *t, pare__encode_plan *plan)
     plan->stage_user = t;
 }
 
-static int encode(trace *t, pare__pool *pool, pare_error *err)
+/* Rows of all segments. */
+static int64_t make_segments(const trace *t, pare__segment *seg)
 {
     const pare__hparams *hp = &t->m->hp;
+    const int32_t rows = t->height / hp->patch, cols = t->width / hp->patch;
+    const int64_t units = (int64_t)rows * cols, picture = (int64_t)3 * t->width * t->height;
+    if (t->is_flat) {
+        pare__grids_segments(&t->grids, seg);
+        return t->grids.n_row + t->grids.n_step * hp->n_prefix;
+    }
+    for (int32_t i = 0; i < t->n; i++)
+        seg[i] = (pare__segment){.pixels = t->pixels + i * picture, .grid_h = rows, .grid_w = cols, .t = i, .n = units};
+    return t->n * (units + hp->n_prefix);
+}
+
+static int make_heads(trace *t, pare_error *err)
+{
+    const pare__hparams *hp = &t->m->hp;
+    if (t->is_flat) return 0;
+    t->pooled = PARE__NEW(float, (int64_t)t->n * hp->dim);
+    if (hp->n_class > 0) t->logits = PARE__NEW(float, (int64_t)t->n * hp->n_class);
+    if (t->pooled && (hp->n_class == 0 || t->logits)) return 0;
+    return pare_fail(err, PARE_E_NOMEM, "out of memory for %d heads of %d classes", t->n, hp->n_class);
+}
+
+static int encode(trace *t, pare__pool *pool, pare_error *err)
+{
     pare__encode_plan plan = {0};
     pare__encoder *e = NULL;
     const pare__pack *pack = NULL;
-    int32_t rows = t->height / hp->patch, cols = t->width / hp->patch;
-    int64_t units = (int64_t)rows * cols, picture = (int64_t)3 * t->width * t->height;
-    pare__segment *seg = PARE__NEW(pare__segment, t->n);
-    t->pooled = PARE__NEW(float, (int64_t)t->n * hp->dim);
-    if (hp->n_class > 0) t->logits = PARE__NEW(float, (int64_t)t->n * hp->n_class);
-    int rc = PARE_E_NOMEM;
-    if (!seg || !t->pooled || (hp->n_class > 0 && !t->logits)) {
-        pare_fail(err, rc, "out of memory for %d heads of %d classes", t->n, hp->n_class);
-        goto out;
-    }
-    for (int32_t i = 0; i < t->n; i++) {
-        seg[i] = (pare__segment){.pixels = t->pixels + i * picture, .grid_h = rows, .grid_w = cols, .t = i, .n = units};
-    }
+    const int32_t n_seg = t->is_flat ? (int32_t)t->grids.n_step : t->n;
+    pare__segment *seg = PARE__NEW(pare__segment, n_seg);
+    int rc = seg ? make_heads(t, err) : pare_fail(err, PARE_E_NOMEM, "out of memory for %d segments", n_seg);
+    if (rc < 0) goto out;
     make_plan(t, &plan);
-    rc = pare__encoder_create(&e, t->m, pool, &plan, t->n * (units + hp->n_prefix), err);
-    if (rc == 0) rc = pare__encoder_run(e, seg, t->n, &pack, NULL, err);
-    if (rc == 0 && give_heads(t, pack) != 0)
+    const int64_t rows = make_segments(t, seg);
+    rc = pare__encoder_create(&e, t->m, pool, &plan, rows, err);
+    if (rc == 0) rc = pare__encoder_run(e, seg, n_seg, &pack, NULL, err);
+    if (rc == 0 && !t->is_flat && give_heads(t, pack) != 0)
         rc = pare_fail(err, PARE_E_EXTERNAL, "the receiver of stages stopped at the head");
 out:
     pare__encoder_free(&e);
@@ -190,22 +223,43 @@ out:
     return rc;
 }
 
+/* ---- inputs ------------------------------------------------------------------------------------------------------ */
+
+static int read_inputs(trace *t, const pare_tensor *pixels, const pare_frame *frames, int32_t n, pare__pool *pool,
+                       pare_error *err)
+{
+    if (t->is_flat && pixels) return pare__grids_take(&t->grids, t->m, pixels, t->opts->grid_thw, err);
+    if (t->is_flat) return pare__grids_prepare(&t->grids, t->m, t->opts, frames, n, pool, err);
+    int rc = pixels ? take_pixels(t, pixels, err) : prepare(t, frames, n, pool, err);
+    return rc == 0 ? check_size(t, err) : rc;
+}
+
+static int give_inputs(trace *t, pare_error *err)
+{
+    const pare__grids *g = &t->grids;
+    int rc = t->is_flat ? give(t, "pixel_values", g->pixels, (int64_t[]){g->n_row, g->width}, 2)
+                        : give(t, "pixel_values", t->pixels, (int64_t[]){t->n, 3, t->height, t->width}, 4);
+    if (rc == 0 && t->is_flat) rc = pare__grids_give(&t->grids, t->stage, t->user, err);
+    if (rc < 0 || rc == 0) return rc;
+    return pare_fail(err, PARE_E_EXTERNAL, "the receiver of stages stopped at the inputs");
+}
+
 int pare__trace(const pare_model *model, const pare_trace_opts *opts, const pare_tensor *pixels,
                 const pare_frame *frames, int32_t n, pare_stage_fn stage, void *user, pare_error *err)
 {
     trace t = {.m = model, .opts = opts, .stage = stage, .user = user};
     pare__pool *pool = NULL;
+    t.is_flat = model->hp.unit > 1 || model->hp.temporal > 1;
     int rc = pare__pool_create(&pool, opts->n_threads, err);
     if (rc < 0) return rc;
-    rc = pixels ? take_pixels(&t, pixels, err) : prepare(&t, frames, n, pool, err);
-    if (rc == 0) rc = check_size(&t, err);
-    if (rc == 0 && give(&t, "pixel_values", t.pixels, (int64_t[]){t.n, 3, t.height, t.width}, 4) != 0) {
-        rc = pare_fail(err, PARE_E_EXTERNAL, "the receiver of stages stopped at pixel_values");
-    }
+    rc = read_inputs(&t, pixels, frames, n, pool, err);
+    if (rc == 0) rc = give_inputs(&t, err);
     if (rc == 0) rc = encode(&t, pool, err);
     pare__free(t.pixels);
     pare__free(t.pooled);
     pare__free(t.logits);
+    pare__free(t.sorted);
+    pare__grids_fini(&t.grids);
     pare__pool_free(&pool);
     return rc;
 }

@@ -131,6 +131,7 @@ static const pare__prep_rule default_prep = {
     .min_pixels = MIN_PIXELS,
     .max_pixels = MAX_PIXELS,
     .resample = PARE__RESAMPLE_BICUBIC,
+    .clip_resample = PARE__RESAMPLE_BICUBIC_TORCH,
     .rescale = 1.0 / 255.0,
     .mean = {.48145466F, .4578275F, .40821073F},
     .std = {.26862954F, .26130258F, .27577711F},

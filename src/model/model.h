@@ -28,7 +28,8 @@ typedef enum {
     PARE__RESAMPLE_BOX,
     PARE__RESAMPLE_BILINEAR,
     PARE__RESAMPLE_BICUBIC,
-    PARE__RESAMPLE_LANCZOS
+    PARE__RESAMPLE_LANCZOS,
+    PARE__RESAMPLE_BICUBIC_TORCH /* torchvision's antialias: Pillow's bicubic, always with the width first */
 } pare__resample;
 typedef enum {
     PARE__RESIZE_NONE,
@@ -46,6 +47,7 @@ typedef struct pare__prep_rule {
     int32_t shortest;                    /* SHORTEST: long side = floor(shortest * long / short) */
     int64_t min_pixels, max_pixels;      /* SMART */
     pare__resample resample;
+    pare__resample clip_resample; /* of frames of a clip, where their processor differs; 0 = as photos */
     pare__crop_rule crop;
     int32_t crop_width, crop_height;
     double rescale; /* 1/255 */

@@ -3,7 +3,8 @@
  * case.json and expected.safetensors:
  *   1. `pare trace --inputs expected.safetensors`: every stage that case.json lists, in its order, under its tol_abs
  *   2. `pare trace -i image...`: pixel_values under preprocess_tol_abs
- * One line per case. A checkpoint that `pare` does not read (exit 5), or a stage that it does not write, is skipped with
+ * and 1 again for every GGUF file that case.json names: the same numbers are expected of it.
+ * One line per case and file. A checkpoint that `pare` does not read (exit 5), or a stage that it does not write, is skipped with
  * the reason, but never in the families of this version: there only an architecture that pare itself says it does not
  * read is. Exit 1 when a case fails, 2 when nothing was run. */
 #include <dirent.h>
@@ -107,6 +108,13 @@ static int run_command(const runner *r, command *c, char *text, size_t size)
 /* The options that `run` of case.json asks for. */
 static void add_run_options(command *c, const json_t *run)
 {
+    size_t i;
+    const json_t *fps;
+    json_array_foreach(json_object_get(run, "fps"), i, fps)
+    {
+        add(c, "--fps");
+        add(c, "%.17g", json_number_value(fps));
+    }
     const json_t *size = json_object_get(json_object_get(run, "data"), "input_size");
     if (json_is_true(json_object_get(run, "interpolate"))) add(c, "--interpolate");
     if (json_array_size(size) == 3) {
@@ -137,7 +145,7 @@ static void add_images(command *c, const char *dir, const json_t *inputs)
 /* Families that this version reads, as case.json names them. */
 static int is_ours(const json_t *kase)
 {
-    static const char *const families[] = {"vit", "timm", "dinov2"};
+    static const char *const families[] = {"vit", "timm", "dinov2", "qwen2.5vl"};
     const char *family = json_string_value(json_object_get(kase, "family"));
     for (size_t i = 0; family && i < sizeof families / sizeof *families; i++) {
         if (strcmp(family, families[i]) == 0) return 1;
@@ -145,14 +153,16 @@ static int is_ours(const json_t *kase)
     return 0;
 }
 
-static int trace(const runner *r, const char *dir, const json_t *kase, int from_images, const char *out, verdict *v)
+/* `file`: of the directory, or NULL = what `pare` makes of the directory itself. */
+static int trace(const runner *r, const char *dir, const char *file, const json_t *kase, int from_images,
+                 const char *out, verdict *v)
 {
     command *c = calloc(1, sizeof *c);
     char text[800];
     add(c, "%s", r->pare);
     add(c, "trace");
     add(c, "-m");
-    add(c, "%s", dir);
+    add(c, "%s%s%s", dir, file ? "/" : "", file ? file : "");
     if (from_images) {
         add_images(c, dir, json_object_get(kase, "inputs"));
     } else {
@@ -235,6 +245,16 @@ static double compare(const pare_tensor *got, const pare_tensor *want, double to
     return ratio;
 }
 
+/* What a case gives rather than expects: pixels, and the prompt whose positions are asked for. */
+static int is_input(const char *name)
+{
+    static const char *const inputs[] = {"pixel_values", "mrope.input_ids", "mrope.token_type"};
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
+        if (strcmp(name, inputs[i]) == 0) return 1;
+    }
+    return 0;
+}
+
 static void compare_stages(const pare_tensors *got, const pare_tensors *want, json_t *kase, verdict *v)
 {
     json_t *list = json_object_get(kase, "tensors");
@@ -242,7 +262,7 @@ static void compare_stages(const pare_tensors *got, const pare_tensors *want, js
     json_t *about;
     json_object_foreach(list, name, about)
     {
-        if (strcmp(name, "pixel_values") == 0) continue;
+        if (is_input(name)) continue;
         const pare_tensor *a = pare_tensors_find(got, name), *b = pare_tensors_find(want, name);
         const json_t *tol = json_object_get(about, "tol_abs");
         if (!a || !b) {
@@ -261,19 +281,31 @@ static void compare_stages(const pare_tensors *got, const pare_tensors *want, js
     if (v->n_stage == 0) fail(v, "case.json lists no stage to compare");
 }
 
-static void check_stages(const runner *r, const char *dir, json_t *kase, const pare_tensors *want, verdict *v)
+static void check_stages(const runner *r, const char *dir, const char *file, json_t *kase, const pare_tensors *want,
+                         verdict *v)
 {
     char out[PATH + 32];
     pare_error err;
     pare_tensors *got = NULL;
     snprintf(out, sizeof out, "%s/stages.safetensors", r->tmp);
-    if (trace(r, dir, kase, 0, out, v)) return;
+    if (trace(r, dir, file, kase, 0, out, v)) return;
     if (pare_tensors_open(&got, out, &err) < 0)
         fail(v, "%s", err.text);
     else
         compare_stages(got, want, kase, v);
     pare_tensors_close(&got);
     unlink(out);
+}
+
+/* Grids that the pictures became, where the case has them. */
+static void compare_grids(const pare_tensors *got, const pare_tensors *want, verdict *v)
+{
+    const pare_tensor *a = pare_tensors_find(got, "grid_thw"), *b = pare_tensors_find(want, "grid_thw");
+    if (!b || v->code) return;
+    if (a)
+        compare(a, b, 0, v);
+    else
+        fail(v, "grid_thw is missing from what pare wrote");
 }
 
 static void check_pixels(const runner *r, const char *dir, json_t *kase, const pare_tensors *want, verdict *v)
@@ -285,7 +317,7 @@ static void check_pixels(const runner *r, const char *dir, json_t *kase, const p
     const pare_tensor *pixels = pare_tensors_find(want, "pixel_values");
     if (!about || !pixels || json_array_size(json_object_get(kase, "inputs")) == 0) return;
     snprintf(out, sizeof out, "%s/pixels.safetensors", r->tmp);
-    if (trace(r, dir, kase, 1, out, v)) return;
+    if (trace(r, dir, NULL, kase, 1, out, v)) return;
     const pare_tensor *mine = NULL;
     if (pare_tensors_open(&got, out, &err) < 0)
         fail(v, "%s", err.text);
@@ -293,6 +325,7 @@ static void check_pixels(const runner *r, const char *dir, json_t *kase, const p
         fail(v, "pixel_values is missing from what pare wrote");
     else
         v->pixels = compare(mine, pixels, json_number_value(json_object_get(about, "preprocess_tol_abs")), v);
+    if (mine) compare_grids(got, want, v);
     pare_tensors_close(&got);
     unlink(out);
 }
@@ -315,6 +348,21 @@ static void report(runner *r, const char *name, const verdict *v)
     fflush(stdout);
 }
 
+/* The same expectations of every GGUF file of the case. */
+static void run_gguf(runner *r, const char *dir, const char *name, json_t *kase, const pare_tensors *want)
+{
+    const char *file;
+    json_t *about;
+    json_object_foreach(json_object_get(kase, "gguf"), file, about)
+    {
+        char text[PATH];
+        verdict v = {0};
+        check_stages(r, dir, file, kase, want, &v);
+        snprintf(text, sizeof text, "%s/%s", name, file);
+        report(r, text, &v);
+    }
+}
+
 static void run_case(runner *r, const char *dir, const char *name)
 {
     char path[PATH + 32];
@@ -330,9 +378,10 @@ static void run_case(runner *r, const char *dir, const char *name)
     else if (pare_tensors_open(&want, path, &err) < 0)
         fail(&v, "%s", err.text);
     else
-        check_stages(r, dir, kase, want, &v);
+        check_stages(r, dir, NULL, kase, want, &v);
     if (v.code == 0) check_pixels(r, dir, kase, want, &v);
     report(r, name, &v);
+    if (v.code != SKIP) run_gguf(r, dir, name, kase, want);
     pare_tensors_close(&want);
     json_decref(kase);
 }
