@@ -17,8 +17,8 @@ int32_t chance(int32_t low, int32_t high) { return low + (int32_t)pare__rng_belo
 
 /* ---- pictures -------------------------------------------------------------------------------------------------- */
 
-/* Where a stored pixel lies after `rotation` degrees clockwise, one quarter turn after the other. */
-static void turn(const picture *p, int32_t x, int32_t y, int32_t *ux, int32_t *uy)
+/* One quarter turn after the other. */
+void turn(const picture *p, int32_t x, int32_t y, int32_t *ux, int32_t *uy)
 {
     int32_t h = p->stored_h, w = p->stored_w;
     for (int32_t r = 0; r < p->rotation; r += 90) {

@@ -21,6 +21,8 @@ typedef struct picture {
 picture new_picture(int32_t low, int32_t high);
 /* Plain, with a square of 2 radius + 1 pixels around the stored pixel (x, y); radius < 0: none. */
 void draw(picture *p, int32_t x, int32_t y, int32_t radius);
+/* Where a stored pixel lies after `rotation` degrees clockwise. */
+void turn(const picture *p, int32_t x, int32_t y, int32_t *ux, int32_t *uy);
 pare_frame frame_of(const picture *p, double pts);
 
 typedef struct marker {

@@ -225,6 +225,31 @@ static void check_kinds(const scene *s, const rows *r)
     }
 }
 
+/* Upright pixel at the middle of a row's box. */
+static void middle(const scene *s, const rows *r, int64_t i, int32_t *x, int32_t *y)
+{
+    const float *b = r->box + 4 * i;
+    const int32_t *p = r->place + 6 * i;
+    const picture *shown = &s->frame[s->opts.video ? 0 : p[0]];
+    turn(shown, (int32_t)floorf((b[0] + b[2]) / 2), (int32_t)floorf((b[1] + b[3]) / 2), x, y);
+}
+
+/* Rows and columns of places run down and to the right of the upright picture. */
+static void check_order(const scene *s, const rows *r)
+{
+    for (int64_t i = 1; i < r->k; i++) {
+        const int32_t *p = r->place + 6 * i, *q = p - 6;
+        int32_t x[2], y[2];
+        if (memcmp(p, q, 3 * sizeof *p) || r->kind[i] || r->kind[i - 1]) continue;
+        middle(s, r, i - 1, &x[0], &y[0]);
+        middle(s, r, i, &x[1], &y[1]);
+        ck_assert_msg(p[3] == q[3] ? p[4] == q[4] + 1 && x[1] >= x[0] && y[1] == y[0]
+                                   : p[3] > q[3] && p[4] <= q[4] && x[1] <= x[0] && y[1] >= y[0],
+                      "%s: place %d %d lies at %d, %d, place %d %d at %d, %d", s->what, q[3], q[4], x[0], y[0], p[3],
+                      p[4], x[1], y[1]);
+    }
+}
+
 static double scale_of(const scene *s, const rows *r)
 {
     const picture *p = &s->frame[s->marked];
@@ -253,6 +278,7 @@ static int one_scene(int i, cell *c)
     draw_all(&s, NULL);
     ck_assert_msg(run(&s, "none", 0, &plain) == 0, "%s: %s", s.what, err.text);
     check_kinds(&s, &plain);
+    check_order(&s, &plain);
     for (int try = 0; !judged && try < MAX_TRIES; try++) {
         const marker m = new_marker(&s.frame[s.marked], scale_of(&s, &plain));
         draw_all(&s, &m);
