@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* See match.h. Similarities of a block of rows at a time: memory stays linear in the number of rows. */
+#include "select/match.h"
+
+#include <string.h>
+
+enum { BLOCK = 128 };
+
+static int64_t best_of(const float *similarity, int64_t n)
+{
+    int64_t best = 0;
+    for (int64_t j = 1; j < n; j++)
+        if (similarity[j] > similarity[best]) best = j;
+    return best;
+}
+
+int pare__match_best(const pare__view *v, const float *a, int64_t n_a, const float *b, int64_t n_b, int64_t d,
+                     int32_t *to, float *score)
+{
+    const pare__mark mark = pare__arena_mark(v->arena);
+    float *similarity = PARE__ARENA(v->arena, float, BLOCK *n_b);
+    for (int64_t i0 = 0; similarity && i0 < n_a; i0 += BLOCK) {
+        const int64_t m = n_a - i0 < BLOCK ? n_a - i0 : BLOCK;
+        v->gemm->nt(m, n_b, d, 1, a + i0 * d, d, b, d, 0, similarity, n_b);
+        for (int64_t i = 0; i < m; i++) {
+            const float *row = similarity + i * n_b;
+            to[i0 + i] = (int32_t)best_of(row, n_b);
+            if (score) score[i0 + i] = row[to[i0 + i]];
+        }
+    }
+    pare__arena_reset(v->arena, mark);
+    return similarity ? 0 : PARE_E_NOMEM;
+}
+
+int pare__match_list(const pare__view *v, const int32_t *group, int64_t n, int64_t n_group, pare__match_groups *out)
+{
+    *out = (pare__match_groups){.start = PARE__ARENA(v->arena, int64_t, n_group + 2),
+                                .col = PARE__ARENA(v->arena, int32_t, n + 1)};
+    if (!out->start || !out->col) return PARE_E_NOMEM;
+    int64_t *cursor = out->start + 1; /* becomes the end of each group while it fills */
+    memset(out->start, 0, (size_t)(n_group + 2) * sizeof *out->start);
+    for (int64_t i = 0; i < n; i++)
+        if (group[i] >= 0) out->start[group[i] + 2]++;
+    for (int64_t g = 2; g <= n_group; g++) out->start[g] += out->start[g - 1];
+    for (int64_t i = 0; i < n; i++)
+        if (group[i] >= 0) out->col[cursor[group[i]]++] = (int32_t)i;
+    return 0;
+}
