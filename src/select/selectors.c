@@ -14,6 +14,9 @@
     X(temporal_redundancy)                                                                                             \
     X(rlt)                                                                                                             \
     X(evs)                                                                                                             \
+    X(dtd)                                                                                                             \
+    X(vidcom2)                                                                                                         \
+    X(vcast)                                                                                                           \
     X(pool)                                                                                                            \
     X(tome)                                                                                                            \
     X(visionzip)                                                                                                       \

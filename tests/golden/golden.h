@@ -35,6 +35,9 @@ void golden_f32(golden *g, const char *name, const float *got, int64_t n, double
 /* The same against exactly "out.NAME", canonical or not. */
 void golden_raw_i32(golden *g, const char *name, const int32_t *got, int64_t n);
 void golden_raw_f32(golden *g, const char *name, const float *got, int64_t n, double rel, double abs);
+/* Choices by `score`, against exactly "out.NAME": another one is accepted where the two scores differ by less than 1e-6
+ * relative. */
+void golden_choice(golden *g, const char *name, const int32_t *got, int64_t n, const float *score);
 /* Fails the case unless the row's cosine with out.NAME exceeds `least`. */
 void golden_cosine(golden *g, const char *name, const float *got, int64_t n, double least);
 int golden_fail(golden *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -56,7 +59,8 @@ typedef struct golden_group {
     const char *name;
     golden_runner run;
 } golden_group;
-extern const golden_group golden_spread[], golden_merge[], golden_time[], golden_greedy[];
+extern const golden_group golden_spread[], golden_merge[], golden_time[], golden_video[], golden_greedy[];
+extern const golden_group golden_hooks[], golden_hooks_block[];
 extern const golden_group golden_bend[], golden_bend_encoder[]; /* end with NULL */
 
 #endif

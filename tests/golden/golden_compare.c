@@ -155,6 +155,23 @@ void golden_raw_f32(golden *g, const char *name, const float *got, int64_t n, do
     compare_f32(g, full, got, n, rel, abs);
 }
 
+void golden_choice(golden *g, const char *name, const int32_t *got, int64_t n, const float *score)
+{
+    char full[160];
+    snprintf(full, sizeof full, "out.%s", name);
+    const pare_tensor *t = expect(g, full, n);
+    if (!t) return;
+    float *want = PARE__NEW(float, n + 1);
+    pare__tensor_f32(t, want);
+    for (int64_t i = 0; i < n && !g->err.code; i++) {
+        const double a = (double)score[got[i]], b = (double)score[(int64_t)want[i]];
+        if ((float)got[i] != want[i] && !(fabs(a - b) < 1e-6 * fabs(b)))
+            golden_fail(g, "%s[%lld]: %d with score %.9g, %g with %.9g expected", full, (long long)i, got[i], a,
+                        (double)want[i], b);
+    }
+    pare__free(want);
+}
+
 void golden_cosine(golden *g, const char *name, const float *got, int64_t n, double least)
 {
     char full[160];
