@@ -208,6 +208,39 @@ void ref_close(const ref_state *s, double *y)
 
 /* ---- model ------------------------------------------------------------------------------------------------------- */
 
+const pare__hparams ref_bent = {.dim = 32,
+                                .n_layer = REF_LAYERS,
+                                .n_head = 2,
+                                .mlp_dim = 40,
+                                .patch = REF_PATCH,
+                                .temporal = 2,
+                                .unit = 2,
+                                .norm = PARE__NORM_RMS,
+                                .eps = 1e-6f,
+                                .act = PARE__ACT_SILU,
+                                .gated = 1,
+                                .has_rope = 1,
+                                .rope_theta = 10000,
+                                .window = 2,
+                                .is_full = {0, 1, 0},
+                                .has_merger = 1,
+                                .d_out = REF_D_OUT};
+const pare__hparams ref_plain = {.dim = 32,
+                                 .n_layer = REF_LAYERS,
+                                 .n_head = 4,
+                                 .mlp_dim = 48,
+                                 .patch = REF_PATCH,
+                                 .temporal = 1,
+                                 .unit = 2,
+                                 .pos_rows = REF_GRID_H,
+                                 .pos_cols = REF_GRID_W,
+                                 .has_cls = 1,
+                                 .n_prefix = 1,
+                                 .pos_prefix = PARE__POS_CLS_ONLY,
+                                 .eps = 1e-6f,
+                                 .has_norm = 1,
+                                 .d_out = 32};
+
 static float *floats(pare__rng *r, int64_t n, double centre, double spread)
 {
     float *p = pare__malloc(n, 4);

@@ -7,6 +7,12 @@
 #include "encode/encoder.h"
 
 enum { REF_ROWS = 192, REF_DIM = 32, REF_UNITS = 64 };
+enum { REF_PATCH = 4, REF_GRID_H = 6, REF_GRID_W = 10, REF_LAYERS = 3, REF_D_OUT = 24 };
+
+/* Windows of 2 x 2 units on 3 x 5 of them, full attention in the middle block, temporal pairs, SwiGLU, RMS norms. */
+extern const pare__hparams ref_bent;
+/* A CLS row before units of 2 x 2 patches, learned positions, layer norms, no projector. */
+extern const pare__hparams ref_plain;
 
 typedef struct ref_state {
     const pare_model *m;

@@ -13,48 +13,21 @@
 #include "encode/prep.h"
 #include "encoder_ref.h"
 
-enum { PATCH = 4, GRID_H = 6, GRID_W = 10, UNITS = 15, LAYERS = 3, D_OUT = 24, PIXELS = GRID_H * GRID_W * 16 };
+enum {
+    PATCH = REF_PATCH,
+    GRID_H = REF_GRID_H,
+    GRID_W = REF_GRID_W,
+    UNITS = GRID_H * GRID_W / 4,
+    LAYERS = REF_LAYERS,
+    D_OUT = REF_D_OUT,
+    PIXELS = GRID_H * GRID_W * PATCH * PATCH
+};
 
 static pare_model model;
 static pare__pool *pool;
 static uint8_t picture[4][PIXELS * 3];
 static const int32_t kept[] = {0, 1, 4, 7, 9, 13};
 enum { N_KEPT = sizeof kept / sizeof *kept };
-
-/* Windows of 2 x 2 units on 3 x 5 of them, full attention in the middle block, SwiGLU, RMS norms. */
-static const pare__hparams bent = {.dim = 32,
-                                   .n_layer = LAYERS,
-                                   .n_head = 2,
-                                   .mlp_dim = 40,
-                                   .patch = PATCH,
-                                   .temporal = 2,
-                                   .unit = 2,
-                                   .norm = PARE__NORM_RMS,
-                                   .eps = 1e-6f,
-                                   .act = PARE__ACT_SILU,
-                                   .gated = 1,
-                                   .has_rope = 1,
-                                   .rope_theta = 10000,
-                                   .window = 2,
-                                   .is_full = {0, 1, 0},
-                                   .has_merger = 1,
-                                   .d_out = D_OUT};
-/* A CLS row before units of 2 x 2 patches, learned positions, layer norms, no projector. */
-static const pare__hparams plain = {.dim = 32,
-                                    .n_layer = LAYERS,
-                                    .n_head = 4,
-                                    .mlp_dim = 48,
-                                    .patch = PATCH,
-                                    .temporal = 1,
-                                    .unit = 2,
-                                    .pos_rows = GRID_H,
-                                    .pos_cols = GRID_W,
-                                    .has_cls = 1,
-                                    .n_prefix = 1,
-                                    .pos_prefix = PARE__POS_CLS_ONLY,
-                                    .eps = 1e-6f,
-                                    .has_norm = 1,
-                                    .d_out = 32};
 
 static void use(const pare__hparams *hp, uint64_t seed)
 {
@@ -69,7 +42,7 @@ static void setup(void)
     pool = NULL;
     pare__rng r = pare__rng_make(4, 0, 0);
     for (size_t i = 0; i < sizeof picture; i++) (&picture[0][0])[i] = (uint8_t)pare__rng_below(&r, 256);
-    use(&bent, 3);
+    use(&ref_bent, 3);
 }
 
 static void teardown(void)
@@ -194,7 +167,7 @@ END_TEST
 
 START_TEST(units_behind_a_prefix)
 {
-    use(&plain, 5);
+    use(&ref_plain, 5);
     pare__encode_plan plan = {0};
     pare__encoder *e = create(&plan);
     pare__segment seg[] = {segment(0), segment(1)};
@@ -277,8 +250,9 @@ static int64_t act(const site_user *u, pare__map *map, const int32_t *thw, int64
 {
     int64_t rows = 0;
     for (int64_t i = 0; i < n; i++) {
-        const int pair = u->deed == MERGE && i + 1 < n && thw[3 * i + 2] % 2 == 0 && thw[3 * i + 4] == thw[3 * i + 1] &&
-                         thw[3 * i + 5] == thw[3 * i + 2] + 1;
+        const int32_t *at = thw + 3 * i; /* merged and single units share windows: pairs in every other row only */
+        const int pair =
+            u->deed == MERGE && i + 1 < n && at[1] % 2 == 0 && at[2] % 2 == 0 && at[4] == at[1] && at[5] == at[2] + 1;
         if (u->deed == DROP && !in_kept((int)i)) continue;
         pare__map_row(map, first + i + pair);
         pare__map_add(map, first + i, pair ? 0.5 : 1);
@@ -352,7 +326,7 @@ static void check_site(deed what, double gain, int block, pare__phase phase, int
 START_TEST(sites_are_the_reference)
 {
     const int phase = _i % 3, block = _i / 3 % LAYERS;
-    use(_i / 9 ? &plain : &bent, 7);
+    use(_i / 9 ? &ref_plain : &ref_bent, 7);
     check_site(DROP, 0, block, (pare__phase)phase, 0);
     check_site(MERGE, 0, block, (pare__phase)phase, 0);
     check_site(MERGE, 1.25, block, (pare__phase)phase, 0);
@@ -363,7 +337,7 @@ END_TEST
 START_TEST(keeping_all_changes_no_byte)
 {
     static site_user nothing = {.deed = NOTHING}, all = {.deed = SAME};
-    use(_i ? &plain : &bent, 9);
+    use(_i ? &ref_plain : &ref_bent, 9);
     pare__encode_plan none = {0}, ask = {.on_site = on_site, .user = &nothing, .site = {7, 7, 7}, .ahead = {1, 0, 1}};
     pare__encode_plan map = {.on_site = on_site, .user = &all, .site = {7, 7, 7}, .ahead = {0, 1, 0}};
     pare__encoder *a = create(&none), *b = create(&ask), *c = create(&map);
@@ -389,7 +363,7 @@ START_TEST(merged_copies_equal_copies)
 {
     static float rows[4 * UNITS * 32];
     static site_user u = {.deed = MERGE};
-    pare__hparams hp = bent;
+    pare__hparams hp = ref_bent;
     hp.has_rope = 0;
     use(&hp, 11);
     pare__rng r = pare__rng_make(8, 0, 0);
@@ -401,8 +375,8 @@ START_TEST(merged_copies_equal_copies)
     pare__encode_plan merge = {.on_site = on_site, .user = &u, .site = {1 << PARE__PHASE_PRE}}, none = {0};
     pare__encoder *a = create(&merge), *b = create(&none);
     const pare__pack *m = run(a, &seg, 1), *full = run(b, &seg, 1);
-    ck_assert_int_eq(m->n_unit, 9);
-    for (int i = 0; i < 9; i++) {
+    ck_assert_int_eq(m->n_unit, 11);
+    for (int i = 0; i < 11; i++) {
         const int twin = m->thw[3 * i + 1] * 5 + m->thw[3 * i + 2];
         for (int c = 0; c < D_OUT; c++) ck_assert_float_eq_tol(m->y[i * D_OUT + c], full->y[twin * D_OUT + c], 1e-4f);
     }
@@ -446,7 +420,7 @@ START_TEST(arrays_ahead_and_after)
 {
     static site_user u[3];
     const uint32_t want = PARE__WANT_K | PARE__WANT_COL_MEAN | PARE__WANT_TOKENS;
-    use(_i % 2 ? &plain : &bent, 13);
+    use(_i % 2 ? &ref_plain : &ref_bent, 13);
     pare__segment seg[] = {segment(0), segment(0)};
     seg[1].rgb[0] = picture[2];
     for (int phase = 0; phase < 3; phase++) {
@@ -525,7 +499,7 @@ static void look_state(site_user *u, const pare__pack *p, int32_t block, pare__p
 START_TEST(state_follows_every_map)
 {
     static site_user u;
-    use(_i ? &plain : &bent, 17);
+    use(_i ? &ref_plain : &ref_bent, 17);
     pare__encode_plan plan = {.on_site = on_site, .user = &u, .site = {1, 2, 4}, .state_width = {0, 40, 0, 1}};
     pare__encoder *e = create(&plan);
     pare__segment seg[] = {segment(0), segment(1)};
@@ -543,7 +517,7 @@ END_TEST
 START_TEST(threads_do_not_matter)
 {
     static site_user u[2] = {{.deed = MERGE}, {.deed = MERGE}};
-    use(_i ? &plain : &bent, 19);
+    use(_i ? &ref_plain : &ref_bent, 19);
     pare__encode_plan plan = {.on_site = on_site, .user = &u[0], .site = {0, 2, 0}, .ahead = {0, 1, 0}};
     for (int b = 0; b < LAYERS; b++) plan.want[b] = plan.hold[b] = 127;
     pare__segment seg[] = {segment(0), segment(1), segment(0)};
@@ -581,10 +555,10 @@ START_TEST(grids_and_models_are_checked)
     pare__encoder_free(&e);
     model.hp.n_prefix = 1;
     ck_assert_int_eq(pare__encoder_create(&e, &model, NULL, &plan, 0, &err), PARE_E_UNSUPPORTED);
-    model.hp = bent;
+    model.hp = ref_bent;
     model.hp.n_head = 16;
     ck_assert_int_eq(pare__encoder_create(&e, &model, NULL, &plan, 0, &err), PARE_E_UNSUPPORTED);
-    model.hp = bent;
+    model.hp = ref_bent;
     model.hp.unit = 1;
     ck_assert_int_eq(pare__encoder_create(&e, &model, NULL, &plan, 0, &err), PARE_E_UNSUPPORTED);
     ck_assert_msg(strstr(err.text, "merger of 128") != NULL, "%s", err.text);
