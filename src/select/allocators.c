@@ -7,7 +7,11 @@
 /* One line per allocator; X(name) stands for pare__alloc_name. */
 #define ALLOCATORS(X)                                                                                                  \
     X(equal)                                                                                                           \
-    X(motion)
+    X(motion)                                                                                                          \
+    X(vidcom2)                                                                                                         \
+    X(vcast)                                                                                                           \
+    X(globalcom2)                                                                                                      \
+    X(hired)
 
 #define X(name) extern const pare__allocator pare__alloc_##name;
 ALLOCATORS(X)

@@ -106,6 +106,35 @@ static void move_refs(pare__runs *r, int32_t step)
     }
 }
 
+/* Keeps all rows of a step but the share that changed least. */
+static int drop_share(pare__runs *r, int32_t step, double share)
+{
+    const pare__view *v = r->v;
+    const int64_t first = v->frame_start[step], n = v->frame_start[step + 1] - first;
+    const int64_t m = first < r->n_opening ? 0 : (int64_t)((double)n * share);
+    const pare__mark mark = pare__arena_mark(v->arena);
+    float *alike = PARE__ARENA(v->arena, float, n + 1);
+    int32_t *row = PARE__ARENA(v->arena, int32_t, m + 1);
+    for (int64_t i = 0; alike && i < n; i++) alike[i] = -r->change[first + i];
+    const int rc = alike && row ? pare__topk(alike, n, m, row, v->arena) : PARE_E_NOMEM;
+    for (int64_t i = 0; !rc && i < n; i++) r->keep[first + i] = 1;
+    for (int64_t i = 0; !rc && i < m; i++) r->keep[first + row[i]] = 0;
+    pare__arena_reset(v->arena, mark);
+    return rc;
+}
+
+int pare__runs_drop(pare__runs *r, double share)
+{
+    int rc = 0;
+    start_refs(r);
+    for (int32_t s = 0; !rc && s < r->v->n_frame; s++) {
+        for (int64_t i = r->v->frame_start[s]; i < r->v->frame_start[s + 1]; i++) r->change[i] = change_of(r, i, s);
+        rc = drop_share(r, s, share);
+        if (!rc) move_refs(r, s);
+    }
+    return rc;
+}
+
 int64_t pare__runs_pass(pare__runs *r, double threshold)
 {
     const pare__view *v = r->v;

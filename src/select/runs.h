@@ -44,7 +44,7 @@ struct pare__runs {
     double limit;       /* no change is larger, except NEW */
     double noise;       /* an opening row beyond its share ranks like this change */
     const float *token; /* [n, d] tokens */
-    float *square;      /* [n] their squared lengths */
+    double *square;     /* [n] their squared lengths */
     int64_t n_cell;
     int32_t *cell;     /* [n] */
     int32_t *row_at;   /* [n_frame, n_cell] row or -1 */
@@ -66,6 +66,9 @@ int pare__runs_init(pare__runs *r, const pare__view *v, const pare__change *kind
                     pare_error *err);
 /* keep = change > threshold, or new. Returns the rows kept after the opening ones. */
 int64_t pare__runs_pass(pare__runs *r, double threshold);
+/* Every step but the clip's first loses int(share * n) of its n rows: the smallest changes, then the lower index. 0 or
+ * PARE_E_NOMEM. */
+int pare__runs_drop(pare__runs *r, double share);
 /* keep = about k rows, for pare__runs_emit to settle: the opening step gets all its rows, or, where k is less than twice
  * as many, half of k spread evenly; the rest goes to the largest changes, found by a search of the threshold over passes. An opening row
  * beyond that share ranks like a change of `noise`. Errors: NOMEM. */

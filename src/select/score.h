@@ -8,6 +8,7 @@
 typedef struct pare__score {
     const char *name, *summary, *cite;
     unsigned sites;
+    unsigned flags;              /* PARE__SCOPE_WINDOW: looks at all slots of a window, whatever the selector sees */
     const pare__option *options; /* or NULL; given in a recipe on the step that uses the score */
     size_t priv_size;
     /* Fills need[PARE__MAX_NEEDS], returns the count. NULL = needs nothing. */

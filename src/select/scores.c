@@ -13,7 +13,9 @@
     X(random)                                                                                                          \
     X(one)                                                                                                             \
     X(given)                                                                                                           \
-    X(text)
+    X(text)                                                                                                            \
+    X(vidcom2)                                                                                                         \
+    X(vcast)
 
 #define X(name) extern const pare__score pare__score_##name;
 SCORES(X)

@@ -39,7 +39,10 @@
     X(cdpruner)                                                                                                        \
     X(scope)                                                                                                           \
     X(vispruner)                                                                                                       \
-    X(dart)
+    X(dart)                                                                                                            \
+    X(pixelprune)                                                                                                      \
+    X(globalcom2)                                                                                                      \
+    X(hired)
 
 #define X(name) extern const pare__selector pare__sel_##name;
 SELECTORS(X)

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* V-CAST's weights: softmax of how sharply the path of frame means turns. Rate control makes exact counts of them, with
+ * its own floor. tokens [n, d] -> weight [n_frame]. */
+#include <stddef.h>
+
+#include "select/allocator.h"
+#include "select/vcast.h"
+
+typedef struct vcast {
+    double temperature;
+} vcast;
+
+static const pare__option options[] = {
+    {.name = "temperature",
+     .help = "of the softmax over frames: the lower, the more the sharpest turns take",
+     .offset = offsetof(vcast, temperature),
+     .type = PARE__FLOAT,
+     .def = PARE__VCAST_TEMPERATURE,
+     .min = 1e-2,
+     .max = 100},
+    {.name = NULL},
+};
+
+static int needs(const void *priv, int32_t site, pare__need *need)
+{
+    (void)priv, (void)site;
+    need[0] = (pare__need){PARE__ARRAY_TOKENS, PARE__LAYER_HERE};
+    return 1;
+}
+
+static int weigh(const void *priv, const pare__view *v, double *weight, pare_error *err)
+{
+    return pare__vcast_weigh(v, ((const vcast *)priv)->temperature, "vcast", NULL, weight, err);
+}
+
+const pare__allocator pare__alloc_vcast = {
+    .name = "vcast",
+    .summary = "more where the path of the frames' means turns sharply",
+    .cite = "V-CAST, arXiv 2603.27650; xinyouu/V-CAST compressor/v_cast/modeling_qwen3_vl_v_cast.py",
+    .sites = PARE__SITE_OUTPUT,
+    .options = options,
+    .priv_size = sizeof(vcast),
+    .needs = needs,
+    .weigh = weigh,
+};

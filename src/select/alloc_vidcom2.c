@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* VidCom2's shares: 1 + p - mean p, p = softmax of how far a frame stands out of the window. Rate control makes exact
+ * counts of them. tokens [n, d] -> weight [n_frame]. */
+#include <stddef.h>
+
+#include "select/allocator.h"
+#include "select/vidcom2.h"
+
+typedef struct vidcom2 {
+    double temperature;
+} vidcom2;
+
+static const pare__option options[] = {
+    {.name = "temperature",
+     .help = "of the softmax over frames: the lower, the more one frame takes",
+     .offset = offsetof(vidcom2, temperature),
+     .type = PARE__FLOAT,
+     .def = PARE__VIDCOM2_TEMPERATURE,
+     .min = 1e-4,
+     .max = 100},
+    {.name = NULL},
+};
+
+static int needs(const void *priv, int32_t site, pare__need *need)
+{
+    (void)priv, (void)site;
+    need[0] = (pare__need){PARE__ARRAY_TOKENS, PARE__LAYER_HERE};
+    return 1;
+}
+
+static int weigh(const void *priv, const pare__view *v, double *weight, pare_error *err)
+{
+    const pare__mark mark = pare__arena_mark(v->arena);
+    pare__vidcom2 m;
+    const int rc = pare__vidcom2_run(v, ((const vidcom2 *)priv)->temperature, "vidcom2", &m, err);
+    for (int32_t t = 0; !rc && t < v->n_frame; t++) weight[t] = m.share[t];
+    pare__arena_reset(v->arena, mark);
+    return rc;
+}
+
+const pare__allocator pare__alloc_vidcom2 = {
+    .name = "vidcom2",
+    .summary = "more for the frames that stand out of the clip",
+    .cite = "Liu et al., VidCom2, EMNLP 2025; xuyang-liu16/VidCom2 token_compressor/vidcom2/vidcom2.py",
+    .sites = PARE__SITE_OUTPUT,
+    .options = options,
+    .priv_size = sizeof(vidcom2),
+    .needs = needs,
+    .weigh = weigh,
+};

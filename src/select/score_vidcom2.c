@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* VidCom2's score: -(likeness to the centre of the clip + likeness to the centre of the frame). It looks at the whole
+ * window. tokens [n, d] -> [n]. */
+#include "select/score.h"
+#include "select/selector.h"
+#include "select/vidcom2.h"
+
+static int needs(const void *priv, int32_t site, pare__need *need)
+{
+    (void)priv, (void)site;
+    need[0] = (pare__need){PARE__ARRAY_TOKENS, PARE__LAYER_HERE};
+    return 1;
+}
+
+static int compute(const void *priv, const pare__view *v, float *out, pare_error *err)
+{
+    (void)priv;
+    const pare__mark mark = pare__arena_mark(v->arena);
+    pare__vidcom2 m;
+    const int rc = pare__vidcom2_run(v, PARE__VIDCOM2_TEMPERATURE, "vidcom2", &m, err);
+    for (int64_t i = 0; !rc && i < v->n; i++) out[i] = (float)-(m.video[i] + m.frame[i]);
+    pare__arena_reset(v->arena, mark);
+    return rc;
+}
+
+const pare__score pare__score_vidcom2 = {
+    .name = "vidcom2",
+    .summary = "unlike the centre of the clip and that of the frame",
+    .cite = "Liu et al., VidCom2, EMNLP 2025; xuyang-liu16/VidCom2 token_compressor/vidcom2/vidcom2.py",
+    .sites = PARE__SITE_OUTPUT,
+    .flags = PARE__SCOPE_WINDOW,
+    .needs = needs,
+    .compute = compute,
+};
