@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-pare_test(test_selectors MODULES core select SOURCES test_selectors.c test_spread_merge.c test_temporal.c test_scores.c select_scene.c)
+pare_test(test_selectors MODULES core select SOURCES test_selectors.c select_table.c test_spread_merge.c test_temporal.c test_scores.c select_scene.c)
