@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+# What consumers make of pare's files. Needs transformers (PyPI): `pip install torch transformers safetensors pillow`.
+set(PARE_PYTHON "python3" CACHE STRING "Python with transformers for the tests that compare with it")
+add_test(NAME transformers_embeds
+         COMMAND ${PARE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/transformers/embeds.py $<TARGET_FILE:pare_cli> "${PARE_FIXTURES}")
+set_tests_properties(transformers_embeds PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
