@@ -115,18 +115,17 @@ static int set_real(const cli_args *a, const cli_option *o, const char *value, d
     return 0;
 }
 
-/* "640x480" */
-static int set_size(const cli_args *a, const cli_option *o, const char *value, cli_size *out)
+/* "640x480", or whatever `example` shows. */
+static int set_size(const cli_args *a, const cli_option *o, const char *value, const char *example, cli_size *out)
 {
     char left[16];
     int64_t w = 0, h = 0;
     const char *x = strchr(value, 'x');
     size_t n = x != NULL ? (size_t)(x - value) : sizeof left;
-    if (n >= sizeof left) return bad_value(a, o, value, "a size like 640x480");
+    if (n >= sizeof left) return bad_value(a, o, value, example);
     memcpy(left, value, n);
     left[n] = '\0';
-    if (cli_parse_int(left, &w) != 0 || cli_parse_int(x + 1, &h) != 0)
-        return bad_value(a, o, value, "a size like 640x480");
+    if (cli_parse_int(left, &w) != 0 || cli_parse_int(x + 1, &h) != 0) return bad_value(a, o, value, example);
     if (w < 1 || h < 1 || w > 16384 || h > 16384) return bad_value(a, o, value, "within 1x1 and 16384x16384");
     *out = (cli_size){(int32_t)w, (int32_t)h};
     return 0;
@@ -173,7 +172,9 @@ static int set_option(const cli_args *a, const cli_option *o, const char *value,
     case CLI_LIST:
         return add_item(a, place, value, argc);
     case CLI_SIZE:
-        return set_size(a, o, value, place);
+        return set_size(a, o, value, "a size like 640x480", place);
+    case CLI_GRID:
+        return set_size(a, o, value, "rows and columns like 2x3", place);
     case CLI_CHOICE:
         return set_choice(a, o, value, place);
     }

@@ -9,9 +9,9 @@
 
 enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_SOME = 3, CLI_UNREADABLE = 4, CLI_MODEL = 5, CLI_STOPPED = 130 };
 
-/* Storage at `offset`: FLAG int32_t, INT int64_t, REAL double, TEXT const char *, LIST cli_list, SIZE cli_size,
+/* Storage at `offset`: FLAG int32_t, INT int64_t, REAL double, TEXT const char *, LIST cli_list, SIZE and GRID cli_size,
  * CHOICE int32_t (position in `arg`, "a|b|c"). */
-typedef enum { CLI_FLAG, CLI_INT, CLI_REAL, CLI_TEXT, CLI_LIST, CLI_SIZE, CLI_CHOICE } cli_kind;
+typedef enum { CLI_FLAG, CLI_INT, CLI_REAL, CLI_TEXT, CLI_LIST, CLI_SIZE, CLI_GRID, CLI_CHOICE } cli_kind;
 
 typedef struct cli_list {
     const char **item; /* borrowed from argv */

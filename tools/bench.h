@@ -5,6 +5,7 @@
 
 #include "frames.h"
 #include "labels.h"
+#include "own.h"
 
 enum { CLI_BENCH_TOTAL, CLI_BENCH_PREP, CLI_BENCH_ENCODE, CLI_BENCH_SELECT, CLI_BENCH_TIMES };
 
@@ -31,6 +32,7 @@ typedef struct cli_bench {
     int64_t n_measured, rounds, n_failed; /* items of the first round; rounds begun */
     int video, interrupted;
     const cli_layout *layout;
+    cli_own own;
     int32_t window;
     cli_frames frames;    /* of the current item */
     pare_result **result; /* [n_result of result_cap] of the current row */

@@ -12,6 +12,7 @@ int cli_bench_reducer(const cli_bench *b, const cli_bench_row *row, pare_reducer
     const cli_budget budget = {.recipe = row->recipe, .keep = row->keep};
     pare_reducer_opts opts = cli_reducer_opts(b->c, &budget, b->layout, !b->video);
     opts.window = row->fresh ? b->window : 1;
+    opts.custom = cli_own_custom(&b->own);
     if (row->keep >= 1) opts.keep = 0;
     return pare_reducer_create(out, b->model, &opts, err);
 }

@@ -15,6 +15,7 @@ typedef struct bench_opts {
     cli_common common;
     cli_pick pick;
     cli_layout layout;
+    cli_own_opts own;
     cli_list inputs, recipes;
     const char *data, *label_column, *keep, *output;
     int64_t limit, stride, rounds;
@@ -50,6 +51,8 @@ static const cli_group groups[] = {
     {"Table:", own_options, 0},
     {"Frames of a clip:", cli_pick_options, offsetof(bench_opts, pick)},
     {"Grid and windows:", cli_layout_options, offsetof(bench_opts, layout)},
+    {"Scores and masks of your own (a single -i):", cli_own_options, offsetof(bench_opts, own)},
+    {"A selector of your own:", cli_selector_options, offsetof(bench_opts, own)},
     {"Common:", cli_common_options, 0},
     {0},
 };
@@ -84,6 +87,12 @@ static int has_flag(const char *name, size_t n, const char *flag)
     return 0;
 }
 
+/* Steps that the caller decides; a table of built-in ones passes them over. */
+static int is_own(const char *name, size_t n)
+{
+    return (n == 6 && memcmp(name, "custom", n) == 0) || (n == 13 && memcmp(name, "custom-window", n) == 0);
+}
+
 /* Does a step of the recipe see several frames at once? Then photos must not share its reducer. */
 static int looks_across(const char *recipe)
 {
@@ -94,11 +103,21 @@ static int looks_across(const char *recipe)
     return 0;
 }
 
+/* Does a map decide a step of the recipe? It numbers the units of one input, and says how many stay. */
+static int is_mapped(const runner *r, const char *recipe)
+{
+    for (const char *step = r->o->own.map != NULL ? recipe : NULL; step != NULL; step = strchr(step, ',')) {
+        step += *step == ',';
+        if (is_own(step, strcspn(step, ":@,"))) return 1;
+    }
+    return 0;
+}
+
 /* Tries the row and adds it when a reducer can be made. Library code. */
 static int add_row(runner *r, const char *recipe, double keep, pare_error *err)
 {
     cli_bench_row row = {.recipe = recipe, .keep = keep};
-    row.fresh = r->b.video || r->b.info->temporal > 1 || looks_across(recipe);
+    row.fresh = r->b.video || r->b.info->temporal > 1 || looks_across(recipe) || is_mapped(r, recipe);
     int rc = cli_bench_reducer(&r->b, &row, &row.reducer, err);
     if (rc != 0) return rc;
     if (row.fresh) pare_reducer_close(&row.reducer);
@@ -116,6 +135,7 @@ static int add_row(runner *r, const char *recipe, double keep, pare_error *err)
 static int add_recipe(runner *r, const char *recipe, int may_skip)
 {
     pare_error err = {0}, own = {0};
+    if (is_mapped(r, recipe) && add_row(r, recipe, 0, &own) == 0) return CLI_OK;
     for (int i = 0; i < r->n_keep; i++) {
         if (r->keeps[i] >= 1) continue;
         int rc = add_row(r, recipe, r->keeps[i], &err);
@@ -144,8 +164,9 @@ static int add_all(runner *r)
     int rc = CLI_OK;
     for (size_t k = 0; k < 2; k++)
         for (int32_t i = 0; rc == CLI_OK && pare_list(kinds[k], i, &e) == 0; i++)
-            if (!is_baseline(e.name)) rc = add_recipe(r, e.name, 1);
-    return rc;
+            if (!is_baseline(e.name) && !is_own(e.name, strlen(e.name))) rc = add_recipe(r, e.name, 1);
+    const char *own = cli_own_recipe(&r->o->own);
+    return rc == CLI_OK && own != NULL ? add_recipe(r, own, 0) : rc;
 }
 
 static int make_rows(runner *r)
@@ -159,10 +180,21 @@ static int make_rows(runner *r)
         const char *recipe = r->o->recipes.item[i];
         rc = strcmp(recipe, "all") == 0 ? add_all(r) : add_recipe(r, recipe, 0);
     }
-    return rc;
+    const char *own = r->o->recipes.n == 0 ? cli_own_recipe(&r->o->own) : NULL;
+    return rc == CLI_OK && own != NULL ? add_recipe(r, own, 0) : rc;
 }
 
 /* ---- the run -------------------------------------------------------------------------------------------------- */
+
+/* The caller's scores and masks for the frames of an item. */
+static int dress_frames(runner *r, const pare_source_info *info)
+{
+    const cli_budget none = {0};
+    const pare_reducer_opts opts = cli_reducer_opts(&r->o->common, &none, &r->o->layout, !r->b.video);
+    int rc = cli_own_begin(&r->b.own, r->b.model, r->b.info, &opts, info);
+    for (int32_t i = 0; rc == CLI_OK && i < r->b.frames.n; i++) rc = cli_own_frame(&r->b.own, &r->b.frames.item[i]);
+    return rc;
+}
 
 static int decode_item(runner *r, int32_t i)
 {
@@ -178,14 +210,14 @@ static int decode_item(runner *r, int32_t i)
     int rc = cli_frames_read(&r->o->common, r->b.video ? &r->o->pick : &none, path, &r->b.frames, &info);
     if (rc == CLI_OK && r->b.frames.n == 0) rc = CLI_UNREADABLE;
     if (rc == CLI_UNREADABLE) cli_say(&r->o->common, "left out: %s", r->photos.item[i].path);
-    return rc;
+    return rc == CLI_OK ? dress_frames(r, &info) : rc;
 }
 
-/* One photo, or two frames of a clip, through every row before anything is measured. */
+/* One photo, or two frames of a clip, through every row before anything is measured; a map speaks of all frames. */
 static int warm_up(runner *r)
 {
     int32_t n = r->b.frames.n;
-    r->b.frames.n = n < 2 ? n : 2;
+    r->b.frames.n = n < 2 || r->o->own.map != NULL ? n : 2;
     int rc = cli_bench_item(&r->b, -1, 0);
     r->b.frames.n = n;
     return rc;
@@ -287,14 +319,18 @@ static int run(void *opts, const cli_list *operands)
     runner r = {.o = o, .photos = CLI_NO_PHOTOS, .b = {.c = c, .info = &info, .layout = &o->layout}};
     if (operands->n > 0) return cli_usage(c, "bench: name inputs with -i, not %s", operands->item[0]);
     if ((o->data != NULL) == (o->inputs.n > 0)) return cli_usage(c, "bench needs either --data or -i");
+    if ((o->own.scores != NULL || o->own.mask != NULL) && o->inputs.n != 1)
+        return cli_usage(c, "--scores and --mask belong to one input: -i FILE, once");
     int rc = cli_pick_check(c, &o->pick);
     if (rc == CLI_OK) rc = cli_layout_check(c, &o->layout, &r.b.window);
     if (rc == CLI_OK) rc = parse_keeps(&r);
     if (rc == CLI_OK && !cli_is_stdout(o->output)) rc = check_output(o);
+    if (rc == CLI_OK) rc = cli_own_open(&r.b.own, c, &o->own, 1);
     if (rc == CLI_OK) rc = cli_model_open(c, &model, &info);
     r.b.model = model;
     if (rc == CLI_OK) rc = bench(&r);
     cli_bench_free(&r.b);
+    cli_own_close(&r.b.own);
     cli_photos_close(&r.photos);
     pare_model_close(&model);
     return rc;

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "input.h"
 #include "json_line.h"
+#include "own.h"
 #include "publish.h"
 
 /* Frames that wait may take this much; a larger window is refused. */
@@ -17,6 +17,7 @@ typedef struct heatmap_opts {
     cli_pick pick;
     cli_budget budget;
     cli_layout layout;
+    cli_own_opts own;
     const char *output, *palette;
     int32_t style, legend;
     double alpha, at;
@@ -29,6 +30,7 @@ typedef struct waiting {
 
 typedef struct job {
     heatmap_opts *o;
+    cli_own own;
     const char *input;
     pare_model *model;
     pare_model_info model_info;
@@ -63,6 +65,9 @@ static const cli_group groups[] = {
     {"Budget:", cli_budget_options, offsetof(heatmap_opts, budget)},
     {"Frames:", cli_pick_options, offsetof(heatmap_opts, pick)},
     {"Grid and windows:", cli_layout_options, offsetof(heatmap_opts, layout)},
+    {"Whole pictures and tiles:", cli_tiles_options, offsetof(heatmap_opts, layout)},
+    {"Scores and masks of your own:", cli_own_options, offsetof(heatmap_opts, own)},
+    {"A selector of your own:", cli_selector_options, offsetof(heatmap_opts, own)},
     {"Common:", cli_common_options, 0},
     {0},
 };
@@ -239,7 +244,8 @@ static int read_frames(job *j)
     int got = 0;
     while (!j->done && !*cli_stop_flag() && (got = pare_source_read(j->source, &frame, &err)) == 0) {
         pare_source_get(j->source, &j->info, NULL);
-        int rc = enqueue(j, &frame);
+        int rc = cli_own_frame(&j->own, &frame);
+        if (rc == CLI_OK) rc = enqueue(j, &frame);
         if (rc != CLI_OK) return rc;
         if (pare_reducer_push(j->reducer, &frame, &err) != 0) return cli_fail_input(c, j->input, &err, CLI_FAILED);
         rc = drain(j, 0);
@@ -283,6 +289,7 @@ static int finish(job *j)
     if (!j->done) {
         if (pare_reducer_flush(j->reducer, &err) != 0) return cli_fail(c, &err, CLI_FAILED);
         rc = drain(j, 1);
+        if (rc == CLI_OK) rc = cli_own_end(&j->own);
     }
     if (rc == CLI_OK && j->video != NULL && pare_video_writer_finish(j->video, &err) != 0)
         rc = cli_fail(c, &err, CLI_FAILED);
@@ -298,17 +305,21 @@ static int open_reducer(job *j, int32_t window)
     pare_error err = {0};
     pare_reducer_opts opts = cli_reducer_opts(&o->common, &o->budget, &o->layout, j->info.is_image);
     opts.window = window;
+    opts.custom = cli_own_custom(&j->own);
     opts.n_frames = j->info.is_image ? 1 : 0;
     if (!j->info.is_image && opts.tokens > 0 && pare_source_count(j->source, &opts.n_frames, &err) != 0)
         return cli_fail(&o->common, &err, CLI_UNREADABLE);
     j->taken.listed = opts.n_frames;
-    return cli_reducer_create(&o->common, j->model, j->input, &opts, &j->reducer);
+    const int rc = cli_own_begin(&j->own, j->model, &j->model_info, &opts, &j->info);
+    if (rc != CLI_OK) return rc;
+    return cli_reducer_create(&o->common, j->model, j->input, o->own.map != NULL, &opts, &j->reducer);
 }
 
 static int job_run(job *j, int32_t window)
 {
     cli_common *c = &j->o->common;
-    int rc = cli_model_open(c, &j->model, &j->model_info);
+    int rc = cli_own_open(&j->own, c, &j->o->own, 1);
+    if (rc == CLI_OK) rc = cli_model_open(c, &j->model, &j->model_info);
     if (rc == CLI_OK) rc = cli_source_open(c, &j->o->pick, j->input, &j->source, &j->info);
     if (rc == CLI_OK && j->info.is_image && !j->single) rc = cli_usage(c, "%s: a photo needs -o FILE.png", j->input);
     if (rc == CLI_OK) rc = open_reducer(j, window);
@@ -328,6 +339,7 @@ static void job_close(job *j)
     pare_reducer_close(&j->reducer);
     pare_source_close(&j->source);
     pare_model_close(&j->model);
+    cli_own_close(&j->own);
 }
 
 static int is_video(const char *path)
@@ -344,6 +356,7 @@ static int run(void *opts, const cli_list *inputs)
     cli_common *c = &o->common;
     job j = {.o = o, .input = inputs->n > 0 ? inputs->item[0] : NULL};
     int32_t window;
+    if (o->budget.recipe == NULL) o->budget.recipe = cli_own_recipe(&o->own);
     if (inputs->n != 1) return cli_usage(c, "heatmap takes one input, not %d", inputs->n);
     if (o->output == NULL) return cli_usage(c, "heatmap: -o FILE.png or -o FILE.mp4 is missing");
     j.single = cli_has_suffix(o->output, ".png");

@@ -85,6 +85,21 @@ static void add_fit(json_t *o, const char *key, const pare_model *m, const pare_
     cli_json_text(o, key, text);
 }
 
+/* What decides where a token may look and where it will stand. */
+static void add_places(json_t *o, const pare_model_info *info)
+{
+    char text[64];
+    cli_json_int(o, "unit", info->unit);
+    cli_json_int(o, "temporal", info->temporal);
+    cli_json_int(o, "window", info->window);
+    cli_json_int(o, "full_layers", info->n_full);
+    cli_json_text(o, "positions", info->has_rope ? "rotary (row, col)" : "learned table");
+    cli_json_bool(o, "merger", info->has_merger);
+    cli_json_int(o, "dim_out", info->dim_out);
+    snprintf(text, sizeof text, "(t, row, col), %.6g per second", info->mrope_per_second);
+    cli_json_text(o, "mrope", info->has_mrope ? text : NULL);
+}
+
 static int info_model(cli_common *c, const char *path)
 {
     pare_model *m = NULL;
@@ -102,8 +117,7 @@ static int info_model(cli_common *c, const char *path)
     cli_json_int(o, "heads", info.n_head);
     cli_json_int(o, "mlp_dim", info.mlp_dim);
     cli_json_int(o, "patch", info.patch);
-    cli_json_int(o, "unit", info.unit);
-    cli_json_int(o, "temporal", info.temporal);
+    add_places(o, &info);
     cli_json_int(o, "prefix_tokens", info.n_prefix);
     cli_json_bool(o, "cls", info.has_cls);
     cli_json_int(o, "classes", info.n_class);

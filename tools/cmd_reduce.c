@@ -21,6 +21,9 @@ static const cli_group groups[] = {
     {"Budget:", cli_budget_options, offsetof(cli_reduce_opts, budget)},
     {"Frames:", cli_pick_options, offsetof(cli_reduce_opts, pick)},
     {"Grid and windows:", cli_layout_options, offsetof(cli_reduce_opts, layout)},
+    {"Whole pictures and tiles:", cli_tiles_options, offsetof(cli_reduce_opts, layout)},
+    {"Scores and masks of your own:", cli_own_options, offsetof(cli_reduce_opts, own)},
+    {"A selector of your own:", cli_selector_options, offsetof(cli_reduce_opts, own)},
     {"Common:", cli_common_options, 0},
     {0},
 };
@@ -81,8 +84,11 @@ static int job_open(cli_reduce_job *j, int32_t window)
     if (rc != CLI_OK) return rc;
     j->opts = cli_reducer_opts(&o->common, &o->budget, &o->layout, j->info.is_image);
     j->opts.window = window;
+    j->opts.custom = cli_own_custom(j->own);
     rc = count_frames(j);
-    if (rc == CLI_OK) rc = cli_reducer_create(&o->common, j->model, j->input, &j->opts, &j->reducer);
+    if (rc == CLI_OK) rc = cli_own_begin(j->own, j->model, j->model_info, &j->opts, &j->info);
+    if (rc == CLI_OK)
+        rc = cli_reducer_create(&o->common, j->model, j->input, o->own.map != NULL, &j->opts, &j->reducer);
     if (rc == CLI_OK) rc = open_writer(j);
     return rc;
 }
@@ -157,8 +163,10 @@ static int read_frames(cli_reduce_job *j, int *publish)
         j->decode_ms += (cli_now() - t0) * 1e3;
         if (got != 0 || *cli_stop_flag()) return end_of_input(j, got, n, damaged, &err, publish);
         j->taken.end = frame.pts + frame.duration;
+        int rc = cli_own_frame(j->own, &frame);
+        if (rc != CLI_OK) return rc;
         if (pare_reducer_push(j->reducer, &frame, &err) != 0) return cli_fail_input(c, j->input, &err, CLI_FAILED);
-        int rc = drain(j);
+        rc = drain(j);
         if (rc != CLI_OK) return rc;
         pare_source_get(j->source, &j->info, NULL);
         cli_progress_step(&c->bar, n + 1);
@@ -171,6 +179,7 @@ static int publish_result(cli_reduce_job *j, int complete)
     pare_error err = {0};
     if (pare_reducer_flush(j->reducer, &err) != 0) return cli_fail_input(c, j->input, &err, CLI_FAILED);
     int rc = drain(j);
+    if (rc == CLI_OK && complete) rc = cli_own_end(j->own);
     if (rc != CLI_OK) return rc;
     double t0 = cli_now();
     if (j->writer != NULL && pare_writer_finish(j->writer, complete, &err) != 0) return cli_fail(c, &err, CLI_FAILED);
@@ -265,10 +274,11 @@ static int check_outputs(cli_reduce_opts *o, const cli_list *inputs)
 
 /* ---- the command ---------------------------------------------------------------------------------------------- */
 
-static int reduce_one(cli_reduce_opts *o, const pare_model *model, const pare_model_info *info, const char *input)
+static int reduce_one(cli_reduce_opts *o, cli_own *own, const pare_model *model, const pare_model_info *info,
+                      const char *input)
 {
     int32_t window;
-    cli_reduce_job j = {.o = o, .model = model, .model_info = info, .input = input};
+    cli_reduce_job j = {.o = o, .own = own, .model = model, .model_info = info, .input = input};
     pare_reducer_stats stats = {.struct_size = sizeof stats};
     int rc = cli_layout_check(&o->common, &o->layout, &window);
     if (rc == CLI_OK) rc = name_output(o, input, &j.output);
@@ -284,11 +294,12 @@ static int reduce_one(cli_reduce_opts *o, const pare_model *model, const pare_mo
     return rc;
 }
 
-static int reduce_all(cli_reduce_opts *o, const pare_model *model, const pare_model_info *info, const cli_list *inputs)
+static int reduce_all(cli_reduce_opts *o, cli_own *own, const pare_model *model, const pare_model_info *info,
+                      const cli_list *inputs)
 {
     int n_failed = 0, n_usage = 0, rc = CLI_OK;
     for (int32_t i = 0; i < inputs->n; i++) {
-        rc = reduce_one(o, model, info, inputs->item[i]);
+        rc = reduce_one(o, own, model, info, inputs->item[i]);
         if (rc == CLI_STOPPED) return rc;
         n_failed += rc != CLI_OK;
         n_usage += rc == CLI_USAGE;
@@ -302,14 +313,18 @@ static int run(void *opts, const cli_list *inputs)
     cli_reduce_opts *o = opts;
     pare_model *model = NULL;
     pare_model_info info;
+    cli_own own = {0};
     int32_t window;
+    if (o->budget.recipe == NULL) o->budget.recipe = cli_own_recipe(&o->own);
     if (inputs->n == 0) return cli_usage(&o->common, "reduce: no input; pare reduce --help");
     int rc = cli_pick_check(&o->common, &o->pick);
     if (rc == CLI_OK) rc = cli_budget_check(&o->common, &o->budget);
     if (rc == CLI_OK) rc = cli_layout_check(&o->common, &o->layout, &window);
     if (rc == CLI_OK) rc = check_outputs(o, inputs);
+    if (rc == CLI_OK) rc = cli_own_open(&own, &o->common, &o->own, 0);
     if (rc == CLI_OK) rc = cli_model_open(&o->common, &model, &info);
-    if (rc == CLI_OK) rc = reduce_all(o, model, &info, inputs);
+    if (rc == CLI_OK) rc = reduce_all(o, &own, model, &info, inputs);
+    cli_own_close(&own);
     pare_model_close(&model);
     return rc;
 }

@@ -44,6 +44,14 @@ const cli_option cli_layout_options[] = {
     {0},
 };
 
+const cli_option cli_tiles_options[] = {
+    {"letterbox", 0, CLI_FLAG, offsetof(cli_layout, letterbox), NULL, 0, 0,
+     "the whole picture inside the grid, padded, aspect kept"},
+    {"tiles", 0, CLI_GRID, offsetof(cli_layout, tiles), "RxC", 0, 0,
+     "every picture becomes itself and its R x C tiles, each of the photo size"},
+    {0},
+};
+
 /* ---- checks --------------------------------------------------------------------------------------------------- */
 
 int cli_pick_check(cli_common *c, const cli_pick *pick)
@@ -187,20 +195,23 @@ pare_reducer_opts cli_reducer_opts(const cli_common *c, const cli_budget *budget
         .width = layout->size.width,
         .height = layout->size.height,
         .max_side = (int32_t)layout->max_side,
+        .letterbox = layout->letterbox,
+        .tile_rows = layout->tiles.width,
+        .tile_cols = layout->tiles.height,
     };
 }
 
 /* Only the library knows whether a recipe leaves an amount open: the default share is offered first, and taken back
  * when the recipe has no use for it. */
-int cli_reducer_create(cli_common *c, const pare_model *model, const char *input, pare_reducer_opts *opts,
+int cli_reducer_create(cli_common *c, const pare_model *model, const char *input, int decided, pare_reducer_opts *opts,
                        pare_reducer **out)
 {
     pare_error err = {0}, second = {0};
     int open = opts->tokens <= 0 && opts->tokens_per_frame <= 0 && !(opts->keep > 0);
-    if (open) opts->keep = CLI_DEFAULT_KEEP;
+    if (open) opts->keep = decided ? 0 : CLI_DEFAULT_KEEP;
     int rc = pare_reducer_create(out, model, opts, &err);
     if (rc == PARE_E_INVALID && open) {
-        opts->keep = 0;
+        opts->keep = decided ? CLI_DEFAULT_KEEP : 0;
         rc = pare_reducer_create(out, model, opts, &second);
     }
     return rc == 0 ? CLI_OK : cli_fail_input(c, input, &err, CLI_FAILED);

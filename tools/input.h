@@ -34,9 +34,10 @@ extern const cli_option cli_budget_options[];
 typedef struct cli_layout {
     const char *window;
     int64_t seed, max_side;
-    cli_size size;
+    cli_size size, tiles; /* tiles: rows, columns */
+    int32_t letterbox;
 } cli_layout;
-extern const cli_option cli_layout_options[];
+extern const cli_option cli_layout_options[], cli_tiles_options[];
 
 int cli_model_open(cli_common *c, pare_model **out, pare_model_info *info);
 int cli_source_open(cli_common *c, const cli_pick *pick, const char *path, pare_source **out, pare_source_info *info);
@@ -61,8 +62,9 @@ int cli_layout_check(cli_common *c, const cli_layout *layout, int32_t *window);
 /* Reducer options for one input; window and n_frames are the caller's. */
 pare_reducer_opts cli_reducer_opts(const cli_common *c, const cli_budget *budget, const cli_layout *layout,
                                    int32_t is_image);
-/* Creates the reducer; without any amount in `opts` and an open one in the recipe, keep becomes CLI_DEFAULT_KEEP. */
-int cli_reducer_create(cli_common *c, const pare_model *model, const char *input, pare_reducer_opts *opts,
+/* Creates the reducer; without any amount in `opts` and an open one in the recipe, keep becomes CLI_DEFAULT_KEEP.
+ * `decided`: the user's own map says what is left, so no amount is offered where none is needed. */
+int cli_reducer_create(cli_common *c, const pare_model *model, const char *input, int decided, pare_reducer_opts *opts,
                        pare_reducer **out);
 
 /* xxh3-64 of a regular file as 16 hex digits; "" for anything else (stdin, URLs, cameras, patterns). */

@@ -144,3 +144,46 @@ int cli_npz_read(const char *path, json_t **meta, json_t *tensors, char *why, si
     snprintf(why, size, "not an archive of stored numpy arrays, or cut off, at member %d '%.60s'", n + 1, m.name);
     return -1;
 }
+
+/* ---- arrays ---------------------------------------------------------------------------------------------------- */
+
+/* The member's bytes go to fn; the file stands behind them afterwards. */
+static int visit_member(FILE *f, int64_t file_size, const char *path, const member *m, cli_npz_fn fn, void *user,
+                        pare_error *err)
+{
+    char name[MAX_NAME + 1];
+    const size_t n = strlen(m->name);
+    const off_t at = ftello(f);
+    if (at < 0 || (int64_t)m->size > file_size - at)
+        return pare_fail(err, PARE_E_FORMAT, "%.120s: cut off in '%.60s'", path, m->name);
+    if (n <= 4 || strcmp(m->name + n - 4, ".npy") != 0) return fseeko(f, (off_t)m->size, SEEK_CUR) == 0 ? 0 : PARE_E_IO;
+    if (m->method != 0)
+        return pare_fail(err, PARE_E_UNSUPPORTED, "%.120s: '%.60s' is compressed; save with numpy.savez", path,
+                         m->name);
+    uint8_t *bytes = malloc((size_t)m->size + 1);
+    if (bytes == NULL) return pare_fail(err, PARE_E_NOMEM, "%.120s: out of memory for '%.60s'", path, m->name);
+    snprintf(name, sizeof name, "%.*s", (int)n - 4, m->name);
+    int rc = fread(bytes, 1, (size_t)m->size, f) == m->size
+                 ? 0
+                 : pare_fail(err, PARE_E_IO, "%.120s: cannot read '%.60s'", path, m->name);
+    if (rc == 0) rc = fn(user, name, bytes, (int64_t)m->size, err);
+    free(bytes);
+    return rc;
+}
+
+int cli_npz_each(const char *path, cli_npz_fn fn, void *user, pare_error *err)
+{
+    member m = {.name = ""};
+    FILE *f = fopen(path, "rb");
+    if (f == NULL) return pare_fail(err, PARE_E_IO, "cannot open %.120s: %s", path, strerror(errno));
+    int rc = fseeko(f, 0, SEEK_END), more = 1, n = 0;
+    const int64_t size = rc == 0 ? ftello(f) : -1;
+    if (size < 0) rc = pare_fail(err, PARE_E_IO, "cannot read %.120s: %s", path, strerror(errno));
+    rewind(f);
+    for (; rc == 0 && (more = next_member(f, &m)) == 1; n++) rc = visit_member(f, size, path, &m, fn, user, err);
+    if (rc == 0 && (more < 0 || n == 0))
+        rc = pare_fail(err, PARE_E_FORMAT, "%.120s: not an archive of numpy arrays, or cut off, at member %d", path,
+                       n + 1);
+    fclose(f);
+    return rc;
+}

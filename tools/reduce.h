@@ -3,19 +3,21 @@
 #ifndef PARE_TOOLS_REDUCE_H
 #define PARE_TOOLS_REDUCE_H
 
-#include "input.h"
+#include "own.h"
 
 typedef struct cli_reduce_opts {
     cli_common common;
     cli_pick pick;
     cli_budget budget;
     cli_layout layout;
+    cli_own_opts own;
     const char *output, *writer;
 } cli_reduce_opts;
 
 /* One input on its way; everything is released by cmd_reduce.c, also half-built. */
 typedef struct cli_reduce_job {
     cli_reduce_opts *o;
+    cli_own *own;
     const pare_model *model;
     const pare_model_info *model_info;
     const char *input;

@@ -68,7 +68,8 @@ int cli_fail_input(cli_common *c, const char *input, const pare_error *err, int 
     pare_error named = {.code = err->code};
     const char *text = err->text[0] != '\0' ? err->text : pare_strerror(err->code);
     snprintf(named.text, sizeof named.text, "%.80s: %.165s", input, text);
-    return cli_fail(c, &named, otherwise);
+    const int rc = cli_fail(c, &named, otherwise);
+    return stop_flag ? CLI_STOPPED : rc;
 }
 
 int cli_fail_read(cli_common *c, const pare_error *err)

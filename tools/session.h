@@ -37,7 +37,8 @@ void cli_log(void *user, int level, const char *text);
 /* Prints the error and returns the exit code: INVALID is the user's, everything else `otherwise`; what cannot be read
  * after a signal is CLI_STOPPED. */
 int cli_fail(cli_common *c, const pare_error *err, int otherwise);
-/* The same with the input's name before the text, for errors of the library that do not know it. */
+/* The same with the input's name before the text, for errors of the library that do not know it; after a signal always
+ * CLI_STOPPED, for a selector of the user's may be what ended. */
 int cli_fail_input(cli_common *c, const char *input, const pare_error *err, int otherwise);
 /* An error of pare_source_read: whatever its code, the input is to blame. */
 int cli_fail_read(cli_common *c, const pare_error *err);
