@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What temporal runs compare: pixels of a patch, or tokens. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "select/exact.h"
 #include "select/pick.h"
 #include "select/pixels.h"
 #include "select/runs.h"
@@ -68,17 +68,6 @@ static double pixel_distance(const pare__runs *r, int32_t step, int64_t cell, co
 
 static int64_t token_bytes(const pare__view *v) { return (int64_t)sizeof(float) * v->d; }
 
-/* In double, in eight strands that a compiler can keep apart: these values decide. */
-static double dot(const float *a, const float *b, int64_t d)
-{
-    double sum[8] = {0};
-    int64_t c = 0;
-    for (; c + 8 <= d; c += 8)
-        for (int j = 0; j < 8; j++) sum[j] += (double)a[c + j] * (double)b[c + j];
-    for (; c < d; c++) sum[0] += (double)a[c] * (double)b[c];
-    return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
-}
-
 static int prepare_tokens(pare__runs *r, const char *owner, pare_error *err)
 {
     const pare__view *v = r->v;
@@ -86,7 +75,7 @@ static int prepare_tokens(pare__runs *r, const char *owner, pare_error *err)
     r->token = pare__require(v, owner, PARE__ARRAY_TOKENS, PARE__LAYER_HERE, &d, err);
     r->square = PARE__ARENA(v->arena, double, v->n);
     if (!r->token || !r->square) return r->token ? PARE_E_NOMEM : PARE_E_INVALID;
-    for (int64_t i = 0; i < v->n; i++) r->square[i] = dot(r->token + i * d, r->token + i * d, d);
+    for (int64_t i = 0; i < v->n; i++) r->square[i] = pare__exact_dot(r->token + i * d, r->token + i * d, d);
     return 0;
 }
 
@@ -100,10 +89,8 @@ static const void *token_at(const pare__runs *r, int32_t step, int64_t cell)
 static double token_distance(const pare__runs *r, int32_t step, int64_t cell, const void *reference)
 {
     const int64_t row = row_of(r, step, cell), d = r->v->d;
-    const double along = dot(r->token + row * d, reference, d);
-    const double squares = r->square[row] * dot(reference, reference, d);
-    if (along == r->square[row] && along * along == squares) return along > 0 ? 0 : 1; /* equal tokens, exactly */
-    return squares > 0 ? 1 - along / sqrt(squares) : 1;
+    const double along = pare__exact_dot(r->token + row * d, reference, d);
+    return 1 - pare__exact_cosine(along, r->square[row], pare__exact_dot(reference, reference, d));
 }
 
 /* ---- tables -------------------------------------------------------------------------------------------------------- */
