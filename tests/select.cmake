@@ -2,3 +2,5 @@
 pare_test(test_selectors MODULES core select SOURCES test_selectors.c select_table.c test_spread_merge.c test_temporal.c test_scores.c select_scene.c)
 pare_test(test_bend_map MODULES core select SOURCES test_bend_map.c select_scene.c)
 pare_test(test_bend_hooks MODULES core select SOURCES test_bend_hooks.c select_scene.c)
+pare_test(test_greedy MODULES core select SOURCES test_greedy.c select_scene.c)
+pare_test(test_tiles MODULES core select SOURCES test_tiles.c select_scene.c)

@@ -105,6 +105,7 @@ static int count_picture(const hired *p, const pare__view *v, const pare__pictur
     double *share = PARE__ARENA(v->arena, double, pic->n);
     if (!share || pare__tile_shares(v, pic, deep, p->alpha, quirk, share)) return PARE_E_NOMEM;
     count[0] = thumbnail_count(p, v, pic, k);
+    if (pic->n == 1) return 0;
     if (!quirk) return pare__picture_split(v, &tiles, k - count[0], share, count + 1);
     truncate_counts(v, pic, k - count[0], share, count + 1);
     return 0;

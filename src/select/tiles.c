@@ -130,6 +130,7 @@ int pare__tile_scales(const pare__view *v, const pare__picture *p, const float *
 {
     int32_t hw[2];
     const int32_t n = p->rows * p->cols;
+    if (!n) return 0;
     pare__slot_grid(v, p->first, hw);
     const double *map = pare__slot_map(v, p->first, attention);
     if (!map) return PARE_E_NOMEM;
@@ -138,7 +139,7 @@ int pare__tile_scales(const pare__view *v, const pare__picture *p, const float *
         for (int32_t x = 0; x < hw[1]; x++)
             scale[part_of(y, hw[0], p->rows) * p->cols + part_of(x, hw[1], p->cols)] += map[(int64_t)y * hw[1] + x];
     for (int32_t j = 0; j < n; j++) scale[j] /= temperature;
-    if (n) softmax_about_mean(scale, n);
+    softmax_about_mean(scale, n);
     return 0;
 }
 
