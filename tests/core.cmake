@@ -5,6 +5,7 @@ pare_test(test_rank MODULES core SOURCES test_rank.c)
 pare_test(test_option MODULES core SOURCES test_option.c)
 pare_test(test_pool MODULES core SOURCES test_pool.c)
 pare_test(test_vec MODULES core SOURCES test_vec.c)
+pare_test(test_mrope MODULES core SOURCES test_mrope.c)
 pare_fuzz(fuzz_option MODULES core SOURCES fuzz/fuzz_option.c CORPUS fuzz/corpus/option)
 
 add_executable(bench_vec EXCLUDE_FROM_ALL bench/bench_vec.c $<TARGET_OBJECTS:pare_core_obj>)
