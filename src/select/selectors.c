@@ -17,6 +17,7 @@
     X(dtd)                                                                                                             \
     X(vidcom2)                                                                                                         \
     X(vcast)                                                                                                           \
+    X(fastvid)                                                                                                         \
     X(sttm)                                                                                                            \
     X(pool)                                                                                                            \
     X(tome)                                                                                                            \

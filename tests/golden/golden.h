@@ -59,7 +59,8 @@ typedef struct golden_group {
     const char *name;
     golden_runner run;
 } golden_group;
-extern const golden_group golden_spread[], golden_merge[], golden_time[], golden_video[], golden_greedy[], golden_tiles[];
+extern const golden_group golden_spread[], golden_merge[], golden_time[], golden_video[], golden_video_merge[],
+    golden_greedy[], golden_tiles[];
 extern const golden_group golden_hooks[], golden_hooks_block[];
 extern const golden_group golden_bend[], golden_bend_encoder[]; /* end with NULL */
 

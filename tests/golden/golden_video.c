@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Groups vidcom2, vcast and dtd: pruning over time, where the budget is part of the method; sttm: merging over space and
- * time. */
+/* Groups vidcom2, vcast and dtd: pruning over time, where the budget is part of the method. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "golden.h"
-#include "select/quadtree.h"
 #include "select/vcast.h"
 #include "select/vidcom2.h"
 
@@ -229,74 +227,9 @@ static void run_dtd(golden *g)
     scene_free(&sc);
 }
 
-/* ---- sttm ---------------------------------------------------------------------------------------------------------- */
-
-/* (t, top, left, bottom, right) of one node. */
-static void put_box(const pare__quadtree *q, const pare__nodes *nodes, int64_t node, int32_t out[5])
-{
-    out[0] = nodes->frame[node];
-    pare__quadtree_box(q, nodes->cell[node], out + 1);
-}
-
-/* The cells before any joining, and of every row the one that it stands at. */
-static void check_boxes(golden *g, scene *sc, const pare_map *map)
-{
-    scene_view look;
-    pare__quadtree q;
-    pare__nodes nodes;
-    scene_look(sc, PARE__SITE_OUTPUT, 0, sc->n_frame, 0, &look);
-    if (pare__quadtree_init(&q, &look.view, sc->token, sc->d, golden_bool(g, "weighted_avg"),
-                            (int32_t)golden_int(g, "root_level"), 0) ||
-        pare__nodes_alloc(&nodes, &q)) {
-        golden_fail(g, "no memory for the quadtree");
-        return;
-    }
-    pare__nodes_cut(&nodes, &q, golden_number(g, "tau_s"));
-    int32_t *box = PARE__NEW(int32_t, 5 * sc->n + 1);
-    for (int64_t i = 0; i < nodes.n; i++) put_box(&q, &nodes, i, box + 5 * i);
-    golden_i32(g, "nodes_tyxyx", box, 5 * nodes.n);
-    for (int64_t r = 0; r < map->n_out; r++) put_box(&q, &nodes, nodes.at[map->anchor[r]], box + 5 * r);
-    golden_i32(g, "box_tyxyx", box, 5 * map->n_out);
-    pare__free(box);
-}
-
-static void check_merged(golden *g, const scene *sc, const pare_map *map)
-{
-    float *x = PARE__NEW(float, map->n_out * sc->d + 1);
-    int32_t *row = PARE__NEW(int32_t, map->n_in), *size = PARE__NEW(int32_t, map->n_out + 1);
-    pare__map_apply(map, sc->token, sc->d, x);
-    golden_rows(map, row);
-    for (int64_t r = 0; r < map->n_out; r++) size[r] = (int32_t)map->size[r];
-    golden_f32(g, "x", x, map->n_out * sc->d, ONE_STEP);
-    golden_i32(g, "map", row, map->n_in);
-    golden_i32(g, "size", size, map->n_out);
-    pare__free(x);
-    pare__free(row);
-    pare__free(size);
-}
-
-static void run_sttm(golden *g)
-{
-    scene sc;
-    pare__map map = {0};
-    char options[160];
-    const pare_tensor *x = golden_in(g, "x");
-    if (!x) return;
-    scene_blank(&sc, (int32_t)golden_int(g, "T"), (int32_t)golden_int(g, "H"), (int32_t)golden_int(g, "W"),
-                (int32_t)x->shape[1], 1, 1);
-    golden_read(g, "x", sc.token, sc.n * sc.d);
-    snprintf(options, sizeof options, "tau_s=%.17g:tau_t=%.17g:root_level=%lld:weighted=%d", golden_number(g, "tau_s"),
-             golden_number(g, "tau_t"), (long long)golden_int(g, "root_level"), golden_bool(g, "weighted_avg"));
-    if (!g->err.code && !golden_select(g, &sc, PARE__SITE_OUTPUT, 0, "sttm", options, -1, &map)) {
-        if (map.m.n_out != golden_int(g, "K"))
-            golden_fail(g, "%lld rows, K = %lld", (long long)map.m.n_out, (long long)golden_int(g, "K"));
-        check_boxes(g, &sc, &map.m);
-        check_merged(g, &sc, &map.m);
-    }
-    pare__map_fini(&map);
-    scene_free(&sc);
-}
-
 const golden_group golden_video[] = {
-    {"vidcom2", run_vidcom2}, {"vcast", run_vcast}, {"dtd", run_dtd}, {"sttm", run_sttm}, {NULL, NULL},
+    {"vidcom2", run_vidcom2},
+    {"vcast", run_vcast},
+    {"dtd", run_dtd},
+    {NULL, NULL},
 };
