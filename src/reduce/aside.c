@@ -79,8 +79,10 @@ int pare__aside_view(const pare__context *ctx, const pare__view *whole, pare__vi
     v->size = take(v->arena, whole->size, *row, v->n, sizeof *v->size);
     v->origin = take(v->arena, whole->origin, *row, v->n, sizeof *v->origin);
     if (whole->given) v->given = take(v->arena, whole->given, *row, v->n, sizeof *v->given);
+    if (whole->score) v->score = take(v->arena, whole->score, *row, v->n, sizeof *v->score);
     if (whole->state) v->state = take(v->arena, whole->state, *row, v->n, whole->state_width * sizeof *v->state);
-    const int has_all = v->thw && v->size && v->origin && !v->given == !whole->given && !v->state == !whole->state;
+    const int has_all = v->thw && v->size && v->origin && !v->given == !whole->given && !v->score == !whole->score &&
+                        !v->state == !whole->state;
     return has_all ? 0 : PARE_E_NOMEM;
 }
 

@@ -30,8 +30,10 @@ static int fill_score(const pare__step *step, pare__view *v, pare_error *err)
     for (int64_t i = 0; i < v->n; i++) out[i] = NAN;
     v->score_out = out;
     if (!step->score) return 0;
+    if (v->score) memcpy(out, v->score, (size_t)v->n * sizeof *out); /* score_window() was here */
+    const int rc = v->score ? 0 : step->score->compute(step->score_priv, v, out, err);
     v->score = out;
-    return step->score->compute(step->score_priv, v, out, err);
+    return rc;
 }
 
 static void record_score(const pare__context *ctx, const pare__view *v)
@@ -298,6 +300,7 @@ static int frame_view(const pare__view *window, int32_t f, pare__view *v)
     v->size += first;
     v->origin += first;
     if (v->given) v->given += first;
+    if (v->score) v->score += first;
     if (v->state) v->state += first * v->state_width;
     v->array = array;
     v->t0 += f;
@@ -402,6 +405,27 @@ static int select_frames(pare__context *ctx, pare__step *step, const pare__rows 
     return rc;
 }
 
+/* A score that looks at the whole window, for a selector that is shown one frame at a time: v->score [n]. Rows that the
+ * mask sets aside are neither read nor scored. */
+static int score_window(const pare__context *ctx, const pare__step *step, pare__view *v, pare_error *err)
+{
+    const int is_wide = step->score && step->score->flags & PARE__SCOPE_WINDOW;
+    if (!is_wide || step->sel->flags & PARE__SCOPE_WINDOW) return 0;
+    pare__view seen = *v, whole = *v;
+    int32_t *row = NULL;
+    int rc = 0;
+    whole.k = -1;
+    whole.k_frame = NULL;
+    if (pare__count_must(ctx, v->origin, v->n)) rc = pare__aside_view(ctx, &whole, &seen, &row, err);
+    float *out = PARE__ARENA(v->arena, float, v->n), *part = PARE__ARENA(v->arena, float, seen.n + 1);
+    if (rc || !out || !part) return rc ? rc : PARE_E_NOMEM;
+    if (seen.n) rc = step->score->compute(step->score_priv, &seen, part, err);
+    for (int64_t i = 0; i < v->n; i++) out[i] = NAN;
+    for (int64_t i = 0; i < seen.n; i++) out[row ? row[i] : i] = part[i];
+    v->score = out;
+    return rc;
+}
+
 int pare__rows_step(pare__context *ctx, const pare__plan *plan, int32_t i, pare__rows *rows, int64_t k,
                     const pare__pixels *pixels, pare_error *err)
 {
@@ -412,6 +436,7 @@ int pare__rows_step(pare__context *ctx, const pare__plan *plan, int32_t i, pare_
     pare__view v;
     int rc = window_view(ctx, plan, i, rows, pixels, &v, err);
     if (!rc) rc = set_counts(ctx, plan, i, rows, k, &v, err);
+    if (!rc) rc = score_window(ctx, step, &v, err);
     if (!rc)
         rc = step->sel->flags & PARE__SCOPE_WINDOW ? pare__step_select(ctx, step, &v, &map, err)
                                                    : select_frames(ctx, step, rows, &v, &map, err);
