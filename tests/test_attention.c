@@ -158,6 +158,45 @@ START_TEST(threads_do_not_matter)
 }
 END_TEST
 
+/* Segments given by a list of rows compute what the same rows do side by side; long ones cross the tile of queries, whose
+ * results take the place of gathered queries. Without an output the statistics are the same bytes. */
+START_TEST(listed_rows)
+{
+    enum { N = 910, DIM = 32 };
+    static const int64_t cu[] = {0, 700, 701, 701, N};
+    static int32_t order[N];
+    attention a = make(2, 16, cu, 4), b = make(2, 16, cu, 4);
+    float *bias = floats(N), *beside = floats(N), col[N], cls[N];
+    for (int i = 0; i < N; i++) order[i] = (int32_t)(i * 3 % N); /* 910 is no multiple of 3 */
+    for (int i = 0; i < N; i++) {
+        memcpy((float *)(uintptr_t)b.job.qkv + i * 3 * DIM, a.job.qkv + order[i] * 3 * DIM, 3 * DIM * 4);
+        beside[i] = bias[order[i]];
+    }
+    a.job.log_size = bias;
+    b.job.log_size = beside;
+    a.job.order = order;
+    if (_i) ck_assert_int_eq(pare__pool_create(&ex.pool, 2, NULL), 0);
+    pare__attention_run(&ex, &a.job);
+    pare__attention_run(&ex, &b.job);
+    for (int i = 0; i < N; i++) {
+        const int r = order[i];
+        ck_assert_float_eq_tol(a.job.col_mean[r], b.job.col_mean[i], 1e-6f);
+        ck_assert_float_eq_tol(a.job.cls_row[r], b.job.cls_row[i], 1e-6f);
+        for (int c = 0; c < DIM; c++) ck_assert_float_eq_tol(a.job.out[r * DIM + c], b.job.out[i * DIM + c], 2e-6f);
+    }
+    memcpy(col, a.job.col_mean, sizeof col);
+    memcpy(cls, a.job.cls_row, sizeof cls);
+    float *out = a.job.out;
+    a.job.out = NULL;
+    pare__attention_run(&ex, &a.job);
+    ck_assert_mem_eq(col, a.job.col_mean, sizeof col);
+    ck_assert_mem_eq(cls, a.job.cls_row, sizeof cls);
+    a.job.out = out;
+    finish(&a);
+    finish(&b);
+}
+END_TEST
+
 /* Three copies of a key and value weigh as much as one with log(3). */
 START_TEST(size_counts_copies)
 {
@@ -286,6 +325,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_loop_test(t, matches_loops, 0, 6);
     tcase_add_test(t, threads_do_not_matter);
+    tcase_add_loop_test(t, listed_rows, 0, 2);
     tcase_add_test(t, size_counts_copies);
     tcase_add_loop_test(t, linear_matches_loops, 0, 32);
     tcase_add_test(t, openblas_matches_c);
