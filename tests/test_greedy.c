@@ -265,6 +265,7 @@ START_TEST(constant_and_zero_tokens_keep_the_count)
         scene_add(&sc, PARE__ARRAY_K, 10, 8, 0);
         for (int64_t i = 0; i < sc.n * sc.d; i++) sc.token[i] = filled ? 0.3f : 0;
         for (int64_t i = 0; i < sc.n; i++) sc.score[i] = i == 3 ? NAN : 1;
+        for (int i = 0; i < 3; i++) sc.token[(5 + i) * sc.d + i] = i ? INFINITY : NAN;
         for (size_t i = 0; i < sizeof greedy_names / sizeof *greedy_names; i++)
             for (int64_t k = 1; k <= 35; k += 17) choose(&sc, greedy_names[i], "", k, &map);
         pare__map_fini(&map);

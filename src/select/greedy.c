@@ -94,6 +94,8 @@ static int bounds_alloc(bounds *b, const pare__similar *s)
 
 /* ---- coverage ------------------------------------------------------------------------------------------------------ */
 
+enum { CHUNK = 256, LANES = 16 };
+
 typedef struct cover {
     const pare__cover *how;
     int64_t n;
@@ -102,18 +104,23 @@ typedef struct cover {
     bounds b;
 } cover;
 
-/* Four sums, always added in the same order: gains fall with m_i in floating point too. */
+static float positive(float x) { return x > 0 ? x : 0; }
+
+/* Short sums in single precision, their total in double; always in the same order, so that gains fall with m_i in
+ * floating point too. */
 static double uncovered(const float *row, const float *most, int64_t n)
 {
-    double sum[4] = {0};
-    int64_t i = 0;
-    for (; i + 4 <= n; i += 4)
-        for (int c = 0; c < 4; c++) {
-            const float more = row[i + c] - most[i + c];
-            sum[c] += (double)(more > 0 ? more : 0);
-        }
-    for (; i < n; i++) sum[0] += (double)(row[i] > most[i] ? row[i] - most[i] : 0);
-    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    double sum = 0;
+    for (int64_t i0 = 0; i0 < n; i0 += CHUNK) {
+        const int64_t end = i0 + CHUNK < n ? i0 + CHUNK : n;
+        float part[LANES] = {0};
+        int64_t i = i0;
+        for (; i + LANES <= end; i += LANES)
+            for (int c = 0; c < LANES; c++) part[c] += positive(row[i + c] - most[i + c]);
+        for (; i < end; i++) part[0] += positive(row[i] - most[i]);
+        for (int c = 0; c < LANES; c++) sum += (double)part[c];
+    }
+    return sum;
 }
 
 static void look(void *user, int64_t j, const float *row)
@@ -167,7 +174,7 @@ typedef struct volume {
     const pare__similar *s;
     const double *r;
     int64_t rank;     /* most picks between two starts */
-    double *factor;   /* [n, rank] row i: its part of the Cholesky factor */
+    float *factor;    /* [n, rank] row i: its part of the Cholesky factor */
     int32_t *applied; /* [n] columns of it that are computed */
     double *root;     /* [rank] pivots of the picks since the start */
     int32_t *pick;    /* [rank] */
@@ -176,25 +183,16 @@ typedef struct volume {
     bounds b;
 } volume;
 
-static double dot(const double *a, const double *b, int64_t n)
-{
-    double sum[4] = {0};
-    int64_t i = 0;
-    for (; i + 4 <= n; i += 4)
-        for (int c = 0; c < 4; c++) sum[c] += a[i + c] * b[i + c];
-    for (; i < n; i++) sum[0] += a[i] * b[i];
-    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
-}
-
 /* Brings row i up to the picks made: what they do not span of it, squared, is its bound. */
 static void project(volume *g, int64_t i)
 {
-    double *own = g->factor + i * g->rank;
+    float *own = g->factor + i * g->rank;
     for (int32_t t = g->applied[i]; t < g->m; t++) {
         const int64_t j = g->pick[t];
         const double kernel = g->r[i] * g->r[j] * (double)pare__similar_at(g->s, j, i);
-        own[t] = (kernel - dot(own, g->factor + j * g->rank, t)) / g->root[t];
-        g->b.of[i] -= own[t] * own[t];
+        const double along = (double)g->s->v->vec->dot(own, g->factor + j * g->rank, t);
+        own[t] = (float)((kernel - along) / g->root[t]);
+        g->b.of[i] -= (double)own[t] * (double)own[t];
     }
     g->applied[i] = g->m;
     if (!(g->b.of[i] > SPANNED * g->r[i] * g->r[i])) g->b.of[i] = 0;
@@ -207,7 +205,7 @@ static int volume_init(volume *g, const pare__similar *s, const double *r, int64
     *g = (volume){.s = s,
                   .r = r,
                   .rank = rank,
-                  .factor = PARE__ARENA(a, double, s->n *rank),
+                  .factor = PARE__ARENA(a, float, s->n *rank),
                   .applied = PARE__ARENA(a, int32_t, s->n),
                   .root = PARE__ARENA(a, double, rank),
                   .pick = PARE__ARENA(a, int32_t, rank),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Cosine similarity between the rows of a view. Rows become rows of length 1 once (a zero row stays zero, so its cosine
- * with everything is 0); the whole matrix is kept where it is small, and rows of it are computed on demand where not.
+/* Cosine similarity between the rows of a view. Rows become rows of length 1 once (a row of zeros, or one
+ * that holds a NaN, becomes zeros: its cosine with everything is 0); the whole matrix is kept where it is small, and rows of it are computed on demand where not.
  * Everything lives in the view's arena. */
 #ifndef PARE_SELECT_SIMILAR_H
 #define PARE_SELECT_SIMILAR_H
@@ -26,7 +26,10 @@ float *pare__unit_rows(const pare__view *v, const float *x, int64_t d, const int
 int pare__similar_init(pare__similar *s, const pare__view *v, const float *x, int64_t d);
 /* Cosines of row i with all rows [n]; valid until the next call. */
 const float *pare__similar_row(pare__similar *s, int64_t i);
-float pare__similar_at(const pare__similar *s, int64_t i, int64_t j);
+static inline float pare__similar_at(const pare__similar *s, int64_t i, int64_t j)
+{
+    return s->whole ? s->whole[i * s->n + j] : s->v->vec->dot(s->unit + i * s->d, s->unit + j * s->d, s->d);
+}
 /* visit(user, i, cosines [n]) for every row in turn, without ever holding more than a block of them. */
 int pare__similar_each(const pare__similar *s, void (*visit)(void *user, int64_t i, const float *row), void *user);
 
