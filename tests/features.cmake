@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+pare_test(test_features MODULES core model encode select reduce view write api SOURCES test_features.c)
