@@ -23,12 +23,15 @@ int pare__stage_emit(const pare__encoder *e, const char *name, int32_t block, co
 
 /* ---- create ------------------------------------------------------------------------------------------------------ */
 
+enum { MAX_UNIT = 16 }; /* patches a side of a unit */
+
 static int check_geometry(const pare_model *m, pare_error *err)
 {
     const pare__hparams *hp = &m->hp;
-    if (hp->unit < 1 || hp->temporal < 1 || hp->temporal > PARE__MAX_TEMPORAL) {
-        return pare_fail(err, PARE_E_UNSUPPORTED, "model '%s': units of %d patches a side over %d frames; at most %d",
-                         m->name, hp->unit, hp->temporal, PARE__MAX_TEMPORAL);
+    if (hp->unit < 1 || hp->unit > MAX_UNIT || hp->temporal < 1 || hp->temporal > PARE__MAX_TEMPORAL) {
+        return pare_fail(err, PARE_E_UNSUPPORTED,
+                         "model '%s': units of %d patches a side over %d frames; at most %d and %d", m->name, hp->unit,
+                         hp->temporal, MAX_UNIT, PARE__MAX_TEMPORAL);
     }
     if (hp->has_rope && hp->dim / hp->n_head % 4) {
         return pare_fail(err, PARE_E_UNSUPPORTED, "model '%s': rotary positions need heads of 4 n channels, not %d",
