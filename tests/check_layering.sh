@@ -135,7 +135,7 @@ END {
 # Names of the plug-in tables and presets, with - for _, but for words that mean something without any method.
 method_names()
 {
-    generic='none|random|stride|pool|resize|topk|norm|motion|equal|custom|custom-window|given|text|jitter|uniform|cluster'
+    generic='none|random|stride|pool|resize|topk|norm|motion|equal|custom|custom-window|given|text|jitter|uniform|cluster|scope'
     {
         sed -n 's/^ *X(\([a-z0-9_]*\)).*/\1/p' src/select/selectors.c src/select/scores.c src/select/allocators.c
         sed -n 's/^ *{"\([^"]*\)",.*/\1/p' src/select/methods.c

@@ -305,7 +305,7 @@ START_TEST(text_relevance)
 }
 END_TEST
 
-START_TEST(given_and_one)
+START_TEST(given_and_uniform)
 {
     const float given[] = {3, 1, 2, 6, 5, 4};
     float out[6];
@@ -316,7 +316,7 @@ START_TEST(given_and_one)
     sc.given = given;
     ck_assert_int_eq(compute("given", &sc, out, &err), 0);
     ck_assert_mem_eq(out, given, sizeof out);
-    ck_assert_int_eq(compute("one", &sc, out, &err), 0);
+    ck_assert_int_eq(compute("uniform", &sc, out, &err), 0);
     for (int i = 0; i < 6; i++) ck_assert(out[i] == 1);
     scene_free(&sc);
 }
@@ -359,7 +359,7 @@ int main(void)
     tcase_add_test(c, rows_on_demand_choose_the_same);
     tcase_add_test(c, constant_and_zero_tokens_keep_the_count);
     tcase_add_test(c, text_relevance);
-    tcase_add_test(c, given_and_one);
+    tcase_add_test(c, given_and_uniform);
     tcase_add_test(c, missing_arrays_are_named);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);

@@ -11,7 +11,7 @@
     X(norm)                                                                                                            \
     X(motion)                                                                                                          \
     X(random)                                                                                                          \
-    X(one)                                                                                                             \
+    X(uniform)                                                                                                         \
     X(given)                                                                                                           \
     X(text)                                                                                                            \
     X(vidcom2)                                                                                                         \

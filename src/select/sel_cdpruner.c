@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* CDPruner: greedy MAP of a determinantal point process over r_i r_j cos(i, j), r = the step's score (relevance; `one`
+/* CDPruner: greedy MAP of a determinantal point process over r_i r_j cos(i, j), r = the step's score (relevance; `uniform`
  * makes it pure diversity, `text` is the original's). The diagonal is exactly r^2, so with r = 1 the first pick is row 0
  * (the original's is whichever cos(x, x) rounds highest). Past the rank of the kernel, where the original picks rounding
  * noise, the process starts afresh on the rows that remain. tokens [n, d]; score: 1 for the first pick down to 1/k. */
@@ -74,7 +74,7 @@ const pare__selector pare__sel_cdpruner = {
     .cite = "Zhang et al., CDPruner, NeurIPS 2025, arXiv 2506.10967; Theia-4869/CDPruner llava/model/llava_arch.py",
     .sites = PARE__SITE_BLOCK | PARE__SITE_OUTPUT,
     .flags = PARE__USES_SCORE,
-    .default_score = "one",
+    .default_score = "uniform",
     .default_site = PARE__SITE_OUTPUT,
     .options = options,
     .priv_size = sizeof(cdpruner),

@@ -9,8 +9,8 @@ static int compute(const void *priv, const pare__view *v, float *out, pare_error
     return 0;
 }
 
-const pare__score pare__score_one = {
-    .name = "one",
+const pare__score pare__score_uniform = {
+    .name = "uniform",
     .summary = "the same for every token",
     .cite = "baseline",
     .sites = PARE__SITE_PATCHES | PARE__SITE_BLOCK | PARE__SITE_OUTPUT,
