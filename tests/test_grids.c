@@ -76,6 +76,31 @@ START_TEST(test_sizes)
 }
 END_TEST
 
+/* ---- the order of passes ----------------------------------------------------------------------------------------- */
+
+/* 138 x 60 to 140 x 56: Pillow 13 begins with the height here, torchvision always with the width. */
+START_TEST(test_pass_order)
+{
+    static uint8_t src[138 * 60 * 3], half[140 * 60 * 3], got[140 * 56 * 3], want[140 * 56 * 3];
+    pare__arena arena = {0};
+    uint32_t x = 1;
+    for (size_t i = 0; i < sizeof src; i++) {
+        x = x * 1664525 + 1013904223;
+        src[i] = (x >> 24) > 127 ? 255 : 0;
+    }
+    pare__resize_u8(src, 414, 138, 60, half, 140, 60, PARE__RESAMPLE_BICUBIC, &arena, NULL, NULL);
+    pare__resize_u8(half, 420, 140, 60, want, 140, 56, PARE__RESAMPLE_BICUBIC, &arena, NULL, NULL);
+    pare__resize_u8(src, 414, 138, 60, got, 140, 56, PARE__RESAMPLE_BICUBIC_TORCH, &arena, NULL, NULL);
+    ck_assert_mem_eq(got, want, sizeof want);
+    pare__resize_u8(src, 414, 138, 60, got, 140, 56, PARE__RESAMPLE_BICUBIC, &arena, NULL, NULL);
+    ck_assert(memcmp(got, want, sizeof want) != 0);
+    const pare__prep_rule rule = {.resample = PARE__RESAMPLE_LANCZOS, .clip_resample = PARE__RESAMPLE_BICUBIC_TORCH};
+    ck_assert_int_eq(pare__prep_resample(&rule, 0), PARE__RESAMPLE_LANCZOS);
+    ck_assert_int_eq(pare__prep_resample(&rule, 1), PARE__RESAMPLE_BICUBIC_TORCH);
+    pare__arena_fini(&arena);
+}
+END_TEST
+
 /* ---- patches side by side --------------------------------------------------------------------------------------- */
 
 /* Colour of a pixel of frame t, unlike any other. */
@@ -184,6 +209,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, test_smart, 0, (int)(sizeof smarts / sizeof *smarts));
     tcase_add_test(tc, test_sizes);
+    tcase_add_test(tc, test_pass_order);
     tcase_add_test(tc, test_flatten);
     tcase_add_test(tc, test_windows);
     suite_add_tcase(s, tc);

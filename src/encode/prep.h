@@ -23,6 +23,11 @@ int pare__prep_letterbox(const pare_model *m, int32_t src_width, int32_t src_hei
  * fit->width, 3]. Scratch from `arena`. `pool` may be NULL. Outside the picture is fit->pad. */
 int pare__prep_frame(const pare_frame *frame, const pare__fit *fit, pare__resample resample, uint8_t *out,
                      pare__arena *arena, pare__pool *pool, pare_error *err);
+/* How this rule resamples photos (video = 0) or frames of a clip. */
+static inline pare__resample pare__prep_resample(const pare__prep_rule *rule, int32_t video)
+{
+    return video && rule->clip_resample ? rule->clip_resample : rule->resample;
+}
 /* Plain resize of dense RGB, the kernel of the above. */
 int pare__resize_u8(const uint8_t *src, int64_t stride, int32_t sw, int32_t sh, uint8_t *dst, int32_t dw, int32_t dh,
                     pare__resample resample, pare__arena *arena, pare__pool *pool, pare_error *err);

@@ -185,7 +185,7 @@ int pare__grids_prepare(pare__grids *g, const pare_model *m, const pare_trace_op
         return pare_fail(err, PARE_E_INVALID, "%d pictures; 1 to %d are needed", n, PARE__MAX_WINDOW);
     begin(g, m);
     const int32_t each = opts->video ? n : 1;
-    const pare__resample resample = opts->video && m->prep.clip_resample ? m->prep.clip_resample : m->prep.resample;
+    const pare__resample resample = pare__prep_resample(&m->prep, opts->video);
     for (int32_t i = 0; i < n && !rc; i += each) {
         medium one = {.g = g, .frame = frames + i, .n = each, .resample = resample, .arena = &arena, .pool = pool};
         pare__prep_values(&m->prep, one.value);
