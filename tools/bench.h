@@ -14,6 +14,7 @@ typedef struct cli_bench_row {
     const char *recipe;
     double keep; /* asked; 0 = the recipe's own amount */
     int fresh;   /* a new reducer for every item: the recipe looks across frames */
+    int scored;  /* its recipe reads the caller's scores; the grid of others may be another one */
     pare_reducer *reducer;
     float *ms[CLI_BENCH_TIMES]; /* [n_sample of cap] */
     int64_t n_sample, cap;

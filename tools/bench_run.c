@@ -54,7 +54,9 @@ static int push_item(cli_bench *b, cli_bench_row *row, pare_error *err)
 {
     int rc = 0;
     for (int32_t i = 0; i < b->frames.n && rc == 0; i++) {
-        rc = pare_reducer_push(row->reducer, &b->frames.item[i], err);
+        pare_frame frame = b->frames.item[i];
+        if (!row->scored) frame.scores = NULL;
+        rc = pare_reducer_push(row->reducer, &frame, err);
         if (rc == 0) rc = pull_all(b, row->reducer, err);
     }
     if (rc == 0 && row->fresh) rc = pare_reducer_flush(row->reducer, err);

@@ -117,6 +117,7 @@ static int is_mapped(const runner *r, const char *recipe)
 static int add_row(runner *r, const char *recipe, double keep, pare_error *err)
 {
     cli_bench_row row = {.recipe = recipe, .keep = keep};
+    row.scored = strstr(recipe, "given") != NULL || strstr(recipe, "scores") != NULL;
     row.fresh = r->b.video || r->b.info->temporal > 1 || looks_across(recipe) || is_mapped(r, recipe);
     int rc = cli_bench_reducer(&r->b, &row, &row.reducer, err);
     if (rc != 0) return rc;

@@ -44,3 +44,31 @@ two() { printf '\000\000\000\100'; }
 
 # An 8-byte little-endian length below 65536.
 length() { printf "\\$(printf %03o $(($1 % 256)))\\$(printf %03o $(($1 / 256)))\\000\\000\\000\\000\\000\\000"; }
+
+# npy DESCR SHAPE: the header of an array, its data are to follow: npy '<f4' '2, 3'.
+npy()
+{
+    dict="{'descr': '$1', 'fortran_order': False, 'shape': ($2), }"
+    printf '\223NUMPY\001\000'
+    printf "\\$(printf %03o ${#dict})\\000%s" "$dict"
+}
+
+# safetensors HEADER: its length and itself, the data are to follow.
+safetensors()
+{
+    length ${#1}
+    printf %s "$1"
+}
+
+# i32 VALUE...: little-endian, each below 256.
+i32() { for i32_value in "$@"; do printf "\\$(printf %03o "$i32_value")\\000\\000\\000"; done; }
+
+# tensor FILE NAME TYPE: the values of a tensor of a .safetensors file on one line, TYPE as od takes it (d8, f4, d4).
+tensor()
+{
+    header=$(od -An -tu8 -N8 "$1" | tr -d ' ')
+    range=$(head -c $((8 + header)) "$1" | tail -c "$header" |
+        sed -n 's/.*"'"$2"'":{[^}]*"data_offsets":\[\([0-9]*\),\([0-9]*\)\].*/\1 \2/p')
+    [ -n "$range" ] || fail "no tensor $2 in $1"
+    od -An -v -w100000 -t"$3" -j $((8 + header + ${range% *})) -N $((${range#* } - ${range% *})) "$1" | tr -s ' '
+}

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: MIT
+# --letterbox and --tiles: padding and tiles are rows of their own kind and place.
+. "$CLI_LIB"
+photo 0 photo.png
+"$PARE" reduce photo.png --size 112x112 --letterbox --recipe none -q -o letterbox.safetensors >report.txt
+echo "kinds:$(tensor letterbox.safetensors kind u1 | tr " " "\n" | grep . | sort | uniq -c | tr -s " \n" " ")"
+"$PARE" reduce photo.png --size 56x56 --tiles 1x2 --recipe none -q -o tiles.safetensors >report.txt
+echo "tiles:$(tensor tiles.safetensors place d4 | tr ' ' '\n' | grep . | awk 'NR % 6 == 2' | uniq -c | tr -s ' \n' ' ')"
+"$PARE" heatmap photo.png --size 56x56 --letterbox --keep .5 -q -o l.png
+"$PARE" heatmap photo.png --size 56x56 --tiles 2x2 --keep .5 -q -o t.png
+one_line 2 "--tiles: '2' is not rows and columns like 2x3" "$PARE" reduce photo.png --tiles 2
+one_line 2 "." "$PARE" reduce photo.png --tiles 1000x1000
+head -c 200 /dev/zero >zero
+one_line 2 "leave out --tiles" sh -c '. "$CLI_LIB"; { npy "|u1" "4, 4"; head -c 16 zero; } >s.npy; exec "$PARE" reduce photo.png --size 56x56 --tiles 2x2 --scores s.npy'
