@@ -43,6 +43,24 @@ static int take_arrays(const pare__view *whole, pare__view *v, const int32_t *ro
     return 0;
 }
 
+/* The floor of the free rows: what the slot with fewest kept rows still lacks, or, where the budget cannot give every
+ * slot that much, what the one with most kept rows lacks. */
+static int64_t rest_of_floor(const pare__view *whole, const pare__view *v)
+{
+    int64_t most = 0, least = whole->floor, total = 0;
+    for (int32_t f = 0; f < v->n_frame; f++) {
+        const int64_t n = v->frame_start[f + 1] - v->frame_start[f];
+        const int64_t rest = whole->floor - (whole->frame_start[f + 1] - whole->frame_start[f] - n);
+        if (rest > most) most = rest;
+        if (rest < least) least = rest;
+    }
+    for (int32_t f = 0; f < v->n_frame; f++) {
+        const int64_t n = v->frame_start[f + 1] - v->frame_start[f];
+        total += most < n ? most : n;
+    }
+    return v->k < 0 || total <= v->k ? most : least > 0 ? least : 0;
+}
+
 /* Rows of every slot, and what each may keep beside what must stay. */
 static int take_counts(const pare__context *ctx, const pare__view *whole, pare__view *v, int64_t n_must,
                        pare_error *err)
@@ -61,6 +79,7 @@ static int take_counts(const pare__context *ctx, const pare__view *whole, pare__
     if (whole->k_final >= 0) v->k_final = whole->k_final > n_must ? whole->k_final - n_must : 0;
     if (whole->k < 0) return 0;
     v->k = whole->k - n_must;
+    v->floor = rest_of_floor(whole, v);
     return v->k < 0 ? pare__mask_too_large(n_must, whole->k, whole->t0, whole->n_frame, err) : 0;
 }
 

@@ -46,7 +46,7 @@ static int flow_init(flow *f, const pare__view *v, pare_error *err)
     if (!f->value) return PARE_E_INVALID;
     f->prefix = pare__view_prefix(v, PARE__ARRAY_V, PARE__LAYER_HERE);
     if (!f->prefix || v->n_prefix < 1)
-        return pare_fail(err, PARE_E_INVALID, "'flowcut' needs the value of a CLS token: this model has none");
+        return pare_fail(err, PARE_E_UNSUPPORTED, "'flowcut' needs the value of a CLS token: this model has none");
     if (v->n_head < 1 || f->width % v->n_head)
         return pare_fail(err, PARE_E_INVALID, "'flowcut': values of width %d do not split into %d heads", f->width,
                          v->n_head);

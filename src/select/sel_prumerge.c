@@ -135,7 +135,7 @@ static int prepare(work *w, const prumerge *p, const pare__view *v, const char *
     if (w->c != width)
         return pare_fail(err, PARE_E_INVALID, "'%s': queries of width %d, keys of width %d", name, width, w->c);
     if (!query || !prefix_key || v->n_prefix < 1)
-        return pare_fail(err, PARE_E_INVALID, "'%s' needs the query of a CLS token: this model has none", name);
+        return pare_fail(err, PARE_E_UNSUPPORTED, "'%s' needs the query of a CLS token: this model has none", name);
     if (!w->attention || !w->score || !w->kept) return PARE_E_NOMEM;
     memset(w->kept, 0, (size_t)v->n);
     return attend(w, query, prefix_key);
