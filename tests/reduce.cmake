@@ -5,3 +5,5 @@ set_tests_properties(test_reduce PROPERTIES TIMEOUT 900)
 pare_fuzz(fuzz_recipe MODULES core model encode select reduce SOURCES fuzz/fuzz_recipe.c CORPUS fuzz/corpus/recipe)
 pare_test(test_places MODULES core model encode select reduce view write api
           SOURCES test_places.c test_places_reducer.c marker.c tiny_model.c)
+pare_test(test_properties MODULES core model encode select reduce view write api
+          SOURCES test_properties.c test_properties_reducer.c select_table.c select_scene.c tiny_model.c)

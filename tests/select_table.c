@@ -77,7 +77,7 @@ static void over_budgets(trial *t, property check, unsigned flags)
     }
 }
 
-enum { MOST_PREFIX = 5 };
+enum { MOST_PREFIX = 5, MOST_SMALL = 100 };
 
 /* Arrays that the step needs at the site and the scene does not have: noise, with rows of prefix tokens. */
 static void offer(const step *s, scene *sc, int32_t site, content what)
@@ -142,21 +142,32 @@ static void thin_some(scene *sc)
     pare__free(keep);
 }
 
+void over_selector(int i, property check, content what, unsigned flags)
+{
+    step s;
+    if (!pare__selectors[i]->select) return;
+    ck_assert_int_eq(step_open(&s, pare__selectors[i]->name, "", NULL), 0);
+    for (int j = 0; j < N_SHAPE; j++) {
+        scene sc;
+        if ((flags & SMALL) && shapes[j].t * shapes[j].h * shapes[j].w > MOST_SMALL) continue;
+        scene_make(&sc, shapes[j].t, shapes[j].h, shapes[j].w, 1 + (uint64_t)j);
+        for (int64_t r = 0; r < sc.n; r++) sc.score[r] = (float)(r * 7 % 13);
+        if (flags & THINNED) thin_some(&sc);
+        fill_scene(&sc, what);
+        over_views(&s, &sc, check, what, flags);
+        scene_free(&sc);
+    }
+    step_close(&s);
+}
+
 void over_table(property check, content what, unsigned flags)
 {
-    for (int i = 0; pare__selectors[i]; i++) {
-        if (!pare__selectors[i]->select) continue;
-        step s;
-        ck_assert_int_eq(step_open(&s, pare__selectors[i]->name, "", NULL), 0);
-        for (int j = 0; j < N_SHAPE; j++) {
-            scene sc;
-            scene_make(&sc, shapes[j].t, shapes[j].h, shapes[j].w, 1 + (uint64_t)j);
-            for (int64_t r = 0; r < sc.n; r++) sc.score[r] = (float)(r * 7 % 13);
-            if (flags & THINNED) thin_some(&sc);
-            fill_scene(&sc, what);
-            over_views(&s, &sc, check, what, flags);
-            scene_free(&sc);
-        }
-        step_close(&s);
-    }
+    for (int i = 0; pare__selectors[i]; i++) over_selector(i, check, what, flags);
+}
+
+int selector_count(void)
+{
+    int n = 0;
+    while (pare__selectors[n]) n++;
+    return n;
 }

@@ -26,9 +26,13 @@ typedef enum {
     N_CONTENT
 } content;
 
-enum { THINNED = 1, UNBOUND = 2 }; /* rows are missing; selectors that may decide the count do (k = -1) */
+/* Rows are missing; selectors that may decide the count do (k = -1); large shapes are left out. */
+enum { THINNED = 1, UNBOUND = 2, SMALL = 4 };
 
+/* Selector i of the table, or all of them. */
+void over_selector(int i, property check, content what, unsigned flags);
 void over_table(property check, content what, unsigned flags);
+int selector_count(void);
 /* A property by itself: the step succeeds, its map is valid and counted as asked. */
 void run_ok(trial *t);
 
