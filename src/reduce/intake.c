@@ -302,7 +302,9 @@ static int store_slot(pare_reducer *r, const pare_frame *f, int32_t i, pare_erro
     const int32_t s = r->n_slot - r->per_picture + i;
     int rc = slot_fit(r, f, i, &r->fit[s], err);
     uint8_t *to = r->pixels + s * slot_bytes(r) + r->held[s] * frame_bytes(r);
-    if (!rc) rc = pare__prep_frame(f, &r->fit[s], r->model->prep.resample, to, &r->arena, r->pool, err);
+    if (!rc)
+        rc = pare__prep_frame(f, &r->fit[s], pare__prep_resample(&r->model->prep, r->opts.video), to, &r->arena,
+                              r->pool, err);
     if (!rc && f->mask) read_mask(r, f, s);
     if (!rc && f->scores && !r->held[s]) rc = read_scores(r, f, s, err);
     if (rc) return rc;
