@@ -135,6 +135,9 @@ static void dequeue(job *j, int32_t n)
 
 static int32_t canvas_height(const job *j) { return j->height + (j->o->legend ? PARE_HEATMAP_LEGEND_HEIGHT : 0); }
 
+/* The picture itself and its tiles. */
+static int32_t slots_of_picture(const job *j) { return 1 + j->o->layout.tiles.width * j->o->layout.tiles.height; }
+
 static double output_rate(const job *j)
 {
     const cli_pick *p = &j->o->pick;
@@ -161,16 +164,41 @@ static int open_canvas(job *j)
     return cli_fail(&j->o->common, &err, CLI_FAILED);
 }
 
-static int draw(job *j, const pare_result *result, int32_t step, const pare_frame *frame)
+/* Rectangle of a tile, copied from a picture that shows its units into the one of the whole. */
+static void copy_tile(const job *j, const uint8_t *from, int32_t tile)
+{
+    const cli_size *tiles = &j->o->layout.tiles; /* rows, columns */
+    const int64_t r = tile / tiles->height, c = tile % tiles->height;
+    const int64_t x0 = c * j->width / tiles->height, x1 = (c + 1) * j->width / tiles->height;
+    for (int64_t y = r * j->height / tiles->width; y < (r + 1) * j->height / tiles->width; y++)
+        memcpy(j->canvas + 3 * (y * j->width + x0), from + 3 * (y * j->width + x0), (size_t)(3 * (x1 - x0)));
+}
+
+/* The slots of one picture: itself first, then, where they lie side by side, its tiles over it. */
+static int draw_slots(const job *j, const pare_result *result, int32_t slot, const pare_frame *frame, pare_error *err)
+{
+    const heatmap_opts *o = j->o;
+    pare_heatmap_opts opts = {
+        .struct_size = sizeof opts, .style = o->style, .palette = o->palette, .alpha = o->alpha, .legend = o->legend};
+    const int32_t n_tile = o->layout.letterbox ? 0 : slots_of_picture(j) - 1;
+    int rc = pare_heatmap_draw(result, slot, frame, &opts, j->canvas, err);
+    uint8_t *tile = n_tile > 0 ? malloc((size_t)j->width * (size_t)canvas_height(j) * 3) : NULL;
+    if (n_tile > 0 && tile == NULL) rc = pare_fail(err, PARE_E_NOMEM, "out of memory for a tile");
+    for (int32_t i = 0; rc == 0 && i < n_tile; i++) {
+        rc = pare_heatmap_draw(result, slot + 1 + i, frame, &opts, tile, err);
+        if (rc == 0) copy_tile(j, tile, i);
+    }
+    free(tile);
+    return rc;
+}
+
+static int draw(job *j, const pare_result *result, int32_t slot, const pare_frame *frame)
 {
     const heatmap_opts *o = j->o;
     pare_error err = {0};
-    pare_heatmap_opts opts = {
-        .struct_size = sizeof opts, .style = o->style, .palette = o->palette, .alpha = o->alpha, .legend = o->legend};
     int rc = open_canvas(j);
     if (rc != CLI_OK) return rc;
-    if (pare_heatmap_draw(result, step, frame, &opts, j->canvas, &err) != 0)
-        return cli_fail(&j->o->common, &err, CLI_FAILED);
+    if (draw_slots(j, result, slot, frame, &err) != 0) return cli_fail(&j->o->common, &err, CLI_FAILED);
     j->n_drawn++;
     if (j->single)
         rc = pare_png_save(o->output, j->canvas, j->width, canvas_height(j), &err);
@@ -194,10 +222,10 @@ static int draw_result(job *j, const pare_result *result, int at_end)
     int64_t per_step = j->model_info.temporal > 1 ? j->model_info.temporal : 1;
     int32_t n = 0;
     for (; n < j->n_queue; n++) {
-        int64_t index = j->first_waiting + n, step = index / per_step - v->first_frame;
-        if (step >= v->grid[0]) break;
+        int64_t index = j->first_waiting + n, slot = index / per_step * slots_of_picture(j) - v->first_frame;
+        if (slot >= v->grid[0]) break;
         if (!is_wanted(j, &j->queue[n].frame, index, at_end)) continue;
-        int rc = draw(j, result, (int32_t)step, &j->queue[n].frame);
+        int rc = draw(j, result, (int32_t)slot, &j->queue[n].frame);
         if (rc != CLI_OK) return rc;
         j->done = j->single;
     }

@@ -5,6 +5,7 @@
  *   merged    the mean colour of the group over it, outlined in the group's own colour (as ToMe's figures do)
  *   dropped   dark and nearly grey; also a unit whose token stands at another time
  *   outside   of the crop: darker still
+ *   ignored   by the frame's mask: hatched over what was dropped
  *
  * Shapes: n = grid_h * grid_w units, h x w pixels of the upright frame. */
 #include "view/heatmap.h"
@@ -20,9 +21,10 @@
 #include "view/palette.h"
 
 enum { OUTLINE_NONE, OUTLINE_DROPPED, OUTLINE_ANY };
-enum { ONE = 256, LINE_ALPHA = 224, MEAN_ALPHA = 184, MAX_LINE = 3, MIN_LINED = 6 };
+enum { ONE = 256, LINE_ALPHA = 224, MEAN_ALPHA = 184, MAX_LINE = 3, MIN_LINED = 6, HATCH = 6 };
 
 static const pare__look as_is = {ONE, ONE, 0, {{0}}}, dropped = {56, 92, 0, {{0}}}, outside = {0, 40, 0, {{0}}};
+static const pare__look hatch = {ONE, ONE, 128, {{200, 40, 40}}};
 static const pare__colour border = {{255, 255, 255}};
 
 typedef struct unit {
@@ -256,6 +258,15 @@ static int is_line(const drawing *d, const unit *u, int32_t x, int32_t y)
     return 0;
 }
 
+/* Every other diagonal stripe of what the mask ignores. */
+static int is_hatched(const drawing *d, const unit *u, int32_t x, int32_t y)
+{
+    const pare_frame *f = d->frame;
+    if (f->mask == NULL || (u != NULL && u->group >= 0) || (x + y) / HATCH % 2) return 0;
+    const int64_t mx = (int64_t)x * f->mask_width / f->width, my = (int64_t)y * f->mask_height / f->height;
+    return f->mask[my * f->mask_width + mx] == PARE_MASK_IGNORE;
+}
+
 static void paint(const drawing *d, uint8_t *rgb)
 {
     for (int32_t y = 0; y < d->frame->height; y++) {
@@ -264,6 +275,7 @@ static void paint(const drawing *d, uint8_t *rgb)
         for (int32_t x = 0; x < d->frame->width; x++, px += 3) {
             const unit *u = unit_at(d, x, y);
             pare__pixel_shade(px, u != NULL ? &u->look : &outside);
+            if (is_hatched(d, u, x, y)) pare__pixel_shade(px, &hatch);
             if (u != NULL && is_line(d, u, x, y)) pare__pixel_shade(px, &(pare__look){ONE, ONE, LINE_ALPHA, u->line});
         }
     }
