@@ -127,6 +127,25 @@ START_TEST(strides)
 }
 END_TEST
 
+/* Stripes where the mask ignores what was dropped: not on what was kept, nor where the mask says nothing. */
+START_TEST(ignored_is_hatched)
+{
+    static const uint8_t mask[2] = {PARE_MASK_IGNORE, PARE_MASK_FREE};
+    make_scene(64, 64);
+    for (int i = 1; i < N; i++) drop(i);
+    s.frame.mask = mask, s.frame.mask_width = 2, s.frame.mask_height = 1;
+    draw();
+    int n_red = 0;
+    for (int y = 0; y < 64; y++)
+        for (int x = 0; x < 64; x++) {
+            const int red = at(x, y)[0] > 2 * at(x, y)[1] + 20;
+            ck_assert_msg(!red || (x < 32 && (x >= UNIT || y >= UNIT)), "red at %d, %d", x, y);
+            n_red += red;
+        }
+    ck_assert_int_gt(n_red, 64 * 32 / 4);
+}
+END_TEST
+
 /* More units than pixels, and the reverse. */
 START_TEST(any_size)
 {
@@ -306,7 +325,8 @@ int main(void)
         const char *name;
         const TTest *test[10];
     } cases[] = {
-        {"geometry", {all_kept_is_the_picture, exact_rectangle, cropped, padded, strides, any_size}},
+        {"geometry",
+         {all_kept_is_the_picture, exact_rectangle, cropped, padded, strides, any_size, ignored_is_hatched}},
         {"meaning",
          {scores_take_the_palette, styles, odd_scores, merged_group, temporal_run_looks_dropped, legend_says_how_much,
           text_is_clipped, hash_colours_differ}},
