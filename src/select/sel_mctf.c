@@ -98,19 +98,20 @@ static int64_t amount(const void *priv, int64_t n, int32_t grid_h, int32_t grid_
 
 typedef struct side {
     int64_t n;
-    int32_t *row;      /* [n] candidates, ascending */
-    const float *unit; /* [n, d] at length 1 */
-    int32_t *to;       /* [n] best of the other side */
-    float *best;       /* [n] its attraction */
-    uint8_t *joined;   /* [n] */
+    int32_t *row;    /* [n] candidates, ascending */
+    float *unit;     /* [n, d] at length 1 */
+    float *pull;     /* [n] what a token contributes to each of its attractions */
+    int32_t *to;     /* [n] best of the other side */
+    float *best;     /* [n] its attraction */
+    uint8_t *joined; /* [n] */
 } side;
 
 typedef struct fusion {
     const mctf *p;
     const pare__view *v;
+    const float *x; /* [n, d] */
     int32_t d;
     const float *info; /* [n] */
-    double *pull;      /* [n] what a token contributes to every attraction */
     side a, b;
     int64_t from_a, from_b; /* tokens that join the other side */
 } fusion;
@@ -120,25 +121,50 @@ static double info_of(const fusion *f, int64_t i)
     return f->info[i] > (float)LEAST_INFO ? (double)f->info[i] : LEAST_INFO;
 }
 
-static double pull_of(const fusion *f, int64_t i)
+static float pull_of(const fusion *f, int64_t i)
 {
     const mctf *p = f->p;
     const double sharp = p->tau_sim > 0 ? p->tau_sim : 1;
     const double info = p->tau_info > 0 ? pow(1 / info_of(f, i), sharp / p->tau_info) : 1;
-    return info * (p->tau_size > 0 ? pow(1 / (double)f->v->size[i], sharp / p->tau_size) : 1);
+    return (float)(info * (p->tau_size > 0 ? pow(1 / (double)f->v->size[i], sharp / p->tau_size) : 1));
 }
 
-static int side_init(const pare__view *v, side *s, int64_t parity, const float *x, int32_t d)
+static int side_alloc(const pare__view *v, side *s, int64_t n)
 {
-    *s = (side){.row = PARE__ARENA(v->arena, int32_t, v->n),
-                .to = PARE__ARENA(v->arena, int32_t, v->n),
-                .best = PARE__ARENA(v->arena, float, v->n),
-                .joined = PARE__ARENA(v->arena, uint8_t, v->n)};
-    if (!s->row || !s->to || !s->best || !s->joined) return PARE_E_NOMEM;
-    memset(s->joined, 0, (size_t)v->n);
-    for (int64_t i = 0; i < v->n; i++)
-        if ((v->n_prefix + i) % 2 == parity) s->row[s->n++] = (int32_t)i;
-    s->unit = pare__match_rows(v, x, d, s->row, s->n);
+    *s = (side){.row = PARE__ARENA(v->arena, int32_t, n),
+                .pull = PARE__ARENA(v->arena, float, n),
+                .to = PARE__ARENA(v->arena, int32_t, n),
+                .best = PARE__ARENA(v->arena, float, n),
+                .joined = PARE__ARENA(v->arena, uint8_t, n)};
+    if (!s->row || !s->pull || !s->to || !s->best || !s->joined) return PARE_E_NOMEM;
+    memset(s->joined, 0, (size_t)n);
+    return 0;
+}
+
+static int side_init(const fusion *f, side *s, int64_t parity)
+{
+    const pare__view *v = f->v;
+    if (side_alloc(v, s, v->n)) return PARE_E_NOMEM;
+    for (int64_t i = 0; i < v->n; i++) {
+        if ((v->n_prefix + i) % 2 != parity) continue;
+        s->pull[s->n] = pull_of(f, i);
+        s->row[s->n++] = (int32_t)i;
+    }
+    s->unit = pare__match_rows(v, f->x, f->d, s->row, s->n);
+    return s->unit ? 0 : PARE_E_NOMEM;
+}
+
+/* The tokens `pick` [n] of a side as a side of their own. */
+static int side_part(const fusion *f, const side *of, const int32_t *pick, int64_t n, side *s)
+{
+    if (side_alloc(f->v, s, n)) return PARE_E_NOMEM;
+    s->unit = PARE__ARENA(f->v->arena, float, n * f->d);
+    for (int64_t i = 0; s->unit && i < n; i++) {
+        s->row[i] = of->row[pick[i]];
+        s->pull[i] = of->pull[pick[i]];
+        memcpy(s->unit + i * f->d, of->unit + (int64_t)pick[i] * f->d, (size_t)f->d * sizeof *s->unit);
+    }
+    s->n = n;
     return s->unit ? 0 : PARE_E_NOMEM;
 }
 
@@ -154,50 +180,104 @@ static void share_joins(fusion *f)
 
 static int fusion_init(fusion *f, const mctf *p, const pare__view *v, pare_error *err)
 {
-    int32_t d = 0;
-    const float *x = pare__require(v, "mctf", PARE__ARRAY_TOKENS, PARE__LAYER_HERE, &d, err);
-    *f = (fusion){.p = p, .v = v, .d = d, .pull = PARE__ARENA(v->arena, double, v->n)};
-    f->info = x ? pare__require(v, "mctf", PARE__ARRAY_COL_MEAN, PARE__LAYER_HERE, NULL, err) : NULL;
+    *f = (fusion){.p = p, .v = v};
+    f->x = pare__require(v, "mctf", PARE__ARRAY_TOKENS, PARE__LAYER_HERE, &f->d, err);
+    f->info = f->x ? pare__require(v, "mctf", PARE__ARRAY_COL_MEAN, PARE__LAYER_HERE, NULL, err) : NULL;
     if (!f->info) return PARE_E_INVALID;
-    if (!f->pull || side_init(v, &f->a, 0, x, d) || side_init(v, &f->b, 1, x, d)) return PARE_E_NOMEM;
-    for (int64_t i = 0; i < v->n; i++) f->pull[i] = pull_of(f, i);
+    if (side_init(f, &f->a, 0) || side_init(f, &f->b, 1)) return PARE_E_NOMEM;
     if (f->a.n && f->b.n) share_joins(f);
     return 0;
 }
 
 /* ---- joining ----------------------------------------------------------------------------------------------------- */
 
-/* Attraction of `i` to the best of `to` by cosine [to->n]; those that have joined are out. */
-static void best_of(const fusion *f, side *from, int64_t i, const side *to, const float *cosine)
+/* cosine [n] becomes what the similarity contributes, up to a factor. */
+static void nearness(const fusion *f, float *cosine, int64_t n)
 {
-    double best = 0;
-    from->to[i] = -1;
-    for (int64_t j = 0; j < to->n; j++) {
-        const double near = f->p->tau_sim > 0 ? ((double)cosine[j] + 1) / 2 : 1;
-        const double w = near * f->pull[to->row[j]];
-        if (to->joined[j] || (from->to[i] >= 0 && !(w > best))) continue;
-        best = w;
-        from->to[i] = (int32_t)j;
-    }
-    from->best[i] = (float)(best * f->pull[from->row[i]]);
+    const float similar = f->p->tau_sim > 0 ? 1 : 0;
+    for (int64_t j = 0; j < n; j++) cosine[j] = similar * cosine[j] + 1;
 }
 
-/* The `count` of `from` with the strongest attraction join the other side. */
-static int join(const fusion *f, side *from, const side *to, int64_t count)
+/* What row i of `from` offers to each of the other side, where it is the best offer so far. */
+static void offer(const side *from, int64_t i, side *to, const float *near)
+{
+    const float pull = from->pull[i];
+    for (int64_t j = 0; j < to->n; j++) {
+        const float w = near[j] * pull;
+        to->to[j] = w > to->best[j] ? (int32_t)i : to->to[j];
+        to->best[j] = w > to->best[j] ? w : to->best[j];
+    }
+}
+
+/* near [to->n] becomes the attraction of row i of `from`, of which the largest counts; ties go to the lower. */
+static void choose(const fusion *f, side *from, int64_t i, const side *to, float *near)
+{
+    for (int64_t j = 0; j < to->n; j++) near[j] *= to->pull[j];
+    const float most = f->v->vec->max(near, to->n);
+    int64_t best = 0;
+    while (best < to->n && !(near[best] >= most)) best++;
+    from->to[i] = best < to->n ? (int32_t)best : 0;
+    from->best[i] = most * from->pull[i];
+}
+
+/* Best of `to` for every row of `from`; with `both` also the other way round. */
+static int match(const fusion *f, side *from, side *to, int both)
 {
     const pare__view *v = f->v;
-    const int64_t d = f->d;
-    float *cosine = PARE__ARENA(v->arena, float, A_BLOCK * to->n);
-    int32_t *source = PARE__ARENA(v->arena, int32_t, from->n);
-    if (!cosine || !source) return PARE_E_NOMEM;
+    float *near = PARE__ARENA(v->arena, float, A_BLOCK * to->n);
+    if (!near) return PARE_E_NOMEM;
+    for (int64_t j = 0; both && j < to->n; j++) {
+        to->to[j] = 0;
+        to->best[j] = -1;
+    }
     for (int64_t i0 = 0; i0 < from->n; i0 += A_BLOCK) {
         const int64_t m = from->n - i0 < A_BLOCK ? from->n - i0 : A_BLOCK;
-        v->gemm->nt(m, to->n, d, 1, from->unit + i0 * d, d, to->unit, d, 0, cosine, to->n);
-        for (int64_t i = 0; i < m; i++) best_of(f, from, i0 + i, to, cosine + i * to->n);
+        v->gemm->nt(m, to->n, f->d, 1, from->unit + i0 * f->d, f->d, to->unit, f->d, 0, near, to->n);
+        nearness(f, near, m * to->n);
+        for (int64_t i = 0; both && i < m; i++) offer(from, i0 + i, to, near + i * to->n);
+        for (int64_t i = 0; i < m; i++) choose(f, from, i0 + i, to, near + i * to->n);
     }
-    if (pare__topk(from->best, from->n, count, source, v->arena)) return PARE_E_NOMEM;
+    for (int64_t j = 0; both && j < to->n; j++) to->best[j] *= to->pull[j];
+    return 0;
+}
+
+/* The `count` with the strongest attraction join the other side. */
+static int join(const fusion *f, side *from, int64_t count)
+{
+    int32_t *source = PARE__ARENA(f->v->arena, int32_t, from->n);
+    if (!source || pare__topk(from->best, from->n, count, source, f->v->arena)) return PARE_E_NOMEM;
     for (int64_t i = 0; i < count; i++) from->joined[source[i]] = 1;
     return 0;
+}
+
+/* Those of B whose best A has joined a B look again, among what is left of A. */
+static int match_again(const fusion *f, side *a, side *b)
+{
+    side left, seekers;
+    int64_t n_left = 0, n_seek = 0;
+    int32_t *pick = PARE__ARENA(f->v->arena, int32_t, a->n), *seek = PARE__ARENA(f->v->arena, int32_t, b->n);
+    if (!pick || !seek) return PARE_E_NOMEM;
+    for (int64_t i = 0; i < a->n; i++)
+        if (!a->joined[i]) pick[n_left++] = (int32_t)i;
+    for (int64_t j = 0; j < b->n; j++)
+        if (a->joined[b->to[j]]) seek[n_seek++] = (int32_t)j;
+    if (!n_seek) return 0;
+    if (side_part(f, a, pick, n_left, &left) || side_part(f, b, seek, n_seek, &seekers)) return PARE_E_NOMEM;
+    if (match(f, &seekers, &left, 0)) return PARE_E_NOMEM;
+    for (int64_t j = 0; j < n_seek; j++) {
+        b->to[seek[j]] = pick[seekers.to[j]];
+        b->best[seek[j]] = seekers.best[j];
+    }
+    return 0;
+}
+
+static int join_both(fusion *f)
+{
+    const int both = f->p->bidirection;
+    int rc = match(f, &f->a, &f->b, both);
+    if (!rc) rc = join(f, &f->a, f->from_a);
+    if (!rc && both) rc = match_again(f, &f->a, &f->b);
+    return rc || !both ? rc : join(f, &f->b, f->from_b);
 }
 
 /* ---- rows -------------------------------------------------------------------------------------------------------- */
@@ -249,8 +329,7 @@ static int run(const mctf *p, const pare__view *v, pare__map *map, pare_error *e
     fusion f;
     int rc = fusion_init(&f, p, v, err);
     if (rc || f.from_a + f.from_b < 1) return rc ? rc : pare__map_identity(map, v->n);
-    rc = join(&f, &f.a, &f.b, f.from_a);
-    if (!rc && p->bidirection) rc = join(&f, &f.b, &f.a, f.from_b);
+    rc = join_both(&f);
     return rc ? rc : emit(&f, map);
 }
 
