@@ -99,5 +99,17 @@ int pare__family_configure(const pare__family *family, pare__config *c, pare__hp
     return rc ? rc : check_relations(c, hp);
 }
 
-const pare__family *const pare__families[] = {&pare__family_vit, &pare__family_timm, &pare__family_dinov2,
-                                              &pare__family_qwen25vl, NULL};
+/* One line per family, asked in this order; X(name) stands for pare__family_name. */
+#define FAMILIES(X)                                                                                                    \
+    X(vit)                                                                                                             \
+    X(timm)                                                                                                            \
+    X(dinov2)                                                                                                          \
+    X(qwen25vl)
+
+#define X(name) extern const pare__family pare__family_##name;
+FAMILIES(X)
+#undef X
+
+#define X(name) &pare__family_##name,
+const pare__family *const pare__families[] = {FAMILIES(X) NULL};
+#undef X

@@ -2,7 +2,7 @@
 /* A family: the data that describes one kind of checkpoint. Tensor names are a table; everything else is written into
  * pare__hparams, so nothing outside fam_*.c asks which family a model belongs to.
  *
- * To add one: write fam_x.c with a `const pare__family pare__family_x`, add it to families.c. */
+ * One file + one line in families.c. */
 #ifndef PARE_MODEL_FAMILY_H
 #define PARE_MODEL_FAMILY_H
 
@@ -55,7 +55,6 @@ typedef struct pare__family {
 
 /* ends with NULL */
 extern const pare__family *const pare__families[];
-extern const pare__family pare__family_vit, pare__family_timm, pare__family_dinov2, pare__family_qwen25vl;
 
 /* The family of a config. Errors: FORMAT (it names no model type), UNSUPPORTED. */
 int pare__family_find(const pare__family **out, const pare__config *c, pare_error *err);

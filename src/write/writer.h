@@ -37,8 +37,6 @@ int pare__writer_append(pare_writer *w, const pare_result_view *v, pare_error *e
 int pare__writer_finish(pare_writer *w, int complete, pare_error *err);
 void pare__writer_close(pare_writer **w);
 
-extern const pare__writer_format pare__writer_safetensors, pare__writer_npz;
-
 /* A metadata value as JSON. Values are often file names, which are bytes: in one that is not UTF-8 every byte beyond
  * ASCII becomes '?', because the end of a long run is no time to refuse it. NULL when memory is short. */
 json_t *pare__meta_text(const char *value);

@@ -340,4 +340,15 @@ const pare__writer_format *pare__writer_format_find(const char *name, const char
     return name == NULL ? pare__writer_formats[0] : NULL;
 }
 
-const pare__writer_format *const pare__writer_formats[] = {&pare__writer_safetensors, &pare__writer_npz, NULL};
+/* One line per format, the default first; X(name) stands for pare__writer_name. */
+#define WRITERS(X)                                                                                                     \
+    X(safetensors)                                                                                                     \
+    X(npz)
+
+#define X(name) extern const pare__writer_format pare__writer_##name;
+WRITERS(X)
+#undef X
+
+#define X(name) &pare__writer_##name,
+const pare__writer_format *const pare__writer_formats[] = {WRITERS(X) NULL};
+#undef X
