@@ -318,10 +318,13 @@ int pare__rows_weigh(pare__context *ctx, const pare__plan *plan, int32_t i, cons
     *weight = NULL;
     if (step->alloc == pare__allocators[0]) return 0;
     pare__view v;
-    const int rc = window_view(ctx, plan, i, rows, pixels, &v, err);
+    int rc = window_view(ctx, plan, i, rows, pixels, &v, err);
     if (rc) return rc;
+    const double t = pare__now_ms();
     *weight = PARE__ARENA(ctx->arena, double, rows->n_frame);
-    return *weight ? step->alloc->weigh(step->alloc_priv, &v, *weight, err) : PARE_E_NOMEM;
+    rc = *weight ? step->alloc->weigh(step->alloc_priv, &v, *weight, err) : PARE_E_NOMEM;
+    ctx->select_ms += pare__now_ms() - t;
+    return rc;
 }
 
 static int64_t *frame_sizes(const pare__rows *rows, pare__arena *arena)
@@ -407,10 +410,11 @@ static int select_frames(pare__context *ctx, pare__step *step, const pare__rows 
 
 /* A score that looks at the whole window, for a selector that is shown one frame at a time: v->score [n]. Rows that the
  * mask sets aside are neither read nor scored. */
-static int score_window(const pare__context *ctx, const pare__step *step, pare__view *v, pare_error *err)
+static int score_window(pare__context *ctx, const pare__step *step, pare__view *v, pare_error *err)
 {
     const int is_wide = step->score && step->score->flags & PARE__SCOPE_WINDOW;
     if (!is_wide || step->sel->flags & PARE__SCOPE_WINDOW) return 0;
+    const double t = pare__now_ms();
     pare__view seen = *v, whole = *v;
     int32_t *row = NULL;
     int rc = 0;
@@ -423,6 +427,7 @@ static int score_window(const pare__context *ctx, const pare__step *step, pare__
     for (int64_t i = 0; i < v->n; i++) out[i] = NAN;
     for (int64_t i = 0; i < seen.n; i++) out[row ? row[i] : i] = part[i];
     v->score = out;
+    ctx->select_ms += pare__now_ms() - t;
     return rc;
 }
 

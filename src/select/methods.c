@@ -11,7 +11,7 @@ const pare__method pare__methods[] = {
     {"norm-topk", "topk:score=norm@output", "the longest tokens", "baseline"},
     {"motion-topk", "topk:score=motion@patches", "the patches of every frame that change most", "frame differencing"},
     {"jitter", "spatial-uniform:jitter=1@patches", "one random token in every cell (stratified random)", "baseline"},
-    {"dtd-pixel", "temporal-redundancy:anchor=0@patches", "pixels that differ from the frame before",
+    {"dtd-pixel", "dtd@patches", "pixels that differ from the frame before",
      "Yao et al., TimeChat-Online, arXiv 2504.17343 (pixel rule, threshold in 0..1); yaolinli/TimeChat-Online "
      "demo/qwen2_5_vl/modeling_qwen2_5_vl.py"},
     {"rlt-anchored", "rlt:anchor=1@patches", "run-length tokenization against the last kept tubelet",
