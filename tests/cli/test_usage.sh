@@ -45,3 +45,10 @@ ls
 "$PARE" reduce --help | grep -c -- --keep
 "$PARE" heatmap -h | grep -c -- --palette
 "$PARE" --version | head -n 1
+one_line 2 "--tiles: '2' is not rows and columns like 2x3" "$PARE" reduce "$clip" --tiles 2
+one_line 2 "--selector-timeout: 0 is not within" "$PARE" reduce "$clip" --selector-cmd true --selector-timeout 0
+one_line 2 "--map and --selector-cmd exclude each other" "$PARE" reduce "$clip" --selector-cmd true --map x.safetensors
+one_line 2 "unknown option --score; did you mean --scores" "$PARE" reduce "$clip" --score x.npy
+one_line 2 "unknown option --mask" "$PARE" tokens x.safetensors --mask x.npy
+one_line 2 "belong to one input" "$PARE" bench --data . --mask x.png
+for command in reduce heatmap bench tokens; do "$PARE" $command --help | grep -c -- '--map\|--selector-cmd\|--selector-timeout\|--scores\|--mask\|--tiles\|--letterbox'; done
