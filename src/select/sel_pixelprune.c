@@ -203,7 +203,7 @@ static void search(coder *c, int64_t k)
     double lo = 0, hi = 1;
     c->limit = limit_of(c, lo);
     if (code(c) <= k) return;
-    for (int i = 0; i < SEARCH_STEPS; i++) {
+    for (int i = 0; i < SEARCH_STEPS && limit_of(c, hi) - limit_of(c, lo) > 1; i++) {
         const double tau = (lo + hi) / 2;
         c->limit = limit_of(c, tau);
         if (code(c) <= k)
