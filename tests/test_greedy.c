@@ -116,6 +116,29 @@ START_TEST(scope_covers_and_weighs)
 }
 END_TEST
 
+/* Pairs in planes of their own: either of a pair covers as much, on paper; the lower index it is. */
+START_TEST(equal_gains_tie)
+{
+    enum { PAIRS = 9, D = 2 * PAIRS };
+    scene sc;
+    pare__map map = {0};
+    int32_t want[PAIRS];
+    scene_blank(&sc, 1, 1, 2 * PAIRS, D, 1, 1);
+    for (int i = 0; i < PAIRS; i++) {
+        float *a = sc.token + (2 * i) * D + 2 * i, *b = sc.token + (2 * i + 1) * D + 2 * i;
+        a[0] = 0.1f + (float)i;
+        a[1] = b[0] = 0.7f;
+        b[1] = 3.3f / (float)(i + 1);
+        want[i] = 2 * i;
+    }
+    for (int i = 0; i < 2 * PAIRS; i++) sc.score[i] = 1;
+    choose(&sc, "scope", "", PAIRS, &map);
+    expect(&map, want, PAIRS);
+    pare__map_fini(&map);
+    scene_free(&sc);
+}
+END_TEST
+
 START_TEST(dart_counts_and_takes_the_unlike)
 {
     scene sc;
@@ -353,6 +376,7 @@ int main(void)
     tcase_add_test(c, cdpruner_follows_relevance_and_refuses_duplicates);
     tcase_add_test(c, volume_starts_afresh_past_the_rank);
     tcase_add_test(c, scope_covers_and_weighs);
+    tcase_add_test(c, equal_gains_tie);
     tcase_add_test(c, dart_counts_and_takes_the_unlike);
     tcase_add_test(c, vispruner_drops_duplicates_of_the_unimportant);
     tcase_add_test(c, lazy_is_eager);

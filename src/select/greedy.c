@@ -94,7 +94,7 @@ static int bounds_alloc(bounds *b, const pare__similar *s)
 
 /* ---- coverage ------------------------------------------------------------------------------------------------------ */
 
-enum { CHUNK = 256, LANES = 16 };
+enum { LANES = 8 };
 
 typedef struct cover {
     const pare__cover *how;
@@ -104,23 +104,18 @@ typedef struct cover {
     bounds b;
 } cover;
 
-static float positive(float x) { return x > 0 ? x : 0; }
+static double positive(float x) { return x > 0 ? (double)x : 0; }
 
-/* Short sums in single precision, their total in double; always in the same order, so that gains fall with m_i in
- * floating point too. */
+/* sum_i max(0, row_i - m_i), exactly (see similar.h). */
 static double uncovered(const float *row, const float *most, int64_t n)
 {
-    double sum = 0;
-    for (int64_t i0 = 0; i0 < n; i0 += CHUNK) {
-        const int64_t end = i0 + CHUNK < n ? i0 + CHUNK : n;
-        float part[LANES] = {0};
-        int64_t i = i0;
-        for (; i + LANES <= end; i += LANES)
-            for (int c = 0; c < LANES; c++) part[c] += positive(row[i + c] - most[i + c]);
-        for (; i < end; i++) part[0] += positive(row[i] - most[i]);
-        for (int c = 0; c < LANES; c++) sum += (double)part[c];
-    }
-    return sum;
+    double part[LANES] = {0};
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int c = 0; c < LANES; c++) part[c] += positive(row[i + c] - most[i + c]);
+    for (; i < n; i++) part[0] += positive(row[i] - most[i]);
+    for (int c = 1; c < LANES; c++) part[0] += part[c];
+    return part[0];
 }
 
 static void look(void *user, int64_t j, const float *row)

@@ -26,6 +26,11 @@ float *pare__unit_rows(const pare__view *v, const float *x, int64_t d, const int
 static void multiply(const pare__similar *s, int64_t i0, int64_t m, int64_t j0, float *out)
 {
     s->v->gemm->nt(m, s->n - j0, s->d, 1, s->unit + i0 * s->d, s->d, s->unit + j0 * s->d, s->d, 0, out, s->n);
+    for (int64_t i = 0; i < m; i++) {
+        float *row = out + i * s->n;
+        for (int64_t j = 0; j < s->n - j0; j++) row[j] = pare__similar_step(row[j]);
+        if (i0 + i >= j0 && row[i0 + i - j0] > 0.5f) row[i0 + i - j0] = 1;
+    }
 }
 
 static int64_t block_at(const pare__similar *s, int64_t i0) { return s->n - i0 < BLOCK ? s->n - i0 : BLOCK; }

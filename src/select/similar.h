@@ -20,6 +20,15 @@ typedef struct pare__similar {
     float *row;        /* [n] last row asked for, where there is no matrix */
 } pare__similar;
 
+/* Cosines are multiples of 2^-24, a row's with itself is exactly 1 (0 for zeros), and the matrix is symmetric. Differences
+ * are then exact, and so are sums in double: gains that are equal on paper are equal here, whatever the order of terms,
+ * and ties go to the lower index. */
+static inline float pare__similar_step(float cosine)
+{
+    const float clipped = cosine < 1 ? cosine : 1;
+    return (float)(int32_t)(clipped * 0x1p24f) * 0x1p-24f;
+}
+
 /* Rows of length 1 of x [*, d]: those listed in row[n], or the first n where row is NULL. [n, d], or NULL: no memory. */
 float *pare__unit_rows(const pare__view *v, const float *x, int64_t d, const int32_t *row, int64_t n);
 /* Of the n = view->n rows of x [n, d]. 0 or PARE_E_NOMEM. */
@@ -28,7 +37,8 @@ int pare__similar_init(pare__similar *s, const pare__view *v, const float *x, in
 const float *pare__similar_row(pare__similar *s, int64_t i);
 static inline float pare__similar_at(const pare__similar *s, int64_t i, int64_t j)
 {
-    return s->whole ? s->whole[i * s->n + j] : s->v->vec->dot(s->unit + i * s->d, s->unit + j * s->d, s->d);
+    if (s->whole) return s->whole[i * s->n + j];
+    return pare__similar_step(s->v->vec->dot(s->unit + i * s->d, s->unit + j * s->d, s->d));
 }
 /* visit(user, i, cosines [n]) for every row in turn, without ever holding more than a block of them. */
 int pare__similar_each(const pare__similar *s, void (*visit)(void *user, int64_t i, const float *row), void *user);
