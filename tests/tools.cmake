@@ -11,3 +11,5 @@ endforeach()
 pare_test(test_selector_cmd MODULES core select SOURCES test_selector_cmd.c ../tools/selector_cmd.c
           ../tools/selector_reply.c ../tools/npy.c)
 target_compile_definitions(test_selector_cmd PRIVATE _GNU_SOURCE)
+pare_fuzz(fuzz_own MODULES core select SOURCES fuzz/fuzz_own.c ../tools/npy.c ../tools/selector_reply.c
+          CORPUS fuzz/corpus/own)
