@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Temporal runs: how much every token differs from what its place held before, in one pass over a window. Shared by
- * temporal-redundancy, rlt and evs.
+ * temporal-redundancy, rlt, evs and dtd.
  *
  *     reference of a place = the step its token is compared with: the last kept one (anchored) or the one before;
  *                            what earlier windows left is carried, so windows change nothing in threshold mode.
