@@ -284,33 +284,62 @@ static void begin_slots(pare_reducer *r, const pare_frame *f)
     r->n_slot += r->per_picture;
 }
 
-/* How slot i of the picture is cut from it. */
-static int slot_fit(const pare_reducer *r, const pare_frame *f, int32_t i, pare__fit *fit, pare_error *err)
+static int resample(pare_reducer *r, const pare_frame *f, const pare__fit *fit, uint8_t *to, pare_error *err)
 {
-    pare__fit canvas;
-    const pare_reducer_opts *o = &r->opts;
-    int rc = fit_frame(r, f, fit, err);
-    fit->rotation = f->rotation;
-    if (rc || !i) return rc;
-    rc = pare__fit_canvas(fit, o->tile_rows, o->tile_cols, o->letterbox, &canvas, err);
-    if (!rc) pare__fit_tile(&canvas, o->tile_rows, o->tile_cols, i, fit);
-    return rc;
+    return pare__prep_frame(f, fit, pare__prep_resample(&r->model->prep, r->opts.video), to, &r->arena, r->pool, err);
 }
 
-static int store_slot(pare_reducer *r, const pare_frame *f, int32_t i, pare_error *err)
+static uint8_t *slot_pixels(const pare_reducer *r, int32_t s)
 {
-    const int32_t s = r->n_slot - r->per_picture + i;
-    int rc = slot_fit(r, f, i, &r->fit[s], err);
-    uint8_t *to = r->pixels + s * slot_bytes(r) + r->held[s] * frame_bytes(r);
-    if (!rc)
-        rc = pare__prep_frame(f, &r->fit[s], pare__prep_resample(&r->model->prep, r->opts.video), to, &r->arena,
-                              r->pool, err);
-    if (!rc && f->mask) read_mask(r, f, s);
-    if (!rc && f->scores && !r->held[s]) rc = read_scores(r, f, s, err);
+    return r->pixels + s * slot_bytes(r) + r->held[s] * frame_bytes(r);
+}
+
+/* The slot has its pixels: what the caller says of its units, and when it was. */
+static int end_slot(pare_reducer *r, const pare_frame *f, int32_t s, pare_error *err)
+{
+    int rc = 0;
+    if (f->mask) read_mask(r, f, s);
+    if (f->scores && !r->held[s]) rc = read_scores(r, f, s, err);
     if (rc) return rc;
     r->held[s]++;
     r->pts[2 * s + 1] = f->pts;
     return 0;
+}
+
+static int store_whole(pare_reducer *r, const pare_frame *f, int32_t s, pare_error *err)
+{
+    int rc = fit_frame(r, f, &r->fit[s], err);
+    r->fit[s].rotation = f->rotation;
+    if (!rc) rc = resample(r, f, &r->fit[s], slot_pixels(r, s), err);
+    return rc ? rc : end_slot(r, f, s, err);
+}
+
+static void cut_tile(const uint8_t *all, const pare__fit *canvas, const pare__fit *tile, uint8_t *to)
+{
+    const int64_t x = tile->crop_x - canvas->crop_x, y = tile->crop_y - canvas->crop_y;
+    for (int64_t row = 0; row < tile->height; row++)
+        memcpy(to + row * tile->width * 3, all + ((y + row) * canvas->width + x) * 3, (size_t)tile->width * 3);
+}
+
+/* The tiles that follow the whole picture, cut out of one resize of it. */
+static int store_tiles(pare_reducer *r, const pare_frame *f, int32_t whole, pare_error *err)
+{
+    const pare_reducer_opts *o = &r->opts;
+    const pare__mark mark = pare__arena_mark(&r->arena);
+    pare__fit canvas;
+    int rc = pare__fit_canvas(&r->fit[whole], o->tile_rows, o->tile_cols, o->letterbox, &canvas, err);
+    if (rc) return rc;
+    uint8_t *all = pare__arena_alloc(&r->arena, (int64_t)canvas.width * canvas.height, 3);
+    if (!all) return pare_fail(err, PARE_E_NOMEM, "out of memory for tiles of %d x %d", canvas.width, canvas.height);
+    rc = resample(r, f, &canvas, all, err);
+    for (int32_t i = 1; !rc && i < r->per_picture; i++) {
+        const int32_t s = whole + i;
+        pare__fit_tile(&canvas, o->tile_rows, o->tile_cols, i, &r->fit[s]);
+        cut_tile(all, &canvas, &r->fit[s], slot_pixels(r, s));
+        rc = end_slot(r, f, s, err);
+    }
+    pare__arena_reset(&r->arena, mark);
+    return rc;
 }
 
 int pare__reducer_store(pare_reducer *r, const pare_frame *f, pare_error *err)
@@ -319,7 +348,9 @@ int pare__reducer_store(pare_reducer *r, const pare_frame *f, pare_error *err)
     int rc = check_mask(r, f, err);
     if (rc) return rc;
     if (!r->n_held) begin_slots(r, f);
-    for (int32_t i = 0; !rc && i < r->per_picture; i++) rc = store_slot(r, f, i, err);
+    const int32_t first = r->n_slot - r->per_picture;
+    rc = store_whole(r, f, first, err);
+    if (!rc && r->per_picture > 1) rc = store_tiles(r, f, first, err);
     if (rc) return rc;
     r->n_held = r->opts.video ? (r->n_held + 1) % r->model->hp.temporal : 0;
     r->n_pushed++;
