@@ -10,6 +10,8 @@
 
 #include <pare/pare.h>
 
+#include "select/allocator.h"
+#include "select/score.h"
 #include "select/selector.h"
 #include "tiny_model.h"
 
@@ -102,11 +104,14 @@ static int select_first(void *user, const pare_custom_view *v, pare_selection *o
 
 static const pare_custom custom = {.struct_size = sizeof custom, .select = select_first};
 
+enum { HAS_CARRY = 1 << 30 }; /* beside the selector's own flags */
+
 typedef struct job {
     const setting *on;
     const char *recipe;
     int32_t first, n; /* frames */
     int32_t video, n_threads, has_mask, has_scores, budget;
+    double keep;
 } job;
 
 static pare_frame frame_at(const job *j, int32_t t)
@@ -132,6 +137,7 @@ static int run(const job *j, pare_result **out)
     const pare_reducer_opts o = {.struct_size = sizeof o,
                                  .recipe = j->recipe,
                                  .tokens_per_frame = j->budget,
+                                 .keep = j->keep,
                                  .video = j->video,
                                  .width = j->on->side,
                                  .height = j->on->side,
@@ -144,41 +150,49 @@ static int run(const job *j, pare_result **out)
     return pare_reduce(j->on->model, &o, f, j->n, out, &err);
 }
 
-typedef void (*check_fn)(const pare__selector *s, const job *j);
+typedef void (*check_fn)(unsigned flags, const job *j);
 
-/* The selector at every site of both models; a model may lack what it needs (CLS), not both. */
+/* One recipe on both models; a model may lack what it needs (CLS, attention), not both. */
+static void over_models(const char *recipe, unsigned flags, const job *like, check_fn check)
+{
+    int n_run = 0;
+    for (int m = 0; m < N_MODEL; m++) {
+        job j = *like;
+        pare_result *r = NULL;
+        j.on = &settings[m];
+        j.recipe = recipe;
+        draw_frames(j.on->side);
+        draw_mask(j.on->side);
+        const int rc = run(&j, &r);
+        pare_result_free(&r);
+        ck_assert_msg(!rc || rc == PARE_E_UNSUPPORTED, "%s on model %d: %s", recipe, m, err.text);
+        if (!rc) check(flags, &j);
+        n_run += !rc;
+    }
+    ck_assert_msg(n_run > 0, "%s runs on no model: %s", recipe, err.text);
+}
+
+/* Selector i at every site, without a budget where it takes none. */
 static void over_sites(int i, const job *like, check_fn check)
 {
     const pare__selector *s = pare__selectors[i];
+    char recipe[128];
+    job j = *like;
+    j.has_scores = !s->plan_grid;
+    if (!strcmp(s->name, "none")) j.budget = 0;
     for (int k = 0; k < N_SITE; k++) {
         if (!(s->sites & (unsigned)sites[k].bit)) continue;
-        int n_run = 0;
-        for (int m = 0; m < N_MODEL; m++) {
-            char recipe[128];
-            job j = *like;
-            pare_result *r = NULL;
-            j.on = &settings[m];
-            j.recipe = recipe;
-            if (!strcmp(s->name, "none")) j.budget = 0;
-            const int pixels_only = (s->flags & PARE__USES_SCORE) && sites[k].bit == PARE__SITE_PATCHES;
-            snprintf(recipe, sizeof recipe, "%s%s@%s", s->name, pixels_only ? ":score=given" : "", sites[k].name);
-            j.has_scores = !s->plan_grid;
-            draw_frames(j.on->side);
-            draw_mask(j.on->side);
-            const int rc = run(&j, &r);
-            pare_result_free(&r);
-            ck_assert_msg(!rc || rc == PARE_E_UNSUPPORTED, "%s on model %d: %s", recipe, m, err.text);
-            if (!rc) check(s, &j);
-            n_run += !rc;
-        }
-        ck_assert_msg(n_run > 0, "%s@%s ran on no model: %s", s->name, sites[k].name, err.text);
+        const int pixels_only = (s->flags & PARE__USES_SCORE) && sites[k].bit == PARE__SITE_PATCHES;
+        snprintf(recipe, sizeof recipe, "%s%s@%s", s->name, pixels_only ? ":score=given" : "", sites[k].name);
+        over_models(recipe, s->flags | (s->carry ? HAS_CARRY : 0), &j, check);
     }
 }
 
 /* ---- threads -------------------------------------------------------------------------------------------------------- */
 
-static void same_with_threads(const pare__selector *s, const job *like)
+static void same_with_threads(unsigned flags, const job *like)
 {
+    (void)flags;
     pare_result *a = NULL, *b = NULL;
     job j = *like;
     ck_assert_int_eq(run(&j, &a), 0);
@@ -187,7 +201,7 @@ static void same_with_threads(const pare__selector *s, const job *like)
     const pare_result_view *x = pare_result_get(a), *y = pare_result_get(b);
     ck_assert_msg(x->k == y->k && !memcmp(x->index, y->index, (size_t)x->k * sizeof *x->index) &&
                       !memcmp(x->embeds, y->embeds, (size_t)(x->k * x->d) * sizeof *x->embeds),
-                  "%s: %s differs with two threads", s->name, j.recipe);
+                  "%s differs with two threads", j.recipe);
     for (int64_t i = 0; i < x->k * x->d; i++) ck_assert_msg(isfinite(x->embeds[i]), "%s: not finite", j.recipe);
     pare_result_free(&a);
     pare_result_free(&b);
@@ -220,9 +234,9 @@ static void same_rows(const pare_result_view *all, int32_t t, const pare_result_
     }
 }
 
-static void same_alone(const pare__selector *s, const job *like)
+static void same_alone(unsigned flags, const job *like)
 {
-    if ((s->flags & (PARE__SCOPE_WINDOW | PARE__RANDOM)) || s->carry) return;
+    if (flags & (PARE__SCOPE_WINDOW | PARE__RANDOM | HAS_CARRY)) return;
     pare_result *all = NULL, *one = NULL;
     job j = *like;
     ck_assert_int_eq(run(&j, &all), 0);
@@ -242,6 +256,32 @@ START_TEST(a_photo_alone_is_as_among_others)
 }
 END_TEST
 
+/* ---- nothing taken away ----------------------------------------------------------------------------------------------- */
+
+static void same_as_none(unsigned flags, const job *like)
+{
+    (void)flags;
+    pare_result *all = NULL, *r = NULL;
+    job j = *like;
+    ck_assert_int_eq(run(&j, &r), 0);
+    j.recipe = "none";
+    j.keep = 0;
+    ck_assert_int_eq(run(&j, &all), 0);
+    const pare_result_view *x = pare_result_get(r), *y = pare_result_get(all);
+    ck_assert_msg(x->k == y->k && x->k == x->n, "%s: keeps %d of %d", like->recipe, (int)x->k, (int)x->n);
+    ck_assert_msg(!memcmp(x->embeds, y->embeds, (size_t)(x->k * x->d) * sizeof *x->embeds), "%s: other bytes",
+                  like->recipe);
+    pare_result_free(&r);
+    pare_result_free(&all);
+}
+
+START_TEST(keeping_all_is_no_recipe)
+{
+    const job j = {.n = N_FRAME, .video = 1, .n_threads = 1, .keep = 1};
+    over_sites(_i, &j, same_as_none);
+}
+END_TEST
+
 /* ---- masks ----------------------------------------------------------------------------------------------------------- */
 
 /* The only member of a row, merged with nothing; else -1. */
@@ -253,8 +293,9 @@ static int64_t single(const pare_map *m, int64_t row)
                                                                                        : -1;
 }
 
-static void mask_holds(const pare__selector *s, const job *j)
+static void mask_holds(unsigned flags, const job *j)
 {
+    (void)flags;
     pare_result *r = NULL;
     ck_assert_int_eq(run(j, &r), 0);
     const pare_result_view *v = pare_result_get(r);
@@ -273,7 +314,7 @@ static void mask_holds(const pare__selector *s, const job *j)
             ck_assert_msg(word[m->member[i] % UNITS] != PARE_MASK_IGNORE, "%s: an ignored unit is a member", j->recipe);
         for (int64_t i = 0; i < v->n; i++)
             ck_assert_msg(word[i % UNITS] != PARE_MASK_KEEP || is_row[i], "%s: unit %d must be a row of its own",
-                          s->name, (int)i);
+                          j->recipe, (int)i);
         free(is_row);
     }
     pare_result_free(&r);
@@ -283,6 +324,50 @@ START_TEST(masks_are_honoured)
 {
     const job j = {.n = N_FRAME, .video = 1, .n_threads = 1, .has_mask = 1, .budget = BUDGET};
     over_sites(_i, &j, mask_holds);
+}
+END_TEST
+
+/* ---- presets ----------------------------------------------------------------------------------------------------------- */
+
+static int method_count(void)
+{
+    int n = 0;
+    while (pare__methods[n].name) n++;
+    return n;
+}
+
+START_TEST(methods_keep_the_promises)
+{
+    job j = {.n = N_FRAME, .video = 1, .n_threads = 1, .has_scores = 1, .budget = BUDGET};
+    over_models(pare__methods[_i].name, 0, &j, same_with_threads);
+    j.has_mask = 1;
+    over_models(pare__methods[_i].name, 0, &j, mask_holds);
+}
+END_TEST
+
+/* Every score and every allocator under a selector that takes both, at every site of its own. */
+static void under_topk(const char *key, const char *name, unsigned at)
+{
+    job j = {.n = N_FRAME, .video = 1, .n_threads = 1, .has_scores = 1};
+    char recipe[128];
+    for (int k = 1; k < N_SITE; k++) {
+        if (!(at & (unsigned)sites[k].bit)) continue;
+        const char *score = strcmp(key, "score") ? ":score=given" : "";
+        snprintf(recipe, sizeof recipe, "topk%s:%s=%s@%s", score, key, name, sites[k].name);
+        j.has_mask = 0;
+        j.keep = 0.4;
+        over_models(recipe, 0, &j, same_with_threads);
+        j.has_mask = 1;
+        j.keep = 0.6;
+        over_models(recipe, 0, &j, mask_holds);
+    }
+}
+
+START_TEST(scores_and_allocators_keep_the_promises)
+{
+    for (int i = 0; pare__scores[i]; i++) under_topk("score", pare__scores[i]->name, pare__scores[i]->sites);
+    for (int i = 0; pare__allocators[i]; i++)
+        under_topk("alloc", pare__allocators[i]->name, pare__allocators[i]->sites);
 }
 END_TEST
 
@@ -363,7 +448,10 @@ Suite *properties_reducer_suite(void)
     tcase_add_unchecked_fixture(c, setup, teardown);
     tcase_add_loop_test(c, same_bytes_at_any_thread_count, 0, table_size());
     tcase_add_loop_test(c, a_photo_alone_is_as_among_others, 0, table_size());
+    tcase_add_loop_test(c, keeping_all_is_no_recipe, 0, table_size());
     tcase_add_loop_test(c, masks_are_honoured, 0, table_size());
+    tcase_add_loop_test(c, methods_keep_the_promises, 0, method_count());
+    tcase_add_test(c, scores_and_allocators_keep_the_promises);
     tcase_add_test(c, merged_duplicates_are_the_whole);
     suite_add_tcase(s, c);
     return s;
