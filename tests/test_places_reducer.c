@@ -336,19 +336,25 @@ START_TEST(reduced_rows_keep_their_places)
         "random@patches", "spatial-uniform@patches", "stride@output",  "pool@output",
         "tome@block",     "topk:score=norm@output",  "random@block=0", "temporal-redundancy@patches"};
     chance_seed(3);
+    int n = 0;
     for (int i = 0; i < 80; i++) {
         scene s = new_scene(i);
         rows all, r;
         const char *recipe = recipes[i % 8];
         draw_all(&s, NULL);
         ck_assert_msg(run(&s, "none", 0, &all) == 0, "%s: %s", s.what, err.text);
-        ck_assert_msg(run(&s, recipe, 0.6, &r) == 0, "%s, %s: %s", s.what, recipe, err.text);
-        ck_assert(r.k <= llround(0.6 * (double)all.k) && r.n == all.n);
+        const int rc = run(&s, recipe, 0.6, &r);
+        /* pairs can halve a slot at most, and a slot of three units may be asked for one */
+        ck_assert_msg(!rc || (rc == PARE_E_INVALID && !strcmp(recipe, "tome@block")), "%s, %s: %s", s.what, recipe,
+                      err.text);
+        ck_assert(rc || (r.k <= llround(0.6 * (double)all.k) && r.n == all.n));
         for (int64_t j = 0; j < r.k; j++) check_row(&s, recipe, &all, &r, j);
+        n += !rc;
         free_rows(&all);
         free_rows(&r);
         free_scene(&s);
     }
+    ck_assert_msg(n >= 70, "only %d scenes could be reduced", n);
 }
 END_TEST
 
