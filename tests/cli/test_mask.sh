@@ -45,5 +45,4 @@ one_line 2 'float.npy: a mask is u8 or bool \[H,W\] or \[T,H,W\]' run --mask flo
 one_line 2 'a mask is a picture' run --mask "$clip"
 one_line 4 'missing.png' run --mask missing.png
 one_line 2 '.' run --mask mask.npy --recipe random@output --tokens-per-frame 3 -o x.safetensors
-cat stderr.txt >&2
 [ ! -e x.safetensors ] || fail "a file of a failed run"
