@@ -2,45 +2,27 @@
 /* Budgets of a thumbnail and its tiles, without the ranking of the methods that they come from: a tile deserves as much
  * as the thumbnail attends to its cell. Slots that are not tiled deserve what a picture's slots do on average.
  * cls_row [n] of one block -> weight [n_frame] */
-#include "core/limits.h"
 #include "select/allocator.h"
 #include "select/pick.h"
 #include "select/tiles.h"
 
 typedef struct tiles {
     int64_t layer;
-    double parameter; /* temperature, alpha */
+    double temperature, alpha;
 } tiles;
 
-#define LAYER_OPTION                                                                                                   \
-    {                                                                                                                  \
-        .name = "layer", .help = "block whose attention is read, from 0 or negative from the end",                     \
-        .offset = offsetof(tiles, layer), .type = PARE__INT, .def = -2, .min = -PARE__MAX_BLOCKS,                      \
-        .max = PARE__MAX_BLOCKS - 1                                                                                    \
-    }
+#define LAYER_HELP "block whose attention is read, from 0 or negative from the end"
 
 static const pare__option scale_options[] = {
-    LAYER_OPTION,
-    {.name = "temperature",
-     .help = "of the softmax over the tiles",
-     .offset = offsetof(tiles, parameter),
-     .type = PARE__FLOAT,
-     .def = 10,
-     .min = 1e-6,
-     .max = 1e6},
-    {.name = NULL},
+    PARE__OPTION_BLOCK(tiles, layer, LAYER_HELP, -2),
+    PARE__OPTION_FLOAT(tiles, temperature, "of the softmax over the tiles", 10, 1e-6, 1e6),
+    {0},
 };
 
 static const pare__option share_options[] = {
-    LAYER_OPTION,
-    {.name = "alpha",
-     .help = "the thumbnail's share of a picture's budget",
-     .offset = offsetof(tiles, parameter),
-     .type = PARE__FLOAT,
-     .def = 0.5,
-     .min = 0,
-     .max = 1},
-    {.name = NULL},
+    PARE__OPTION_BLOCK(tiles, layer, LAYER_HELP, -2),
+    PARE__OPTION_FLOAT(tiles, alpha, "the thumbnail's share of a picture's budget", 0.5, 0, 1),
+    {0},
 };
 
 static int needs(const void *priv, int32_t site, pare__need *need)
@@ -58,7 +40,7 @@ static int scale_picture(const tiles *p, const pare__view *v, const pare__pictur
                          double *weight)
 {
     weight[0] = 1;
-    return pare__tile_scales(v, pic, attention, p->parameter, weight + 1);
+    return pare__tile_scales(v, pic, attention, p->temperature, weight + 1);
 }
 
 static int share_picture(const tiles *p, const pare__view *v, const pare__picture *pic, const float *attention,
@@ -66,14 +48,14 @@ static int share_picture(const tiles *p, const pare__view *v, const pare__pictur
 {
     weight[0] = 1;
     if (pic->n == 1) return 0;
-    const int rc = pare__tile_shares(v, pic, attention, p->parameter, 0, weight + 1);
+    const int rc = pare__tile_shares(v, pic, attention, p->alpha, 0, weight + 1);
     double sum = 0;
     for (int32_t j = 1; j < pic->n; j++) sum += weight[j];
     for (int32_t j = 1; j < pic->n; j++) {
         const double share = sum > 0 ? weight[j] / sum : 1.0 / (pic->n - 1);
-        weight[j] = (1 - p->parameter) * pic->n * share;
+        weight[j] = (1 - p->alpha) * pic->n * share;
     }
-    weight[0] = p->parameter * pic->n;
+    weight[0] = p->alpha * pic->n;
     return rc;
 }
 

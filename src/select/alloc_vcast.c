@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* V-CAST's weights: softmax of how sharply the path of frame means turns. Rate control makes exact counts of them, with
  * its own floor. tokens [n, d] -> weight [n_frame]. */
-#include <stddef.h>
-
 #include "select/allocator.h"
 #include "select/vcast.h"
 
@@ -11,14 +9,9 @@ typedef struct vcast {
 } vcast;
 
 static const pare__option options[] = {
-    {.name = "temperature",
-     .help = "of the softmax over frames: the lower, the more the sharpest turns take",
-     .offset = offsetof(vcast, temperature),
-     .type = PARE__FLOAT,
-     .def = PARE__VCAST_TEMPERATURE,
-     .min = 1e-2,
-     .max = 100},
-    {.name = NULL},
+    PARE__OPTION_FLOAT(vcast, temperature, "of the softmax over frames: the lower, the more the sharpest turns take",
+                       PARE__VCAST_TEMPERATURE, 1e-2, 100),
+    {0},
 };
 
 static int needs(const void *priv, int32_t site, pare__need *need)

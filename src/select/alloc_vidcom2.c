@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* VidCom2's shares: 1 + p - mean p, p = softmax of how far a frame stands out of the window. Rate control makes exact
  * counts of them. tokens [n, d] -> weight [n_frame]. */
-#include <stddef.h>
-
 #include "select/allocator.h"
 #include "select/vidcom2.h"
 
@@ -11,14 +9,9 @@ typedef struct vidcom2 {
 } vidcom2;
 
 static const pare__option options[] = {
-    {.name = "temperature",
-     .help = "of the softmax over frames: the lower, the more one frame takes",
-     .offset = offsetof(vidcom2, temperature),
-     .type = PARE__FLOAT,
-     .def = PARE__VIDCOM2_TEMPERATURE,
-     .min = 1e-4,
-     .max = 100},
-    {.name = NULL},
+    PARE__OPTION_FLOAT(vidcom2, temperature, "of the softmax over frames: the lower, the more one frame takes",
+                       PARE__VIDCOM2_TEMPERATURE, 1e-4, 100),
+    {0},
 };
 
 static int needs(const void *priv, int32_t site, pare__need *need)

@@ -18,5 +18,5 @@ const pare__method pare__methods[] = {
      "after Choudhury et al., RLT, NeurIPS 2024, arXiv 2411.05222"},
     {"adaptive-pool", "pool:mode=adaptive@output", "mean over the cells of a smaller grid",
      "PyTorch adaptive_avg_pool2d"},
-    {.name = NULL},
+    {0},
 };

@@ -13,16 +13,11 @@ typedef struct attention {
 } attention;
 
 static const pare__option options[] = {
-    {.name = "layer",
-     .help =
-         "block whose attention is read, from 0 or negative from the end; at a block site the block itself, else -2",
-     .offset = offsetof(attention, layer),
-     .type = PARE__INT,
-     .def = AUTO,
-     .min = -PARE__MAX_BLOCKS,
-     .max = PARE__MAX_BLOCKS - 1,
-     .def_text = "auto"},
-    {.name = NULL},
+    PARE__OPTION_INT_AUTO(
+        attention, layer,
+        "block whose attention is read, from 0 or negative from the end; at a block site the block itself, else -2",
+        AUTO, -PARE__MAX_BLOCKS, PARE__MAX_BLOCKS - 1, "auto"),
+    {0},
 };
 
 static int32_t layer_at(const void *priv, int32_t site)

@@ -17,15 +17,9 @@ typedef struct ats {
 } ats;
 
 static const pare__option options[] = {
-    {.name = "n",
-     .help = "tokens sampled at most, the CLS token included (auto: as many as there are)",
-     .offset = offsetof(ats, n),
-     .type = PARE__INT,
-     .def = 0,
-     .min = 2,
-     .max = PARE__MAX_UNITS_PER_FRAME + 1,
-     .def_text = "auto"},
-    {.name = NULL},
+    PARE__OPTION_INT_AUTO(ats, n, "tokens sampled at most, the CLS token included (auto: as many as there are)", 0, 2,
+                          PARE__MAX_UNITS_PER_FRAME + 1, "auto"),
+    {0},
 };
 
 static int needs(const void *priv, int32_t site, pare__need *need)

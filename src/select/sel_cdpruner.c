@@ -16,14 +16,10 @@ typedef struct cdpruner {
 } cdpruner;
 
 static const pare__option options[] = {
-    {.name = "theta",
-     .help = "weight of relevance against diversity: r becomes exp(theta / (2 (1 - theta)) r); 0 = r as it is",
-     .offset = offsetof(cdpruner, theta),
-     .type = PARE__FLOAT,
-     .def = 0,
-     .min = 0,
-     .max = 0.99},
-    {.name = NULL},
+    PARE__OPTION_FLOAT(
+        cdpruner, theta,
+        "weight of relevance against diversity: r becomes exp(theta / (2 (1 - theta)) r); 0 = r as it is", 0, 0, 0.99),
+    {0},
 };
 
 static int needs(const void *priv, int32_t site, pare__need *need)

@@ -14,17 +14,15 @@
 #define LAYER_NOT_GIVEN INT32_MAX
 
 typedef struct custom {
-    char text[PARE__OPTION_TEXT];
+    char needs[PARE__OPTION_TEXT];
     pare__need need[PARE__MAX_NEEDS];
     int32_t n_need; /* -1 = the site's default */
 } custom;
 
 static const pare__option options[] = {
-    {.name = "needs",
-     .help = "arrays shown to the selector: tokens/k.-1/cls_row.-2, or none (default: pixels at patches, else tokens)",
-     .offset = offsetof(custom, text),
-     .type = PARE__TEXT,
-     .def_text = ""},
+    PARE__OPTION_STRING(
+        custom, needs,
+        "arrays shown to the selector: tokens/k.-1/cls_row.-2, or none (default: pixels at patches, else tokens)", ""),
     {0},
 };
 
@@ -73,9 +71,9 @@ static int parse_need(const char *word, size_t n, pare__need *out, pare_error *e
 static int init(void *priv, pare_error *err)
 {
     custom *c = priv;
-    c->n_need = c->text[0] ? 0 : -1;
-    if (!c->text[0] || !strcmp(c->text, "none")) return 0;
-    for (const char *word = c->text; word; word = strchr(word, '/')) {
+    c->n_need = c->needs[0] ? 0 : -1;
+    if (!c->needs[0] || !strcmp(c->needs, "none")) return 0;
+    for (const char *word = c->needs; word; word = strchr(word, '/')) {
         word += *word == '/';
         if (c->n_need == PARE__MAX_NEEDS)
             return pare_fail(err, PARE_E_INVALID, "needs=: more than %d arrays", PARE__MAX_NEEDS);
@@ -203,7 +201,7 @@ static int ask(const custom *c, const char *owner, const pare__view *v, pare__ma
         return pare_fail(err, PARE_E_INVALID, "step '%s' needs --selector-cmd or --map (pare_reducer_opts.custom)",
                          owner);
     const pare__mark mark = pare__arena_mark(v->arena);
-    pare_selection selection = {.map = map, .n = v->n};
+    pare_selection selection = {.map = map, .n = v->n, .score = v->score_out};
     pare_custom_view view;
     pare_error theirs = {0};
     int rc = show(c, owner, v, &view, err);

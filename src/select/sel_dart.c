@@ -20,30 +20,14 @@ typedef struct dart {
 } dart;
 
 static const pare__option options[] = {
-    {.name = "pivots",
-     .help = "tokens with the largest keys, which choose the others",
-     .offset = offsetof(dart, pivots),
-     .type = PARE__INT,
-     .def = 8,
-     .min = 1,
-     .max = PARE__MAX_UNITS_PER_FRAME},
-    {.name = "ratio",
-     .help = "share of the tokens that goes, pivots not counted",
-     .offset = offsetof(dart, ratio),
-     .type = PARE__FLOAT,
-     .def = -1,
-     .min = 0,
-     .max = 1,
-     .def_text = "auto"},
-    {.name = "layer",
-     .help = "block whose keys are read, from 0 or negative from the end; at a block site the block itself, else -2",
-     .offset = offsetof(dart, layer),
-     .type = PARE__INT,
-     .def = AUTO_LAYER,
-     .min = -PARE__MAX_BLOCKS,
-     .max = PARE__MAX_BLOCKS - 1,
-     .def_text = "auto"},
-    {.name = NULL},
+    PARE__OPTION_INT(dart, pivots, "tokens with the largest keys, which choose the others", 8, 1,
+                     PARE__MAX_UNITS_PER_FRAME),
+    PARE__OPTION_FLOAT_AUTO(dart, ratio, "share of the tokens that goes, pivots not counted", -1, 0, 1, "auto"),
+    PARE__OPTION_INT_AUTO(
+        dart, layer,
+        "block whose keys are read, from 0 or negative from the end; at a block site the block itself, else -2",
+        AUTO_LAYER, -PARE__MAX_BLOCKS, PARE__MAX_BLOCKS - 1, "auto"),
+    {0},
 };
 
 static int32_t layer_at(const dart *p, int32_t site)

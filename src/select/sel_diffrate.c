@@ -20,38 +20,21 @@ typedef struct schedule {
 } schedule;
 
 typedef struct diffrate {
-    char prune_text[PARE__OPTION_TEXT], merge_text[PARE__OPTION_TEXT];
-    schedule prune, merge; /* of the texts, by init */
+    char prune[PARE__OPTION_TEXT], merge[PARE__OPTION_TEXT];
+    schedule pruning, merging; /* of the texts, by init */
     double pruned;
     int32_t prop_attn;
 } diffrate;
 
 static const pare__option options[] = {
-    {.name = "prune",
-     .help = "tokens that pruning leaves in every block, as 196/195/189; blocks beyond keep all",
-     .offset = offsetof(diffrate, prune_text),
-     .type = PARE__TEXT,
-     .def_text = ""},
-    {.name = "merge",
-     .help = "tokens that merging leaves in every block, as 196/193/175; default: as prune",
-     .offset = offsetof(diffrate, merge_text),
-     .type = PARE__TEXT,
-     .def_text = ""},
-    {.name = "pruned",
-     .help = "without lists: share of the removed tokens that is pruned, the others merge",
-     .offset = offsetof(diffrate, pruned),
-     .type = PARE__FLOAT,
-     .def = 0.4,
-     .min = 0,
-     .max = 1},
-    {.name = "prop_attn",
-     .help = "later attention counts a merged token as often as its size",
-     .offset = offsetof(diffrate, prop_attn),
-     .type = PARE__BOOL,
-     .def = 1,
-     .min = 0,
-     .max = 1},
-    {.name = NULL},
+    PARE__OPTION_STRING(diffrate, prune,
+                        "tokens that pruning leaves in every block, as 196/195/189; blocks beyond keep all", ""),
+    PARE__OPTION_STRING(diffrate, merge, "tokens that merging leaves in every block, as 196/193/175; default: as prune",
+                        ""),
+    PARE__OPTION_FLOAT(diffrate, pruned, "without lists: share of the removed tokens that is pruned, the others merge",
+                       0.4, 0, 1),
+    PARE__OPTION_BOOL(diffrate, prop_attn, "later attention counts a merged token as often as its size", 1),
+    {0},
 };
 
 /* ---- schedule -------------------------------------------------------------------------------------------------- */
@@ -74,16 +57,16 @@ static int read_list(const char *name, const char *text, schedule *s, pare_error
 static int init(void *priv, pare_error *err)
 {
     diffrate *p = priv;
-    int rc = read_list("prune", p->prune_text, &p->prune, err);
-    if (!rc) rc = read_list("merge", p->merge_text, &p->merge, err);
-    if (rc || !p->prune.n || !p->merge.n) return rc;
-    if (p->prune.n != p->merge.n)
-        return pare_fail(err, PARE_E_INVALID, "selector 'diffrate': prune= lists %d blocks, merge= %d", p->prune.n,
-                         p->merge.n);
-    for (int32_t i = 0; i < p->merge.n; i++)
-        if (p->merge.count[i] > p->prune.count[i])
+    int rc = read_list("prune", p->prune, &p->pruning, err);
+    if (!rc) rc = read_list("merge", p->merge, &p->merging, err);
+    if (rc || !p->pruning.n || !p->merging.n) return rc;
+    if (p->pruning.n != p->merging.n)
+        return pare_fail(err, PARE_E_INVALID, "selector 'diffrate': prune= lists %d blocks, merge= %d", p->pruning.n,
+                         p->merging.n);
+    for (int32_t i = 0; i < p->merging.n; i++)
+        if (p->merging.count[i] > p->pruning.count[i])
             return pare_fail(err, PARE_E_INVALID, "selector 'diffrate': block %d merges to %d what was pruned to %d", i,
-                             p->merge.count[i], p->prune.count[i]);
+                             p->merging.count[i], p->pruning.count[i]);
     return 0;
 }
 
@@ -97,15 +80,15 @@ static int64_t amount(const void *priv, int64_t n, int32_t grid_h, int32_t grid_
 {
     (void)grid_h, (void)grid_w, (void)n_block;
     const diffrate *p = priv;
-    if (!p->prune.n && !p->merge.n) return PARE__AMOUNT_NONE;
-    return listed(p->merge.n ? &p->merge : &p->prune, i_block, n);
+    if (!p->pruning.n && !p->merging.n) return PARE__AMOUNT_NONE;
+    return listed(p->merging.n ? &p->merging : &p->pruning, i_block, n);
 }
 
 /* Rows that pruning leaves on the way to k. */
 static int64_t count_pruned_to(const diffrate *p, const pare__view *v, int64_t k)
 {
     int64_t left = v->n - (int64_t)(p->pruned * (double)(v->n - k) + 0.5);
-    if (p->prune.n || p->merge.n) left = listed(&p->prune, v->i_block, v->n);
+    if (p->pruning.n || p->merging.n) left = listed(&p->pruning, v->i_block, v->n);
     return left < k ? k : left;
 }
 

@@ -23,31 +23,15 @@ typedef struct dtd {
 } dtd;
 
 static const pare__option options[] = {
-    {.name = "threshold",
-     .help = "patches: drop below this mean pixel difference (0..1, auto 0.025); output: drop above this cosine (auto "
-             "0.25)",
-     .offset = offsetof(dtd, threshold),
-     .type = PARE__FLOAT,
-     .def = AUTO,
-     .min = 0,
-     .max = 1,
-     .def_text = "auto"},
-    {.name = "drop",
-     .help = "share of every later step that goes, instead of a threshold",
-     .offset = offsetof(dtd, drop),
-     .type = PARE__FLOAT,
-     .def = AUTO,
-     .min = 0,
-     .max = 1,
-     .def_text = "none"},
-    {.name = "anchor",
-     .help = "compare with the last kept token; 0: with the step before",
-     .offset = offsetof(dtd, anchor),
-     .type = PARE__BOOL,
-     .def = 0,
-     .min = 0,
-     .max = 1},
-    {.name = NULL},
+    PARE__OPTION_FLOAT_AUTO(
+        dtd, threshold,
+        "patches: drop below this mean pixel difference (0..1, auto 0.025); output: drop above this cosine (auto "
+        "0.25)",
+        AUTO, 0, 1, "auto"),
+    PARE__OPTION_FLOAT_AUTO(dtd, drop, "share of every later step that goes, instead of a threshold", AUTO, 0, 1,
+                            "none"),
+    PARE__OPTION_BOOL(dtd, anchor, "compare with the last kept token; 0: with the step before", 0),
+    {0},
 };
 
 static int is_at_pixels(int32_t site) { return site == PARE__SITE_PATCHES; }

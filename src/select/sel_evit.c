@@ -17,22 +17,11 @@ typedef struct evit {
 } evit;
 
 static const pare__option options[] = {
-    {.name = "rate",
-     .help = "share of its tokens that every block keeps, rounded up, the fused one not counted",
-     .offset = offsetof(evit, rate),
-     .type = PARE__FLOAT,
-     .def = OFF,
-     .min = 0,
-     .max = 1,
-     .def_text = "auto"},
-    {.name = "fuse",
-     .help = "the others become one token, their sum weighted by attention; 0 drops them",
-     .offset = offsetof(evit, fuse),
-     .type = PARE__BOOL,
-     .def = 1,
-     .min = 0,
-     .max = 1},
-    {.name = NULL},
+    PARE__OPTION_FLOAT_AUTO(evit, rate,
+                            "share of its tokens that every block keeps, rounded up, the fused one not counted", OFF, 0,
+                            1, "auto"),
+    PARE__OPTION_BOOL(evit, fuse, "the others become one token, their sum weighted by attention; 0 drops them", 1),
+    {0},
 };
 
 /* Tokens that rate= leaves as they are. */

@@ -15,15 +15,8 @@ typedef struct evs {
 } evs;
 
 static const pare__option options[] = {
-    {.name = "q",
-     .help = "share of the tokens that is pruned (auto 0.7)",
-     .offset = offsetof(evs, q),
-     .type = PARE__FLOAT,
-     .def = AUTO,
-     .min = 0,
-     .max = 1,
-     .def_text = "auto"},
-    {.name = NULL},
+    PARE__OPTION_FLOAT_AUTO(evs, q, "share of the tokens that is pruned (auto 0.7)", AUTO, 0, 1, "auto"),
+    {0},
 };
 
 static int needs(const void *priv, int32_t site, pare__need *need)

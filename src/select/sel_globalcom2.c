@@ -7,7 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/limits.h"
 #include "select/pick.h"
 #include "select/selector.h"
 #include "select/tiles.h"
@@ -21,36 +20,12 @@ typedef struct globalcom2 {
 } globalcom2;
 
 static const pare__option options[] = {
-    {.name = "base",
-     .help = "share of the tokens that stays where no budget is given (auto 0.25)",
-     .offset = offsetof(globalcom2, base),
-     .type = PARE__FLOAT,
-     .def = -1,
-     .min = 0,
-     .max = 1,
-     .def_text = "auto"},
-    {.name = "temperature",
-     .help = "of the softmax over the tiles",
-     .offset = offsetof(globalcom2, temperature),
-     .type = PARE__FLOAT,
-     .def = 10,
-     .min = 1e-6,
-     .max = 1e6},
-    {.name = "layer",
-     .help = "block whose attention is read, from 0 or negative from the end",
-     .offset = offsetof(globalcom2, layer),
-     .type = PARE__INT,
-     .def = -2,
-     .min = -PARE__MAX_BLOCKS,
-     .max = PARE__MAX_BLOCKS - 1},
-    {.name = "compat",
-     .help = "truncate the count of every slot as the reference code does",
-     .offset = offsetof(globalcom2, compat),
-     .type = PARE__BOOL,
-     .def = 0,
-     .min = 0,
-     .max = 1},
-    {.name = NULL},
+    PARE__OPTION_FLOAT_AUTO(globalcom2, base, "share of the tokens that stays where no budget is given (auto 0.25)", -1,
+                            0, 1, "auto"),
+    PARE__OPTION_FLOAT(globalcom2, temperature, "of the softmax over the tiles", 10, 1e-6, 1e6),
+    PARE__OPTION_BLOCK(globalcom2, layer, "block whose attention is read, from 0 or negative from the end", -2),
+    PARE__OPTION_BOOL(globalcom2, compat, "truncate the count of every slot as the reference code does", 0),
+    {0},
 };
 
 static int needs(const void *priv, int32_t site, pare__need *need)

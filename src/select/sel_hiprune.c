@@ -8,7 +8,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/limits.h"
 #include "select/pick.h"
 #include "select/selector.h"
 
@@ -22,35 +21,12 @@ typedef struct hiprune {
 } hiprune;
 
 static const pare__option options[] = {
-    {.name = "alpha",
-     .help = "share of the budget that goes to anchors and their neighbours",
-     .offset = offsetof(hiprune, alpha),
-     .type = PARE__FLOAT,
-     .def = 0.1,
-     .min = 0,
-     .max = 1},
-    {.name = "object",
-     .help = "middle block whose attention finds the anchors, from 0 or negative from the end",
-     .offset = offsetof(hiprune, object),
-     .type = PARE__INT,
-     .def = 9,
-     .min = -PARE__MAX_BLOCKS,
-     .max = PARE__MAX_BLOCKS - 1},
-    {.name = "deep",
-     .help = "block whose attention ranks the others",
-     .offset = offsetof(hiprune, deep),
-     .type = PARE__INT,
-     .def = -2,
-     .min = -PARE__MAX_BLOCKS,
-     .max = PARE__MAX_BLOCKS - 1},
-    {.name = "compat",
-     .help = "neighbours wrap at the borders as in the reference code",
-     .offset = offsetof(hiprune, compat),
-     .type = PARE__BOOL,
-     .def = 0,
-     .min = 0,
-     .max = 1},
-    {.name = NULL},
+    PARE__OPTION_FLOAT(hiprune, alpha, "share of the budget that goes to anchors and their neighbours", 0.1, 0, 1),
+    PARE__OPTION_BLOCK(hiprune, object,
+                       "middle block whose attention finds the anchors, from 0 or negative from the end", 9),
+    PARE__OPTION_BLOCK(hiprune, deep, "block whose attention ranks the others", -2),
+    PARE__OPTION_BOOL(hiprune, compat, "neighbours wrap at the borders as in the reference code", 0),
+    {0},
 };
 
 static int needs(const void *priv, int32_t site, pare__need *need)

@@ -6,7 +6,6 @@
  * row bands of the flat thumbnail instead of cells, counts truncated. cls_row [n] of both blocks. */
 #include <string.h>
 
-#include "core/limits.h"
 #include "select/pick.h"
 #include "select/selector.h"
 #include "select/tiles.h"
@@ -20,43 +19,14 @@ typedef struct hired {
 } hired;
 
 static const pare__option options[] = {
-    {.name = "rate",
-     .help = "share of the tokens that stays where no budget is given (auto 0.2)",
-     .offset = offsetof(hired, rate),
-     .type = PARE__FLOAT,
-     .def = -1,
-     .min = 0,
-     .max = 1,
-     .def_text = "auto"},
-    {.name = "alpha",
-     .help = "the thumbnail's share of the budget",
-     .offset = offsetof(hired, alpha),
-     .type = PARE__FLOAT,
-     .def = 0.5,
-     .min = 0,
-     .max = 1},
-    {.name = "shallow",
-     .help = "block whose attention ranks the tokens of a slot, from 0 or negative from the end",
-     .offset = offsetof(hired, shallow),
-     .type = PARE__INT,
-     .def = 0,
-     .min = -PARE__MAX_BLOCKS,
-     .max = PARE__MAX_BLOCKS - 1},
-    {.name = "deep",
-     .help = "block whose attention in the thumbnail divides the budget",
-     .offset = offsetof(hired, deep),
-     .type = PARE__INT,
-     .def = -2,
-     .min = -PARE__MAX_BLOCKS,
-     .max = PARE__MAX_BLOCKS - 1},
-    {.name = "compat",
-     .help = "row bands and truncated counts as in the reference code",
-     .offset = offsetof(hired, compat),
-     .type = PARE__BOOL,
-     .def = 0,
-     .min = 0,
-     .max = 1},
-    {.name = NULL},
+    PARE__OPTION_FLOAT_AUTO(hired, rate, "share of the tokens that stays where no budget is given (auto 0.2)", -1, 0, 1,
+                            "auto"),
+    PARE__OPTION_FLOAT(hired, alpha, "the thumbnail's share of the budget", 0.5, 0, 1),
+    PARE__OPTION_BLOCK(hired, shallow,
+                       "block whose attention ranks the tokens of a slot, from 0 or negative from the end", 0),
+    PARE__OPTION_BLOCK(hired, deep, "block whose attention in the thumbnail divides the budget", -2),
+    PARE__OPTION_BOOL(hired, compat, "row bands and truncated counts as in the reference code", 0),
+    {0},
 };
 
 static int needs(const void *priv, int32_t site, pare__need *need)

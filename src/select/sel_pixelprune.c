@@ -21,32 +21,18 @@ enum { SEARCH_STEPS = 12 };
 
 typedef struct pixelprune {
     double tau;
-    int32_t metric, anchored;
+    int32_t metric, anchor;
 } pixelprune;
 
 static const pare__option options[] = {
-    {.name = "tau",
-     .help = "largest distance (0..1) at which a unit is dropped; 0 loses nothing",
-     .offset = offsetof(pixelprune, tau),
-     .type = PARE__FLOAT,
-     .def = -1,
-     .min = 0,
-     .max = 1,
-     .def_text = "auto (0)"},
-    {.name = "metric",
-     .help = "distance: largest, mean or root mean square difference of values; exact = max with tau 0",
-     .offset = offsetof(pixelprune, metric),
-     .type = PARE__CHOICE,
-     .def = MAX,
-     .choices = "exact|max|mae|rmse"},
-    {.name = "anchor",
-     .help = "predict from reconstructed units; 0: from the pixels, which drifts along slow changes",
-     .offset = offsetof(pixelprune, anchored),
-     .type = PARE__BOOL,
-     .def = 1,
-     .min = 0,
-     .max = 1},
-    {.name = NULL},
+    PARE__OPTION_FLOAT_AUTO(pixelprune, tau, "largest distance (0..1) at which a unit is dropped; 0 loses nothing", -1,
+                            0, 1, "auto (0)"),
+    PARE__OPTION_CHOICE(pixelprune, metric,
+                        "distance: largest, mean or root mean square difference of values; exact = max with tau 0",
+                        "exact|max|mae|rmse", MAX),
+    PARE__OPTION_BOOL(pixelprune, anchor,
+                      "predict from reconstructed units; 0: from the pixels, which drifts along slow changes", 1),
+    {0},
 };
 
 static int needs(const void *priv, int32_t site, pare__need *need)
@@ -183,7 +169,7 @@ static int coder_init(coder *c, const pixelprune *p, const pare__view *v)
     const int64_t cells = (int64_t)v->grid_h * v->grid_w, side = v->pixels->patch;
     *c = (coder){.v = v,
                  .metric = p->metric,
-                 .anchored = p->anchored,
+                 .anchored = p->anchor,
                  .n_value = 3 * side * side * v->pixels->temporal,
                  .row_at = PARE__ARENA(v->arena, int32_t, cells),
                  .anchor = PARE__ARENA(v->arena, int32_t, v->n),

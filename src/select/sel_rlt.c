@@ -15,29 +15,10 @@ typedef struct rlt {
 } rlt;
 
 static const pare__option options[] = {
-    {.name = "threshold",
-     .help = "keep what changed by more (auto 0.1)",
-     .offset = offsetof(rlt, threshold),
-     .type = PARE__FLOAT,
-     .def = AUTO,
-     .min = 0,
-     .max = 255,
-     .def_text = "auto"},
-    {.name = "normalised",
-     .help = "differences in units of the model's channel deviations; 0: values in 0..1",
-     .offset = offsetof(rlt, normalised),
-     .type = PARE__BOOL,
-     .def = 1,
-     .min = 0,
-     .max = 1},
-    {.name = "anchor",
-     .help = "compare with the last kept tubelet; 0: with the one before",
-     .offset = offsetof(rlt, anchor),
-     .type = PARE__BOOL,
-     .def = 0,
-     .min = 0,
-     .max = 1},
-    {.name = NULL},
+    PARE__OPTION_FLOAT_AUTO(rlt, threshold, "keep what changed by more (auto 0.1)", AUTO, 0, 255, "auto"),
+    PARE__OPTION_BOOL(rlt, normalised, "differences in units of the model's channel deviations; 0: values in 0..1", 1),
+    PARE__OPTION_BOOL(rlt, anchor, "compare with the last kept tubelet; 0: with the one before", 0),
+    {0},
 };
 
 static int needs(const void *priv, int32_t site, pare__need *need)

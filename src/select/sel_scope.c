@@ -17,27 +17,10 @@ typedef struct scope {
 } scope;
 
 static const pare__option options[] = {
-    {.name = "alpha",
-     .help = "exponent of the saliency; 0 = coverage alone",
-     .offset = offsetof(scope, alpha),
-     .type = PARE__FLOAT,
-     .def = 1,
-     .min = 0,
-     .max = 16},
-    {.name = "combine",
-     .help = "coverage times saliency, or plus it",
-     .offset = offsetof(scope, combine),
-     .type = PARE__CHOICE,
-     .def = MULTI,
-     .choices = "multi|add"},
-    {.name = "scale",
-     .help = "factor of the saliency",
-     .offset = offsetof(scope, scale),
-     .type = PARE__FLOAT,
-     .def = 1,
-     .min = 0,
-     .max = 1e6},
-    {.name = NULL},
+    PARE__OPTION_FLOAT(scope, alpha, "exponent of the saliency; 0 = coverage alone", 1, 0, 16),
+    PARE__OPTION_CHOICE(scope, combine, "coverage times saliency, or plus it", "multi|add", MULTI),
+    PARE__OPTION_FLOAT(scope, scale, "factor of the saliency", 1, 0, 1e6),
+    {0},
 };
 
 static int needs(const void *priv, int32_t site, pare__need *need)

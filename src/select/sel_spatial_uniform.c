@@ -13,30 +13,11 @@ typedef struct uniform {
 } uniform;
 
 static const pare__option options[] = {
-    {.name = "rows",
-     .help = "grid rows",
-     .offset = offsetof(uniform, rows),
-     .type = PARE__INT,
-     .def = 0,
-     .min = 1,
-     .max = PARE__MAX_UNITS_PER_FRAME,
-     .def_text = "auto"},
-    {.name = "cols",
-     .help = "tokens per grid row; with rows= the step keeps rows x cols",
-     .type = PARE__INT,
-     .offset = offsetof(uniform, cols),
-     .def = 0,
-     .min = 1,
-     .max = PARE__MAX_UNITS_PER_FRAME,
-     .def_text = "auto"},
-    {.name = "jitter",
-     .help = "one random token of each cell instead of its centre",
-     .type = PARE__BOOL,
-     .offset = offsetof(uniform, jitter),
-     .def = 0,
-     .min = 0,
-     .max = 1},
-    {.name = NULL},
+    PARE__OPTION_INT_AUTO(uniform, rows, "grid rows", 0, 1, PARE__MAX_UNITS_PER_FRAME, "auto"),
+    PARE__OPTION_INT_AUTO(uniform, cols, "tokens per grid row; with rows= the step keeps rows x cols", 0, 1,
+                          PARE__MAX_UNITS_PER_FRAME, "auto"),
+    PARE__OPTION_BOOL(uniform, jitter, "one random token of each cell instead of its centre", 0),
+    {0},
 };
 
 static int64_t amount(const void *priv, int64_t n, int32_t grid_h, int32_t grid_w, int32_t i_block, int32_t n_block)

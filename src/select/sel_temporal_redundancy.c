@@ -24,22 +24,12 @@ typedef struct redundancy {
 } redundancy;
 
 static const pare__option options[] = {
-    {.name = "threshold",
-     .help = "keep what changed by more: mean pixel difference 0..1 (auto 0.025), at output 1 - cosine (auto 0.05)",
-     .offset = offsetof(redundancy, threshold),
-     .type = PARE__FLOAT,
-     .def = AUTO,
-     .min = 0,
-     .max = 2,
-     .def_text = "auto"},
-    {.name = "anchor",
-     .help = "compare with the last kept token; 0: with the frame before",
-     .offset = offsetof(redundancy, anchor),
-     .type = PARE__BOOL,
-     .def = 1,
-     .min = 0,
-     .max = 1},
-    {.name = NULL},
+    PARE__OPTION_FLOAT_AUTO(
+        redundancy, threshold,
+        "keep what changed by more: mean pixel difference 0..1 (auto 0.025), at output 1 - cosine (auto 0.05)", AUTO, 0,
+        2, "auto"),
+    PARE__OPTION_BOOL(redundancy, anchor, "compare with the last kept token; 0: with the frame before", 1),
+    {0},
 };
 
 static int is_at_pixels(int32_t site) { return site == PARE__SITE_PATCHES; }

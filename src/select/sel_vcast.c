@@ -2,8 +2,6 @@
 /* V-CAST: the budget goes to frames by softmax(curvature / temperature) over a floor of min rows each, a frame keeps the
  * tokens with the highest score. tokens [n, d] -> exactly k rows. compat=1 hands the rows that rounding leaves to one
  * frame until it is full, as the authors' loop does, instead of one to each. */
-#include <stddef.h>
-
 #include "select/pick.h"
 #include "select/selector.h"
 #include "select/vcast.h"
@@ -15,28 +13,12 @@ typedef struct vcast {
 } vcast;
 
 static const pare__option options[] = {
-    {.name = "temperature",
-     .help = "of the softmax over frames: the lower, the more the sharpest turns take",
-     .offset = offsetof(vcast, temperature),
-     .type = PARE__FLOAT,
-     .def = PARE__VCAST_TEMPERATURE,
-     .min = 1e-2,
-     .max = 100},
-    {.name = "min",
-     .help = "tokens that every frame keeps at least",
-     .offset = offsetof(vcast, min),
-     .type = PARE__INT,
-     .def = 1,
-     .min = 0,
-     .max = 65536},
-    {.name = "compat",
-     .help = "hand out what rounding leaves as the authors' code does: all to one frame until it is full",
-     .offset = offsetof(vcast, compat),
-     .type = PARE__BOOL,
-     .def = 0,
-     .min = 0,
-     .max = 1},
-    {.name = NULL},
+    PARE__OPTION_FLOAT(vcast, temperature, "of the softmax over frames: the lower, the more the sharpest turns take",
+                       PARE__VCAST_TEMPERATURE, 1e-2, 100),
+    PARE__OPTION_INT(vcast, min, "tokens that every frame keeps at least", 1, 0, 65536),
+    PARE__OPTION_BOOL(vcast, compat,
+                      "hand out what rounding leaves as the authors' code does: all to one frame until it is full", 0),
+    {0},
 };
 
 static int needs(const void *priv, int32_t site, pare__need *need)

@@ -20,22 +20,11 @@ typedef struct vidcom2 {
 } vidcom2;
 
 static const pare__option options[] = {
-    {.name = "ratio",
-     .help = "mean share of the tokens that is kept (auto 0.25, or the budget's)",
-     .offset = offsetof(vidcom2, ratio),
-     .type = PARE__FLOAT,
-     .def = AUTO,
-     .min = 0,
-     .max = 1,
-     .def_text = "auto"},
-    {.name = "temperature",
-     .help = "of the softmax over frames: the lower, the more one frame takes",
-     .offset = offsetof(vidcom2, temperature),
-     .type = PARE__FLOAT,
-     .def = PARE__VIDCOM2_TEMPERATURE,
-     .min = 1e-4,
-     .max = 100},
-    {.name = NULL},
+    PARE__OPTION_FLOAT_AUTO(vidcom2, ratio, "mean share of the tokens that is kept (auto 0.25, or the budget's)", AUTO,
+                            0, 1, "auto"),
+    PARE__OPTION_FLOAT(vidcom2, temperature, "of the softmax over frames: the lower, the more one frame takes",
+                       PARE__VIDCOM2_TEMPERATURE, 1e-4, 100),
+    {0},
 };
 
 enum { OTHER, PICKED, FIXED };

@@ -18,30 +18,12 @@ typedef struct visionzip {
 } visionzip;
 
 static const pare__option options[] = {
-    {.name = "dominant",
-     .help = "tokens that stay as they are (auto: the budget without contextual)",
-     .offset = offsetof(visionzip, dominant),
-     .type = PARE__INT,
-     .def = -1,
-     .min = 0,
-     .max = PARE__MAX_UNITS_PER_FRAME,
-     .def_text = "auto"},
-    {.name = "contextual",
-     .help = "tokens that collect the rest (auto: 10 of 64)",
-     .offset = offsetof(visionzip, contextual),
-     .type = PARE__INT,
-     .def = -1,
-     .min = 0,
-     .max = PARE__MAX_UNITS_PER_FRAME,
-     .def_text = "auto"},
-    {.name = "compat",
-     .help = "contextual = target + mean of those that joined, so that it grows",
-     .offset = offsetof(visionzip, compat),
-     .type = PARE__BOOL,
-     .def = 0,
-     .min = 0,
-     .max = 1},
-    {.name = NULL},
+    PARE__OPTION_INT_AUTO(visionzip, dominant, "tokens that stay as they are (auto: the budget without contextual)", -1,
+                          0, PARE__MAX_UNITS_PER_FRAME, "auto"),
+    PARE__OPTION_INT_AUTO(visionzip, contextual, "tokens that collect the rest (auto: 10 of 64)", -1, 0,
+                          PARE__MAX_UNITS_PER_FRAME, "auto"),
+    PARE__OPTION_BOOL(visionzip, compat, "contextual = target + mean of those that joined, so that it grows", 0),
+    {0},
 };
 
 static int64_t amount(const void *priv, int64_t n, int32_t grid_h, int32_t grid_w, int32_t i_block, int32_t n_block)

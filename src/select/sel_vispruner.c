@@ -15,18 +15,13 @@ enum { PER_ROUND = 8, N_NEAR = 24 };
 enum { GONE, EVEN, ODD };
 
 typedef struct vispruner {
-    double ratio;
+    double important;
 } vispruner;
 
 static const pare__option options[] = {
-    {.name = "important",
-     .help = "share of the budget that goes by score, the rest by diversity",
-     .offset = offsetof(vispruner, ratio),
-     .type = PARE__FLOAT,
-     .def = 0.5,
-     .min = 0,
-     .max = 1},
-    {.name = NULL},
+    PARE__OPTION_FLOAT(vispruner, important, "share of the budget that goes by score, the rest by diversity", 0.5, 0,
+                       1),
+    {0},
 };
 
 static int needs(const void *priv, int32_t site, pare__need *need)
@@ -138,7 +133,7 @@ static int run(const vispruner *p, const pare__view *v, pare__map *map, pare_err
     if (!v->score) return pare_fail(err, PARE_E_INVALID, "selector 'vispruner' needs a score: give score=");
     const float *x = pare__require(v, "vispruner", PARE__ARRAY_TOKENS, PARE__LAYER_HERE, &d, err);
     if (!x) return PARE_E_INVALID;
-    const int64_t k = pare__budget(v), first = (int64_t)((double)k * p->ratio);
+    const int64_t k = pare__budget(v), first = (int64_t)((double)k * p->important);
     int32_t *order = PARE__ARENA(v->arena, int32_t, v->n);
     if (!order || pare__argsort_desc(v->score, v->n, order, v->arena)) return PARE_E_NOMEM;
     residual r = {.n = 0};

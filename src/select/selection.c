@@ -27,6 +27,19 @@ int pare_selection_add(pare_selection *s, int64_t row, double weight)
     return pare__map_add(s->map, row, weight);
 }
 
+int pare_selection_member(pare_selection *s, int64_t row)
+{
+    if (!is_row(s, row) || s->map->m.n_out == 0) return PARE_E_INVALID;
+    return pare__map_member(s->map, row);
+}
+
+int pare_selection_score(pare_selection *s, int64_t row, float score)
+{
+    if (!is_row(s, row) || isnan(score)) return PARE_E_INVALID;
+    if (s->score && isfinite(score)) s->score[row] = score;
+    return 0;
+}
+
 int pare_selection_gain(pare_selection *s, double gain)
 {
     if (!s || s->map->m.n_out == 0 || !(gain >= 0) || !isfinite(gain)) return PARE_E_INVALID;

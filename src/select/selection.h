@@ -8,6 +8,7 @@
 struct pare_selection {
     pare__map *map; /* begun with n columns */
     int64_t n;      /* rows of the view */
+    float *score;   /* [n] for heatmaps and results, or NULL */
     int32_t open;   /* the current row was started by pare_selection_row and takes weights */
 };
 
