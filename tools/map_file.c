@@ -16,14 +16,15 @@ typedef struct pair {
 struct cli_map {
     const char *path;
     int64_t n_row, n_weight;
-    int64_t n_unit;     /* columns of a dense R; -1 = the file does not say */
-    int64_t *row_start; /* [n_row + 1] */
-    int64_t *unit;      /* [n_weight] */
-    float *weight;      /* [n_weight] */
-    int64_t *anchor;    /* [n_row] */
-    float *gain;        /* [n_row] or NULL */
-    pair *user;         /* [n_weight] rows by unit */
-    int64_t *seen;      /* [n_row] the last view that held a unit of the row, counted from 1; 0 = none */
+    int64_t n_unit;                           /* columns of a dense R; -1 = the file does not say */
+    int64_t *row_start;                       /* [n_row + 1] */
+    int64_t *unit;                            /* [n_weight] */
+    float *weight;                            /* [n_weight] */
+    int64_t *anchor;                          /* [n_row] */
+    float *gain;                              /* [n_row] or NULL */
+    int64_t n_member, *member_start, *member; /* [n_row + 1], [n_member]: what rows stand for beyond R; or NULL */
+    pair *user;                               /* [n_weight] rows by unit */
+    int64_t *seen; /* [n_row] the last view that held a unit of the row, counted from 1; 0 = none */
     int64_t n_view;
     uint8_t *used; /* [n_row] */
 };
@@ -106,6 +107,22 @@ static int read_csr(cli_map *m, const pare_tensors *file, const pare_tensor *sta
     return 0;
 }
 
+/* What rows stand for, where that is more than their columns. */
+static int read_members(cli_map *m, const pare_tensors *file, pare_error *err)
+{
+    const pare_tensor *start = pare_tensors_find(file, "map.member_start"),
+                      *member = pare_tensors_find(file, "map.member");
+    if (start == NULL || member == NULL) return 0;
+    m->n_member = pare_tensor_count(member);
+    int rc = take_ints(m, start, m->n_row + 1, 0, m->n_member, &m->member_start, err);
+    if (rc == 0) rc = take_ints(m, member, -1, 0, MAX_UNIT - 1, &m->member, err);
+    for (int64_t r = 0; rc == 0 && r < m->n_row; r++)
+        if (m->member_start[r + 1] < m->member_start[r])
+            rc = pare_fail(err, PARE_E_INVALID, "%.100s: members of row %lld go from %lld to %lld", m->path,
+                           (long long)r, (long long)m->member_start[r], (long long)m->member_start[r + 1]);
+    return rc;
+}
+
 static int read_dense(cli_map *m, const pare_tensor *t, pare_error *err)
 {
     if (t->n_dim != 2 || t->shape[1] > MAX_UNIT)
@@ -152,7 +169,10 @@ static int read_file(cli_map *m, const pare_tensors *file, pare_error *err)
 {
     const pare_tensor *start = pare_tensors_find(file, "map.row_start"), *dense = pare_tensors_find(file, "R"),
                       *keep = pare_tensors_find(file, "keep");
-    if (start != NULL) return read_csr(m, file, start, err);
+    if (start != NULL) {
+        const int rc = read_csr(m, file, start, err);
+        return rc != 0 ? rc : read_members(m, file, err);
+    }
     if (dense != NULL) return read_dense(m, dense, err);
     if (keep != NULL) return read_keep(m, keep, err);
     return pare_fail(err, PARE_E_INVALID, "%.100s: neither map.row_start and map.index, nor R [K,N], nor keep [K]",
@@ -257,6 +277,8 @@ void cli_map_close(cli_map **m)
     free((*m)->weight);
     free((*m)->anchor);
     free((*m)->gain);
+    free((*m)->member_start);
+    free((*m)->member);
     free((*m)->user);
     free((*m)->seen);
     free((*m)->used);
@@ -298,6 +320,17 @@ static int outside(const cli_map *m, int64_t row, int64_t unit, const pair *at, 
         v->site);
 }
 
+/* A member that an earlier step took away is nobody's any more. */
+static int emit_members(const cli_map *m, int64_t r, const pair *at, int64_t n, pare_selection *out)
+{
+    int rc = 0;
+    for (int64_t i = m->member_start[r]; rc == 0 && i < m->member_start[r + 1]; i++) {
+        const int64_t row = find_unit(at, n, m->member[i]);
+        if (row >= 0) rc = pare_selection_member(out, row);
+    }
+    return rc;
+}
+
 static int emit_row(cli_map *m, int64_t r, const pair *at, const pare_custom_view *v, pare_selection *out,
                     pare_error *err)
 {
@@ -312,7 +345,8 @@ static int emit_row(cli_map *m, int64_t r, const pair *at, const pare_custom_vie
         if (row < 0) return outside(m, r, m->unit[i], at, v, err);
         rc = pare_selection_add(out, row, (double)m->weight[i]);
     }
-    return rc == 0 && gain != 1 ? pare_selection_gain(out, (double)gain) : rc;
+    if (rc == 0 && gain != 1) rc = pare_selection_gain(out, (double)gain);
+    return rc == 0 && m->member != NULL ? emit_members(m, r, at, v->n, out) : rc;
 }
 
 /* Emits every row of the map that has a unit in the view, once. */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* --map FILE.safetensors: a reduction that the user has decided beforehand, as a selector. The file holds one of
  *
- *     map.row_start i64 [K+1], map.index [nnz], map.weight f32 [nnz], map.anchor [K], map.gain f32 [K]
- *                          as result files do; weight (1 / columns), anchor (largest weight) and gain (1) may be missing
+ *     map.row_start i64 [K+1], map.index [nnz], map.weight f32 [nnz], map.anchor [K], map.gain f32 [K],
+ *     map.member_start [K+1], map.member   as result files do; weight (1 / columns), anchor (largest weight), gain (1) and
+ *                          members (the columns) may be missing
  *     R f32 [K,N]          dense; a row sums to 1
  *     keep i32|i64 [K]     units that stay as they are
  *
- * Columns are numbers of units in the clip, as in the tensor `index` of result files. map.member is not read. */
+ * Columns and members are numbers of units in the clip, as in the tensor `index` of result files. */
 #ifndef PARE_TOOLS_MAP_FILE_H
 #define PARE_TOOLS_MAP_FILE_H
 

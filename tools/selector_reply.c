@@ -160,6 +160,7 @@ static int apply_scores(const char *who, const uint8_t *data, const pare_custom_
         if (isnan(r[i].score)) rc = pare_fail(err, PARE_E_FORMAT, "%s: score %lld is not a number", who, (long long)i);
     }
     if (rc == 0) qsort(r, (size_t)v->n, sizeof *r, compare_ranked);
+    for (int64_t i = 0; rc == 0 && i < v->n; i++) rc = pare_selection_score(out, r[i].row, r[i].score);
     for (int64_t i = 0; rc == 0 && i < v->k && i < v->n; i++) rc = pare_selection_keep(out, r[i].row);
     free(r);
     return rc;

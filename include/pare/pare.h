@@ -299,7 +299,10 @@ typedef struct pare_selection pare_selection;
 PARE_API int pare_selection_keep(pare_selection *s, int64_t row);
 PARE_API int pare_selection_row(pare_selection *s, int64_t anchor); /* starts a merged row that inherits this place */
 PARE_API int pare_selection_add(pare_selection *s, int64_t row, double weight);
-PARE_API int pare_selection_gain(pare_selection *s, double gain); /* factor of the current row after the weights */
+PARE_API int pare_selection_gain(pare_selection *s, double gain);   /* factor of the current row after the weights */
+PARE_API int pare_selection_member(pare_selection *s, int64_t row); /* the current row also stands for this one */
+/* What `row` was ranked by, for heatmaps and pare_result_view.scores; does not decide anything. */
+PARE_API int pare_selection_score(pare_selection *s, int64_t row, float score);
 
 /* Called in the thread that pushes, for every view of a step `custom` (one slot) or `custom-window` (all of a window).
  * Non-zero: the reducer fails with that code and the message in err. */
