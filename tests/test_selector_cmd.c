@@ -92,19 +92,20 @@ START_TEST(test_replies)
 }
 END_TEST
 
-/* The request as the program reads it: the line, then 6 x 3 i32, 6 f32, 6 x 2 f32. */
+/* The request as the program reads it: the line, then 6 x 3 i32, 6 i64, 1 x 7 i32, 6 f32, 6 x 2 f32. */
 START_TEST(test_request)
 {
     pare__map map = {0};
     pare_error err = {0};
-    char want[512], command[128], text[600] = "";
+    char want[640], command[128], text[900] = "";
     snprintf(
         want, sizeof want,
         "{\"pare\":1,\"site\":\"output\",\"block\":-1,\"n\":6,\"k\":-1,\"seed\":7,\"grid\":[1,2,3],\"arrays\":["
-        "{\"name\":\"place\",\"dtype\":\"i32\",\"shape\":[6,3]},{\"name\":\"sizes\",\"dtype\":\"f32\",\"shape\":[6]},"
+        "{\"name\":\"place\",\"dtype\":\"i32\",\"shape\":[6,3]},{\"name\":\"index\",\"dtype\":\"i64\",\"shape\":[6]},"
+        "{\"name\":\"slots\",\"dtype\":\"i32\",\"shape\":[1,7]},{\"name\":\"sizes\",\"dtype\":\"f32\",\"shape\":[6]},"
         "{\"name\":\"tokens\",\"dtype\":\"f32\",\"shape\":[6,2]}]}\n");
     snprintf(command, sizeof command, "sh -c 'head -c %zu >request; printf \"{\\\"indices\\\":0}\\n\"'",
-             strlen(want) + sizeof place + sizeof sizes + sizeof tokens);
+             strlen(want) + sizeof place + sizeof number + sizeof slot + sizeof sizes + sizeof tokens);
     ck_assert_int_eq(ask_once(command, 5, -1, &map, &err), 0);
     FILE *f = fopen("request", "rb");
     ck_assert_ptr_nonnull(f);
@@ -113,13 +114,18 @@ START_TEST(test_request)
     remove("request");
     ck_assert_int_gt((int)n, (int)head);
     ck_assert_mem_eq(text, want, head);
-    const size_t rest = sizeof place + sizeof sizes + sizeof tokens;
-    char all[sizeof place + sizeof sizes + sizeof tokens];
-    memcpy(all, place, sizeof place);
-    memcpy(all + sizeof place, sizes, sizeof sizes);
-    memcpy(all + sizeof place + sizeof sizes, tokens, sizeof tokens);
+    const struct {
+        const void *data;
+        size_t size;
+    } part[] = {{place, sizeof place},
+                {number, sizeof number},
+                {&slot, sizeof slot},
+                {sizes, sizeof sizes},
+                {tokens, sizeof tokens}};
+    size_t rest = 0;
+    for (size_t i = 0; i < sizeof part / sizeof *part; rest += part[i++].size)
+        ck_assert_mem_eq(text + head + rest, part[i].data, part[i].size);
     ck_assert_int_eq((int)n, (int)(head + rest));
-    ck_assert_mem_eq(text + head, all, rest);
     pare__map_fini(&map);
 }
 END_TEST

@@ -183,8 +183,11 @@ static size_t write_head(const pare_custom_view *v, char *out, size_t size)
         out, size,
         "{\"pare\":1,\"site\":\"%s\",\"block\":%d,\"n\":%lld,\"k\":%lld,\"seed\":%llu,\"grid\":[%d,%d,%d],"
         "\"arrays\":[{\"name\":\"place\",\"dtype\":\"i32\",\"shape\":[%lld,3]},"
+        "{\"name\":\"index\",\"dtype\":\"i64\",\"shape\":[%lld]},{\"name\":\"slots\",\"dtype\":\"i32\",\"shape\":[%d,7]"
+        "},"
         "{\"name\":\"sizes\",\"dtype\":\"f32\",\"shape\":[%lld]}",
-        v->site, v->block, rows, (long long)v->k, (unsigned long long)v->seed, v->n_slot, h, w, rows, rows);
+        v->site, v->block, rows, (long long)v->k, (unsigned long long)v->seed, v->n_slot, h, w, rows, rows, v->n_slot,
+        rows);
     for (int32_t i = 0; i < v->n_array && n < size; i++) n += append_array(out + n, size - n, &v->array[i], rows);
     if (v->frame != NULL && n < size)
         n += (size_t)snprintf(out + n, size - n, ",{\"name\":\"pixels\",\"dtype\":\"u8\",\"shape\":[%d,%d,%d,3]}",
@@ -199,11 +202,13 @@ static int make_request(const cli_selector *s, exchange *x, pare_error *err)
     const int64_t n_picture = v->frame != NULL ? (int64_t)v->n_slot * v->temporal : 0;
     const size_t n_head = v->n_array <= MAX_ARRAYS ? write_head(v, x->head, sizeof x->head) : 0;
     if (n_head == 0) return pare_fail(err, PARE_E_LIMIT, "%s: %d arrays do not fit its request", s->who, v->n_array);
-    x->piece = calloc((size_t)n_picture + MAX_ARRAYS + 3, sizeof *x->piece);
+    x->piece = calloc((size_t)n_picture + MAX_ARRAYS + 5, sizeof *x->piece);
     if (x->piece == NULL) return pare_fail(err, PARE_E_NOMEM, "%s: out of memory", s->who);
     piece *p = x->piece;
     *p++ = (piece){x->head, n_head};
     *p++ = (piece){v->place, (size_t)v->n * 3 * sizeof *v->place};
+    *p++ = (piece){v->index, (size_t)v->n * sizeof *v->index};
+    *p++ = (piece){v->slot, (size_t)v->n_slot * sizeof *v->slot};
     *p++ = (piece){v->sizes, (size_t)v->n * sizeof *v->sizes};
     for (int32_t i = 0; i < v->n_array; i++)
         *p++ = (piece){v->array[i].data, (size_t)v->n * (size_t)v->array[i].width * sizeof(float)};

@@ -2,9 +2,11 @@
 /* --selector-cmd: a program of the user's as a selector. For every view it gets on stdin one JSON line
  *
  *     {"pare":1,"site":"output","block":-1,"n":256,"k":64,"seed":0,"grid":[1,16,16],"arrays":[
- *      {"name":"place","dtype":"i32","shape":[256,3]},{"name":"sizes","dtype":"f32","shape":[256]}, ...]}
+ *      {"name":"place","dtype":"i32","shape":[256,3]},{"name":"index","dtype":"i64","shape":[256]},
+ *      {"name":"slots","dtype":"i32","shape":[1,7]},{"name":"sizes","dtype":"f32","shape":[256]}, ...]}
  *
- * and then these arrays, raw, dense, little-endian, in that order; place = (slot, row, col), k = -1: as many as it likes.
+ * and then these arrays, raw, dense, little-endian, in that order; place = (slot, row, col), index = number of the unit in
+ * the clip, slots = (medium, tile, t, tile rows, tile columns, grid rows, grid columns), k = -1: as many as it likes.
  * What needs= asks for follows; pixels u8 [pictures,H,W,3] come last. It answers on stdout with one JSON line and data:
  *
  *     {"indices":K}      K i32: the rows that stay

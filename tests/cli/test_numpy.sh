@@ -2,9 +2,9 @@
 # The ten-line numpy selector beside the built-in ones, numpy's own files, and a check of what it kept.
 . "$CLI_LIB"
 python3 -c 'import numpy' 2>/dev/null || exit 77
-corner="python3 $(dirname "$CLI_LIB")/../selectors/corner.py"
+numpy_selector="python3 $(dirname "$CLI_LIB")/../selectors/far_from_mean.py"
 "$PARE" reduce "$clip" --frames 2 --size 56x56 -q --recipe none -o all.safetensors >report.txt
-"$PARE" reduce "$clip" --frames 2 --size 56x56 -q --selector-cmd "$corner" --keep .25 -o corner.safetensors >report.txt
+"$PARE" reduce "$clip" --frames 2 --size 56x56 -q --selector-cmd "$numpy_selector" --keep .25 -o far.safetensors >report.txt
 python3 - <<'END'
 import json, numpy as np
 def load(path):
@@ -14,7 +14,7 @@ def load(path):
     head = {k: v for k, v in json.loads(raw[8:8 + n]).items() if k != "__metadata__"}
     return {k: np.frombuffer(raw[8 + n + v["data_offsets"][0]:8 + n + v["data_offsets"][1]], kinds[v["dtype"]])
             .reshape(v["shape"]) for k, v in head.items()}
-x, kept, want = load("all.safetensors")["embeds"].reshape(2, 16, -1), load("corner.safetensors")["index"], []
+x, kept, want = load("all.safetensors")["embeds"].reshape(2, 16, -1), load("far.safetensors")["index"], []
 for t in range(2):
     score = np.square(x[t] - x[t].mean(0)).sum(1)
     want += [16 * t + i for i in np.sort(np.argsort(-score, kind="stable")[:4])]
@@ -26,15 +26,15 @@ np.savez("feats.npz", tokens=x.reshape(32, -1).astype("f8"), scores=np.arange(32
 np.savez_compressed("packed.npz", tokens=x[0])
 np.save("fortran.npy", np.asfortranarray(np.zeros((4, 4))))
 END
-"$PARE" bench -i "$clip" --frames 2 --size 56x56 --keep .25 --rounds 1 --recipe pool@output --recipe custom --selector-cmd "$corner" --json |
+"$PARE" bench -i "$clip" --frames 2 --size 56x56 --keep .25 --rounds 1 --recipe pool@output --recipe custom --selector-cmd "$numpy_selector" --json |
     jq -c '.rows[-2:][] | [.recipe, .units_kept]'
-"$PARE" heatmap "$clip" --frames 2 --size 56x56 --keep .25 --selector-cmd "$corner" --json -o corner.png | value recipe
-"$PARE" reduce "$clip" --frames 2 --size 56x56 --recipe custom-window@patches --selector-cmd "$corner" --keep .25 --json |
+"$PARE" heatmap "$clip" --frames 2 --size 56x56 --keep .25 --selector-cmd "$numpy_selector" --json -o far.png | value recipe
+"$PARE" reduce "$clip" --frames 2 --size 56x56 --recipe custom-window@patches --selector-cmd "$numpy_selector" --keep .25 --json |
     jq -c '[.units_out, .recipe]'
-"$PARE" reduce "$clip" --frames 2 --size 56x56 -q --mask mask.npy --selector-cmd "$corner" --keep .125 -o masked.safetensors >report.txt
+"$PARE" reduce "$clip" --frames 2 --size 56x56 -q --mask mask.npy --selector-cmd "$numpy_selector" --keep .125 -o masked.safetensors >report.txt
 tensor masked.safetensors index d4 | grep -c '^ 0 .* 16 '
 "$PARE" tokens feats.npz --recipe topk:score=given@output --tokens 3 -o top.safetensors >/dev/null
 tensor top.safetensors index d4
-"$PARE" tokens feats.npz --selector-cmd "$corner" --keep .25 --json | value units_out
+"$PARE" tokens feats.npz --selector-cmd "$numpy_selector" --keep .25 --json | value units_out
 one_line 4 "packed.npz: 'tokens.npy' is compressed; save with numpy.savez" "$PARE" tokens packed.npz --recipe none
 one_line 4 'fortran.npy: Fortran order' "$PARE" reduce "$clip" --scores fortran.npy
