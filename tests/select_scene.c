@@ -243,7 +243,9 @@ int step_run(const step *s, scene *sc, pare__view *v, pare__map *map, pare_error
     for (int64_t i = 0; i < v->n; i++) v->score_out[i] = NAN;
     pare__map_begin(map, v->n);
     int rc = fill_carry(s, sc, v);
+    const pare__mark mark = pare__arena_mark(v->arena);
     if (!rc && v->n && v->k) rc = s->sel->select(s->priv, v, map, err);
+    pare__arena_reset(v->arena, mark);
     if (!rc) rc = pare__map_finish(map, v->size, sorted, err);
     if (!rc) rc = pare__map_check(&map->m, sorted ? PARE__MAP_SORTED : 0, err);
     if (!rc && v->k >= 0 && map->m.n_out != v->k && !(map->m.n_out < v->k && (s->sel->flags & PARE__AT_MOST)))

@@ -23,6 +23,15 @@ static int fill_carry(pare__step *step, pare__view *v)
     return 0;
 }
 
+/* Scratch of a score does not outlive it. */
+static int compute_score(const pare__step *step, const pare__view *v, float *out, pare_error *err)
+{
+    const pare__mark mark = pare__arena_mark(v->arena);
+    const int rc = step->score->compute(step->score_priv, v, out, err);
+    pare__arena_reset(v->arena, mark);
+    return rc;
+}
+
 static int fill_score(const pare__step *step, pare__view *v, pare_error *err)
 {
     float *out = PARE__ARENA(v->arena, float, v->n);
@@ -31,7 +40,7 @@ static int fill_score(const pare__step *step, pare__view *v, pare_error *err)
     v->score_out = out;
     if (!step->score) return 0;
     if (v->score) memcpy(out, v->score, (size_t)v->n * sizeof *out); /* score_window() was here */
-    const int rc = v->score ? 0 : step->score->compute(step->score_priv, v, out, err);
+    const int rc = v->score ? 0 : compute_score(step, v, out, err);
     v->score = out;
     return rc;
 }
@@ -322,7 +331,9 @@ int pare__rows_weigh(pare__context *ctx, const pare__plan *plan, int32_t i, cons
     if (rc) return rc;
     const double t = pare__now_ms();
     *weight = PARE__ARENA(ctx->arena, double, rows->n_frame);
+    const pare__mark mark = pare__arena_mark(ctx->arena);
     rc = *weight ? step->alloc->weigh(step->alloc_priv, &v, *weight, err) : PARE_E_NOMEM;
+    pare__arena_reset(ctx->arena, mark);
     ctx->select_ms += pare__now_ms() - t;
     return rc;
 }
@@ -423,7 +434,7 @@ static int score_window(pare__context *ctx, const pare__step *step, pare__view *
     if (pare__count_must(ctx, v->origin, v->n)) rc = pare__aside_view(ctx, &whole, &seen, &row, err);
     float *out = PARE__ARENA(v->arena, float, v->n), *part = PARE__ARENA(v->arena, float, seen.n + 1);
     if (rc || !out || !part) return rc ? rc : PARE_E_NOMEM;
-    if (seen.n) rc = step->score->compute(step->score_priv, &seen, part, err);
+    if (seen.n) rc = compute_score(step, &seen, part, err);
     for (int64_t i = 0; i < v->n; i++) out[i] = NAN;
     for (int64_t i = 0; i < seen.n; i++) out[row ? row[i] : i] = part[i];
     v->score = out;

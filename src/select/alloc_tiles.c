@@ -64,14 +64,12 @@ static int weigh_pictures(const tiles *p, const pare__view *v, const char *owner
 {
     const float *attention = pare__require(v, owner, PARE__ARRAY_CLS_ROW, (int32_t)p->layer, NULL, err);
     if (!attention) return PARE_E_INVALID;
-    const pare__mark mark = pare__arena_mark(v->arena);
     int rc = 0;
     for (int32_t s = 0; !rc && s < v->n_frame;) {
         const pare__picture pic = pare__picture_at(v, s);
         rc = rule(p, v, &pic, attention, weight + s);
         s += pic.n;
     }
-    pare__arena_reset(v->arena, mark);
     return rc;
 }
 

@@ -23,11 +23,9 @@ static int needs(const void *priv, int32_t site, pare__need *need)
 
 static int weigh(const void *priv, const pare__view *v, double *weight, pare_error *err)
 {
-    const pare__mark mark = pare__arena_mark(v->arena);
     pare__vidcom2 m;
     const int rc = pare__vidcom2_run(v, ((const vidcom2 *)priv)->temperature, "vidcom2", &m, err);
     for (int32_t t = 0; !rc && t < v->n_frame; t++) weight[t] = m.share[t];
-    pare__arena_reset(v->arena, mark);
     return rc;
 }
 

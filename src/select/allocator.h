@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* An allocator: one weight per temporal step of a window, saying how much it deserves; rate control turns weights into
- * exact counts. One file + one line in allocators.c. */
+ * exact counts. One file + one line in allocators.c. Scratch comes from view->arena, which is reset after the call. */
 #ifndef PARE_SELECT_ALLOCATOR_H
 #define PARE_SELECT_ALLOCATOR_H
 

@@ -53,17 +53,13 @@ int pare__pick(const uint8_t *tier, const float *score, int64_t n, int64_t k, in
 int pare__keep_best(const pare__view *v, const float *score, pare__map *map)
 {
     const int64_t k = pare__budget(v);
-    const pare__mark mark = pare__arena_mark(v->arena);
     int32_t *row = PARE__ARENA(v->arena, int32_t, k);
-    int rc = row ? pare__pick(NULL, score, v->n, k, row, v->arena) : PARE_E_NOMEM;
-    if (!rc) rc = pare__map_keep_many(map, row, k);
-    pare__arena_reset(v->arena, mark);
-    return rc;
+    const int rc = row ? pare__pick(NULL, score, v->n, k, row, v->arena) : PARE_E_NOMEM;
+    return rc ? rc : pare__map_keep_many(map, row, k);
 }
 
 int pare__keep_order(const pare__view *v, const int32_t *order, int64_t k, pare__map *map)
 {
-    const pare__mark mark = pare__arena_mark(v->arena);
     float *rank = PARE__ARENA(v->arena, float, v->n);
     if (!rank) return PARE_E_NOMEM;
     memset(rank, 0, (size_t)v->n * sizeof *rank);
@@ -72,7 +68,6 @@ int pare__keep_order(const pare__view *v, const int32_t *order, int64_t k, pare_
     for (int64_t i = 0; !rc && i < v->n; i++)
         if (rank[i] > 0) rc = pare__map_keep(map, i);
     if (!v->score) memcpy(v->score_out, rank, (size_t)v->n * sizeof *rank);
-    pare__arena_reset(v->arena, mark);
     return rc;
 }
 

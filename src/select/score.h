@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A score: one float per candidate, higher = keep (the survey's E). One file + one line in scores.c. */
+/* A score: one float per candidate, higher = keep (the survey's E). One file + one line in scores.c. Scratch comes from
+ * view->arena, which is reset after the call. */
 #ifndef PARE_SELECT_SCORE_H
 #define PARE_SELECT_SCORE_H
 

@@ -43,13 +43,11 @@ static int compute(const void *priv, const pare__view *v, float *out, pare_error
     if (v->d_text != d)
         return pare_fail(err, PARE_E_INVALID, "score 'text': text_query is %d wide, the tokens are %d", (int)v->d_text,
                          (int)d);
-    const pare__mark mark = pare__arena_mark(v->arena);
     const float *text = pare__unit_rows(v, v->text, d, NULL, v->n_text), *unit = pare__unit_rows(v, x, d, NULL, v->n);
     double *value = PARE__ARENA(v->arena, double, v->n);
     const int rc = text && unit && value ? 0 : PARE_E_NOMEM;
     for (int64_t i = 0; !rc && i < v->n; i++) value[i] = aversion(unit + i * d, text, v->n_text, d);
     if (!rc) spread(value, v->n, out);
-    pare__arena_reset(v->arena, mark);
     return rc;
 }
 

@@ -15,11 +15,9 @@ static int needs(const void *priv, int32_t site, pare__need *need)
 static int compute(const void *priv, const pare__view *v, float *out, pare_error *err)
 {
     (void)priv;
-    const pare__mark mark = pare__arena_mark(v->arena);
     pare__vidcom2 m;
     const int rc = pare__vidcom2_run(v, PARE__VIDCOM2_TEMPERATURE, "vidcom2", &m, err);
     for (int64_t i = 0; !rc && i < v->n; i++) out[i] = (float)-(m.video[i] + m.frame[i]);
-    pare__arena_reset(v->arena, mark);
     return rc;
 }
 

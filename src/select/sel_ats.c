@@ -125,8 +125,9 @@ static void sample_exactly(pool *o, int64_t k)
     }
 }
 
-static int run(const ats *p, const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    const ats *p = priv;
     pool o = {.score = PARE__ARENA(v->arena, double, v->n),
               .order = PARE__ARENA(v->arena, int32_t, v->n),
               .cdf = PARE__ARENA(v->arena, double, v->n),
@@ -146,14 +147,6 @@ static int run(const ats *p, const pare__view *v, pare__map *map, pare_error *er
     }
     for (int64_t i = 0; !rc && i < v->n; i++)
         if (o.taken[i]) rc = pare__map_keep(map, i);
-    return rc;
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, map, err);
-    pare__arena_reset(v->arena, mark);
     return rc;
 }
 

@@ -42,8 +42,9 @@ static double *relevance(const cdpruner *p, const pare__view *v)
     return r;
 }
 
-static int run(const cdpruner *p, const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    const cdpruner *p = priv;
     int32_t d = 0;
     const float *x = pare__require(v, "cdpruner", PARE__ARRAY_TOKENS, PARE__LAYER_HERE, &d, err);
     if (!x) return PARE_E_INVALID;
@@ -54,14 +55,6 @@ static int run(const cdpruner *p, const pare__view *v, pare__map *map, pare_erro
     if (!r || !order || pare__similar_init(&s, v, x, d) || pare__greedy_volume(&s, r, k, order, NULL))
         return PARE_E_NOMEM;
     return pare__keep_order(v, order, k, map);
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, map, err);
-    pare__arena_reset(v->arena, mark);
-    return rc;
 }
 
 const pare__selector pare__sel_cdpruner = {

@@ -200,17 +200,14 @@ static int ask(const custom *c, const char *owner, const pare__view *v, pare__ma
     if (!v->custom || !v->custom->select)
         return pare_fail(err, PARE_E_INVALID, "step '%s' needs --selector-cmd or --map (pare_reducer_opts.custom)",
                          owner);
-    const pare__mark mark = pare__arena_mark(v->arena);
     pare_selection selection = {.map = map, .n = v->n, .score = v->score_out};
     pare_custom_view view;
     pare_error theirs = {0};
     int rc = show(c, owner, v, &view, err);
-    if (rc) goto done;
+    if (rc) return rc;
     rc = v->custom->select(v->custom->user, &view, &selection, &theirs);
     if (rc > 0) rc = PARE_E_EXTERNAL;
     if (rc) pare_fail(err, rc, "%s", theirs.text[0] ? theirs.text : "the caller's selector failed and did not say why");
-done:
-    pare__arena_reset(v->arena, mark);
     return rc;
 }
 

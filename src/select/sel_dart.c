@@ -98,8 +98,9 @@ static int expand(const pare__view *v, const float *x, int64_t d, const int32_t 
     return rc;
 }
 
-static int run(const dart *p, const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    const dart *p = priv;
     int32_t d = 0, width = 0;
     const float *x = pare__require(v, "dart", PARE__ARRAY_TOKENS, PARE__LAYER_HERE, &d, err);
     const float *key = x ? pare__require(v, "dart", PARE__ARRAY_K, layer_at(p, v->site), &width, err) : NULL;
@@ -116,14 +117,6 @@ static int run(const dart *p, const pare__view *v, pare__map *map, pare_error *e
     for (int64_t i = 0; !rc && i < v->n; i++)
         if (taken[i]) rc = pare__map_keep(map, i);
     if (!rc) memcpy(v->score_out, norm, (size_t)v->n * sizeof *norm);
-    return rc;
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, map, err);
-    pare__arena_reset(v->arena, mark);
     return rc;
 }
 

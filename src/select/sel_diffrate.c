@@ -157,8 +157,9 @@ static int emit(const pare__view *v, int64_t k, const ranked *h, pare__map *map)
     return rc;
 }
 
-static int run(const diffrate *p, const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    const diffrate *p = priv;
     ranked h;
     const float *x = pare__require(v, "diffrate", PARE__ARRAY_TOKENS, PARE__LAYER_HERE, NULL, err);
     if (!x) return PARE_E_INVALID;
@@ -167,14 +168,6 @@ static int run(const diffrate *p, const pare__view *v, pare__map *map, pare_erro
     int rc = rank_all(v, k, &h);
     if (!rc) rc = join(v, x, k, count_pruned_to(p, v, k), &h);
     return rc ? rc : emit(v, k, &h, map);
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, map, err);
-    pare__arena_reset(v->arena, mark);
-    return rc;
 }
 
 const pare__selector pare__sel_diffrate = {

@@ -13,8 +13,9 @@ static int needs(const void *priv, int32_t site, pare__need *need)
     return 1;
 }
 
-static int run(const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    (void)priv;
     int32_t d = 0;
     const float *x = pare__require(v, "divprune", PARE__ARRAY_TOKENS, PARE__LAYER_HERE, &d, err);
     if (!x) return PARE_E_INVALID;
@@ -23,15 +24,6 @@ static int run(const pare__view *v, pare__map *map, pare_error *err)
     pare__similar s;
     if (!order || pare__similar_init(&s, v, x, d) || pare__greedy_maxmin(&s, k, order, NULL)) return PARE_E_NOMEM;
     return pare__keep_order(v, order, k, map);
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    (void)priv;
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(v, map, err);
-    pare__arena_reset(v->arena, mark);
-    return rc;
 }
 
 const pare__selector pare__sel_divprune = {

@@ -75,8 +75,9 @@ static double least_change(const dtd *p, int32_t site)
     return 1 - (p->threshold >= 0 ? p->threshold : FEATURE_THRESHOLD);
 }
 
-static int run(const dtd *p, const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    const dtd *p = priv;
     pare__runs r;
     const double least = least_change(p, v->site);
     int rc = pare__runs_init(&r, v, kind_at(v->site), p->anchor, "dtd", err);
@@ -88,14 +89,6 @@ static int run(const dtd *p, const pare__view *v, pare__map *map, pare_error *er
     else
         pare__runs_pass(&r, nextafter(least, -1));
     return rc ? rc : pare__runs_emit(&r, v->k, 1, map);
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, map, err);
-    pare__arena_reset(v->arena, mark);
-    return rc;
 }
 
 const pare__selector pare__sel_dtd = {

@@ -82,22 +82,15 @@ static int fuse_rest(const pare__view *v, const int32_t *kept, int64_t n_kept, p
     return rc ? rc : pare__map_gain(map, sum);
 }
 
-static int run(const evit *p, const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    const evit *p = priv;
     if (!v->score) return pare_fail(err, PARE_E_INVALID, "selector 'evit' needs a score: give score=");
     const int64_t k = pare__budget(v), n_kept = count_kept(p, v, k);
     int32_t *kept = PARE__ARENA(v->arena, int32_t, n_kept + 1);
     int rc = kept ? pare__pick(NULL, v->score, v->n, n_kept, kept, v->arena) : PARE_E_NOMEM;
     if (!rc) rc = pare__map_keep_many(map, kept, n_kept);
     return rc || n_kept == k ? rc : fuse_rest(v, kept, n_kept, map);
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, map, err);
-    pare__arena_reset(v->arena, mark);
-    return rc;
 }
 
 const pare__selector pare__sel_evit = {

@@ -46,22 +46,15 @@ static int64_t count_kept(const evs *p, const pare__runs *r)
     return k > r->n_opening ? k : r->n_opening;
 }
 
-static int run(const evs *p, const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    const evs *p = priv;
     pare__runs r;
     const int rc = pare__runs_init(&r, v, &pare__change_tokens, 0, "evs", err);
     if (rc) return rc;
     pare__runs_pass(&r, PARE__CHANGE_NEW);
     memset(r.keep, 0, (size_t)v->n);
     return pare__runs_emit(&r, count_kept(p, &r), 0, map);
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, map, err);
-    pare__arena_reset(v->arena, mark);
-    return rc;
 }
 
 const pare__selector pare__sel_evs = {

@@ -157,8 +157,9 @@ static int merge_segments(const pare__fastvid *p, const pare__view *v, const par
     return rc;
 }
 
-static int run(const pare__fastvid *given, const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    const pare__fastvid *given = priv;
     pare__fastvid p = *given;
     pare__fastvid_plan plan;
     int32_t d;
@@ -172,14 +173,6 @@ static int run(const pare__fastvid *given, const pare__view *v, pare__map *map, 
     for (int64_t i = 0; !rc && i < v->n; i++)
         if (plan.salient[i]) rc = pare__map_keep(map, i);
     return rc ? rc : merge_segments(&p, v, &plan, x, d, map);
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, map, err);
-    pare__arena_reset(v->arena, mark);
-    return rc;
 }
 
 const pare__selector pare__sel_fastvid = {

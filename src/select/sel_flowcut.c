@@ -139,8 +139,9 @@ static int64_t count_left(const flow *f, const pare__view *v)
     return left > v->k_final ? left : v->k_final;
 }
 
-static int run(const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    (void)priv;
     flow f;
     const int rc = flow_init(&f, v, err);
     if (rc) return rc;
@@ -150,15 +151,6 @@ static int run(const pare__view *v, pare__map *map, pare_error *err)
     int32_t *row = PARE__ARENA(v->arena, int32_t, k);
     if (!row || pare__topk(v->state, v->n, k, row, v->arena)) return PARE_E_NOMEM;
     return pare__map_keep_many(map, row, k);
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    (void)priv;
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(v, map, err);
-    pare__arena_reset(v->arena, mark);
-    return rc;
 }
 
 const pare__selector pare__sel_flowcut = {

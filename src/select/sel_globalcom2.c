@@ -130,8 +130,9 @@ static int one_picture(const globalcom2 *p, const pare__view *v, const pare__pic
     return rc;
 }
 
-static int run(const globalcom2 *p, const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    const globalcom2 *p = priv;
     const float *attention = pare__require(v, "globalcom2", PARE__ARRAY_CLS_ROW, (int32_t)p->layer, NULL, err);
     if (!attention) return PARE_E_INVALID;
     float *score = PARE__ARENA(v->arena, float, v->n);
@@ -145,14 +146,6 @@ static int run(const globalcom2 *p, const pare__view *v, pare__map *map, pare_er
         s += pic.n;
     }
     memcpy(v->score_out, score, (size_t)v->n * sizeof *score);
-    return rc;
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, map, err);
-    pare__arena_reset(v->arena, mark);
     return rc;
 }
 

@@ -96,8 +96,9 @@ static int mark(const hiprune *p, const pare__view *v, const float *object, uint
     return 0;
 }
 
-static int run(const hiprune *p, const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    const hiprune *p = priv;
     const float *object = pare__require(v, "hiprune", PARE__ARRAY_COL_MEAN, (int32_t)p->object, NULL, err);
     const float *deep = object ? pare__require(v, "hiprune", PARE__ARRAY_COL_MEAN, (int32_t)p->deep, NULL, err) : NULL;
     if (!object || !deep) return PARE_E_INVALID;
@@ -108,14 +109,6 @@ static int run(const hiprune *p, const pare__view *v, pare__map *map, pare_error
     memcpy(v->score_out, deep, (size_t)v->n * sizeof *deep);
     const int rc = pare__pick(tier, deep, v->n, k, row, v->arena);
     return rc ? rc : pare__map_keep_many(map, row, k);
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    const pare__mark at = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, map, err);
-    pare__arena_reset(v->arena, at);
-    return rc;
 }
 
 const pare__selector pare__sel_hiprune = {

@@ -92,8 +92,9 @@ static int one_picture(const hired *p, const pare__view *v, const pare__picture 
     return rc;
 }
 
-static int run(const hired *p, const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    const hired *p = priv;
     const float *shallow = pare__require(v, "hired", PARE__ARRAY_CLS_ROW, (int32_t)p->shallow, NULL, err);
     const float *deep = shallow ? pare__require(v, "hired", PARE__ARRAY_CLS_ROW, (int32_t)p->deep, NULL, err) : NULL;
     if (!deep) return PARE_E_INVALID;
@@ -106,14 +107,6 @@ static int run(const hired *p, const pare__view *v, pare__map *map, pare_error *
         s += pic.n;
     }
     memcpy(v->score_out, shallow, (size_t)v->n * sizeof *shallow);
-    return rc;
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, map, err);
-    pare__arena_reset(v->arena, mark);
     return rc;
 }
 

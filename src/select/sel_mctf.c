@@ -288,21 +288,14 @@ static int emit(const fusion *f, pare__map *map)
     return pare__map_groups(map, group, anchor, v->n - f->from_a - f->from_b, weight);
 }
 
-static int run(const mctf *p, const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    const mctf *p = priv;
     fusion f;
     int rc = fusion_init(&f, p, v, err);
     if (rc || f.from_a + f.from_b < 1) return rc ? rc : pare__map_identity(map, v->n);
     rc = join_both(&f);
     return rc ? rc : emit(&f, map);
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, map, err);
-    pare__arena_reset(v->arena, mark);
-    return rc;
 }
 
 const pare__selector pare__sel_mctf = {

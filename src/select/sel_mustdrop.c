@@ -233,22 +233,15 @@ static int merge(const mustdrop *p, tiling *t)
     return 0;
 }
 
-static int run(const mustdrop *p, const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    const mustdrop *p = priv;
     tiling t;
     const float *x = pare__require(v, "mustdrop", PARE__ARRAY_TOKENS, PARE__LAYER_HERE, NULL, err);
     if (!x) return PARE_E_INVALID;
     int rc = begin(&t, v, x);
     if (!rc) rc = merge(p, &t);
     return rc ? rc : pare__map_groups(map, t.group, t.anchor, t.n_group, v->size);
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, map, err);
-    pare__arena_reset(v->arena, mark);
-    return rc;
 }
 
 const pare__selector pare__sel_mustdrop = {

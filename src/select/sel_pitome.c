@@ -174,8 +174,9 @@ static int emit(const pare__view *v, const ranked *h, pare__map *map)
     return pare__map_groups(map, group, anchor, rows, v->size);
 }
 
-static int run(const pitome *p, const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    const pitome *p = priv;
     int32_t d = 0;
     ranked h;
     const float *key = pare__require(v, "pitome", PARE__ARRAY_K_MEAN, PARE__LAYER_HERE, &d, err);
@@ -187,14 +188,6 @@ static int run(const pitome *p, const pare__view *v, pare__map *map, pare_error 
     if (!rc) rc = deal(v, v->score_out, p->bsm ? v->n : 2 * r, &h);
     if (!rc) rc = join(v, key, d, r, &h);
     return rc ? rc : emit(v, &h, map);
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, map, err);
-    pare__arena_reset(v->arena, mark);
-    return rc;
 }
 
 const pare__selector pare__sel_pitome = {

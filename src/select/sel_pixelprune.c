@@ -240,8 +240,9 @@ static int emit(const coder *c, pare__map *map)
     return rc;
 }
 
-static int run(const pixelprune *p, const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    const pixelprune *p = priv;
     coder c;
     if (!v->pixels) return pare_fail(err, PARE_E_INVALID, "selector 'pixelprune' needs pixels");
     if (coder_init(&c, p, v)) return PARE_E_NOMEM;
@@ -250,14 +251,6 @@ static int run(const pixelprune *p, const pare__view *v, pare__map *map, pare_er
     if (v->k < 0) code(&c);
     if (v->k >= 0 && settle(&c, pare__budget(v))) return PARE_E_NOMEM;
     return emit(&c, map);
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, map, err);
-    pare__arena_reset(v->arena, mark);
-    return rc;
 }
 
 const pare__selector pare__sel_pixelprune = {

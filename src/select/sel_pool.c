@@ -177,7 +177,6 @@ static int select_rows(const void *priv, const pare__view *v, pare__map *map, pa
     int32_t grid[2];
     int64_t side;
     plan(p, full, v->k, &side, grid);
-    const pare__mark mark = pare__arena_mark(v->arena);
     const int32_t *at = index_places(v);
     uint8_t *is_anchor = PARE__ARENA(v->arena, uint8_t, v->n);
     int rc = at && is_anchor ? 0 : PARE_E_NOMEM;
@@ -189,7 +188,6 @@ static int select_rows(const void *priv, const pare__view *v, pare__map *map, pa
             rc = emit_cell(v, at, &y, &x, p->mode, is_anchor, map);
         }
     }
-    pare__arena_reset(v->arena, mark);
     return rc;
 }
 

@@ -259,18 +259,12 @@ static int run(const prumerge *p, const pare__view *v, int (*keep)(work *, const
 
 static int select_plain(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, keep_plain, "prumerge", map, err);
-    pare__arena_reset(v->arena, mark);
-    return rc;
+    return run(priv, v, keep_plain, "prumerge", map, err);
 }
 
 static int select_plus(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, keep_plus, "prumerge-plus", map, err);
-    pare__arena_reset(v->arena, mark);
-    return rc;
+    return run(priv, v, keep_plus, "prumerge-plus", map, err);
 }
 
 #define SOURCE                                                                                                         \

@@ -7,15 +7,10 @@
 static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
     (void)priv, (void)err;
-    const pare__mark mark = pare__arena_mark(v->arena);
     float *draw = PARE__ARENA(v->arena, float, v->n);
-    int rc = draw ? 0 : PARE_E_NOMEM;
-    if (!rc) {
-        pare__noise(v, draw);
-        rc = pare__keep_best(v, draw, map);
-    }
-    pare__arena_reset(v->arena, mark);
-    return rc;
+    if (!draw) return PARE_E_NOMEM;
+    pare__noise(v, draw);
+    return pare__keep_best(v, draw, map);
 }
 
 const pare__selector pare__sel_random = {

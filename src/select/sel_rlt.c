@@ -49,8 +49,9 @@ static void normalise(pare__runs *r)
     }
 }
 
-static int run(const rlt *p, const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    const rlt *p = priv;
     pare__runs r;
     int rc = pare__runs_init(&r, v, &pare__change_pixels, p->anchor, "rlt", err);
     if (rc) return rc;
@@ -60,14 +61,6 @@ static int run(const rlt *p, const pare__view *v, pare__map *map, pare_error *er
     else
         pare__runs_pass(&r, p->threshold >= 0 ? p->threshold : THRESHOLD);
     return rc ? rc : pare__runs_emit(&r, v->k, 1, map);
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, map, err);
-    pare__arena_reset(v->arena, mark);
-    return rc;
 }
 
 const pare__selector pare__sel_rlt = {

@@ -37,8 +37,9 @@ static double *saliency(const scope *p, const pare__view *v)
     return w;
 }
 
-static int run(const scope *p, const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    const scope *p = priv;
     int32_t d = 0;
     if (!v->score) return pare_fail(err, PARE_E_INVALID, "selector 'scope' needs a score: give score=");
     const float *x = pare__require(v, "scope", PARE__ARRAY_TOKENS, PARE__LAYER_HERE, &d, err);
@@ -50,14 +51,6 @@ static int run(const scope *p, const pare__view *v, pare__map *map, pare_error *
     if (!how.weight || !order || pare__similar_init(&s, v, x, d) || pare__greedy_cover(&s, &how, k, order, NULL))
         return PARE_E_NOMEM;
     return pare__keep_order(v, order, k, map);
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, map, err);
-    pare__arena_reset(v->arena, mark);
-    return rc;
 }
 
 const pare__selector pare__sel_scope = {

@@ -34,12 +34,9 @@ static int select_rows(const void *priv, const pare__view *v, pare__map *map, pa
     const uniform *u = priv;
     const int64_t k = pare__budget(v);
     const pare__spread how = {.rows = u->rows, .cols = u->cols, .jitter = u->jitter};
-    const pare__mark mark = pare__arena_mark(v->arena);
     int32_t *row = PARE__ARENA(v->arena, int32_t, k);
-    int rc = row ? pare__spread_rows(v, 0, v->n, k, &how, row, err) : PARE_E_NOMEM;
-    if (!rc) rc = pare__map_keep_many(map, row, k);
-    pare__arena_reset(v->arena, mark);
-    return rc;
+    const int rc = row ? pare__spread_rows(v, 0, v->n, k, &how, row, err) : PARE_E_NOMEM;
+    return rc ? rc : pare__map_keep_many(map, row, k);
 }
 
 const pare__selector pare__sel_spatial_uniform = {

@@ -316,16 +316,13 @@ static int emit(const sttm *p, work *w, pare__map *map)
 
 static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
-    const pare__mark mark = pare__arena_mark(v->arena);
     work w;
     int rc = prepare(priv, v, &w, err);
     if (!rc && v->k >= 0)
         rc = cut_to(priv, &w, pare__budget(v));
     else if (!rc)
         cut_by_thresholds(priv, &w);
-    if (!rc) rc = emit(priv, &w, map);
-    pare__arena_reset(v->arena, mark);
-    return rc;
+    return rc ? rc : emit(priv, &w, map);
 }
 
 const pare__selector pare__sel_sttm = {

@@ -58,8 +58,9 @@ static size_t carry(const void *priv, const pare__view *v)
     return pare__runs_carry(kind_at(v->site), v);
 }
 
-static int run(const redundancy *p, const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    const redundancy *p = priv;
     const double usual = is_at_pixels(v->site) ? PATCHES_THRESHOLD : OUTPUT_THRESHOLD;
     pare__runs r;
     int rc = pare__runs_init(&r, v, kind_at(v->site), p->anchor, "temporal-redundancy", err);
@@ -69,14 +70,6 @@ static int run(const redundancy *p, const pare__view *v, pare__map *map, pare_er
     else
         pare__runs_pass(&r, p->threshold >= 0 ? p->threshold : usual);
     return rc ? rc : pare__runs_emit(&r, v->k, 1, map);
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, map, err);
-    pare__arena_reset(v->arena, mark);
-    return rc;
 }
 
 const pare__selector pare__sel_temporal_redundancy = {

@@ -161,8 +161,9 @@ static int emit(const tofu *p, const pare__view *v, const pairs *h, const float 
 
 /* ---- select ---------------------------------------------------------------------------------------------------- */
 
-static int run(const tofu *p, const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    const tofu *p = priv;
     int32_t d = 0;
     pairs h;
     const float *key = pare__require(v, "tofu", PARE__ARRAY_K_MEAN, PARE__LAYER_HERE, &d, err);
@@ -177,14 +178,6 @@ static int run(const tofu *p, const pare__view *v, pare__map *map, pare_error *e
     rc = pare__match_best(v, a, h.n_a, b, h.n_b, d, h.to, h.score);
     if (!rc) rc = join(v, r, &h);
     return rc ? rc : emit(p, v, &h, x, map);
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, map, err);
-    pare__arena_reset(v->arena, mark);
-    return rc;
 }
 
 const pare__selector pare__sel_tofu = {

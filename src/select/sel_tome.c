@@ -194,8 +194,9 @@ static int emit(const pare__view *v, const halves *h, pare__map *map)
     return pare__map_groups(map, group, anchor, rows, v->size);
 }
 
-static int run(const tome *p, const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    const tome *p = priv;
     int32_t d = 0;
     const float *metric = pare__require(v, "tome", PARE__ARRAY_K_MEAN, PARE__LAYER_HERE, &d, err);
     if (!metric) return PARE_E_INVALID;
@@ -206,14 +207,6 @@ static int run(const tome *p, const pare__view *v, pare__map *map, pare_error *e
     rc = match(v, metric, d, &h);
     if (!rc) rc = mark_merged(p, v, &h);
     return rc ? rc : emit(v, &h, map);
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, map, err);
-    pare__arena_reset(v->arena, mark);
-    return rc;
 }
 
 const pare__selector pare__sel_tome = {

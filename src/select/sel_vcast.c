@@ -42,8 +42,9 @@ static int keep_frames(const pare__view *v, const float *score, const int64_t *c
     return rc;
 }
 
-static int run(const vcast *p, const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    const vcast *p = priv;
     double *weight = PARE__ARENA(v->arena, double, v->n_frame);
     int64_t *count = PARE__ARENA(v->arena, int64_t, v->n_frame);
     float *score = PARE__ARENA(v->arena, float, v->n);
@@ -54,14 +55,6 @@ static int run(const vcast *p, const pare__view *v, pare__map *map, pare_error *
     if (!rc) rc = pare__vcast_split(v, weight, pare__budget(v), least, p->compat, count);
     if (!rc) rc = keep_frames(v, score, count, map);
     for (int64_t i = 0; !rc && v->score_out && i < v->n; i++) v->score_out[i] = score[i];
-    return rc;
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, map, err);
-    pare__arena_reset(v->arena, mark);
     return rc;
 }
 

@@ -90,8 +90,9 @@ static int make_exact(const pare__view *v, int64_t k, float *unlike, uint8_t *st
     return rc;
 }
 
-static int run(const vidcom2 *p, const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    const vidcom2 *p = priv;
     pare__vidcom2 m;
     int rc = pare__vidcom2_run(v, p->temperature, "vidcom2", &m, err);
     if (rc) return rc;
@@ -105,14 +106,6 @@ static int run(const vidcom2 *p, const pare__view *v, pare__map *map, pare_error
     for (int64_t i = 0; !rc && i < v->n; i++)
         if (state[i] != OTHER) rc = pare__map_keep(map, i);
     for (int64_t i = 0; v->score_out && i < v->n; i++) v->score_out[i] = unlike[i];
-    return rc;
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, map, err);
-    pare__arena_reset(v->arena, mark);
     return rc;
 }
 

@@ -128,8 +128,9 @@ static int emit(const visionzip *p, const pare__view *v, const zip *z, pare__map
     return rc;
 }
 
-static int run(const visionzip *p, const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    const visionzip *p = priv;
     int32_t d = 0;
     zip z;
     const float *key = pare__require(v, "visionzip", PARE__ARRAY_K_MEAN, LAYER, &d, err);
@@ -139,14 +140,6 @@ static int run(const visionzip *p, const pare__view *v, pare__map *map, pare_err
     int rc = keep_dominant(v, n_dominant, &z);
     if (!rc && k > n_dominant) rc = gather_rest(v, key, d, k - n_dominant, &z);
     return rc ? rc : emit(p, v, &z, map);
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, map, err);
-    pare__arena_reset(v->arena, mark);
-    return rc;
 }
 
 const pare__selector pare__sel_visionzip = {

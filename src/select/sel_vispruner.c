@@ -127,8 +127,9 @@ static int thin(residual *r, int64_t left, pare__arena *arena)
     return rc;
 }
 
-static int run(const vispruner *p, const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    const vispruner *p = priv;
     int32_t d = 0;
     if (!v->score) return pare_fail(err, PARE_E_INVALID, "selector 'vispruner' needs a score: give score=");
     const float *x = pare__require(v, "vispruner", PARE__ARRAY_TOKENS, PARE__LAYER_HERE, &d, err);
@@ -143,14 +144,6 @@ static int run(const vispruner *p, const pare__view *v, pare__map *map, pare_err
         memcpy(order + first, r.list, (size_t)r.n * sizeof *order);
     }
     return pare__keep_order(v, order, k, map);
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, map, err);
-    pare__arena_reset(v->arena, mark);
-    return rc;
 }
 
 const pare__selector pare__sel_vispruner = {

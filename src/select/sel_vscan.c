@@ -136,8 +136,9 @@ static int assign(const pare__view *v, const float *x, int64_t d, const plan *o,
     return 0;
 }
 
-static int run(const vscan *p, const pare__view *v, pare__map *map, pare_error *err)
+static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
+    const vscan *p = priv;
     int32_t d = 0;
     plan o;
     const float *x = pare__require(v, "vscan", PARE__ARRAY_TOKENS, PARE__LAYER_HERE, &d, err);
@@ -148,14 +149,6 @@ static int run(const vscan *p, const pare__view *v, pare__map *map, pare_error *
     int32_t *group = PARE__ARENA(v->arena, int32_t, v->n);
     if (!group || assign(v, x, d, &o, group)) return PARE_E_NOMEM;
     return pare__map_groups(map, group, o.row, o.n_kept, NULL);
-}
-
-static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
-{
-    const pare__mark mark = pare__arena_mark(v->arena);
-    const int rc = run(priv, v, map, err);
-    pare__arena_reset(v->arena, mark);
-    return rc;
 }
 
 const pare__selector pare__sel_vscan = {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* A selector: turns a view and a budget into a map (the survey's strategy P). One file + one line in selectors.c.
  * The core zero-allocates priv_size bytes, sets the options, calls init; fini is always called, also after a failed
- * init. select() is deterministic, allocates from view->arena only, and emits one row per survivor into a map that the
- * framework began with view->n columns and will finish (sizes, order) and check. It is not called for n = 0 or k = 0. */
+ * init. select() is deterministic and emits one row per survivor into a map that the framework began with view->n columns
+ * and will finish (sizes, order) and check. It allocates from view->arena only, which is reset after the call: mark and
+ * reset where a loop would grow it (per frame, per round), nowhere else. It is not called for n = 0 or k = 0. */
 #ifndef PARE_SELECT_SELECTOR_H
 #define PARE_SELECT_SELECTOR_H
 

@@ -55,7 +55,6 @@ int pare__vcast_weigh(const pare__view *v, double temperature, const char *owner
     int32_t d;
     const float *x = pare__require(v, owner, PARE__ARRAY_TOKENS, PARE__LAYER_HERE, &d, err);
     if (!x) return PARE_E_INVALID;
-    const pare__mark mark = pare__arena_mark(v->arena);
     const double *r = directions(v, x, d);
     double sum = 0;
     for (int32_t t = 0; r && t < v->n_frame; t++) {
@@ -66,7 +65,6 @@ int pare__vcast_weigh(const pare__view *v, double temperature, const char *owner
         sum += weight[t];
     }
     for (int32_t t = 0; r && t < v->n_frame; t++) weight[t] = sum > 0 ? weight[t] / sum : 0;
-    pare__arena_reset(v->arena, mark);
     return r ? 0 : PARE_E_NOMEM;
 }
 
@@ -97,14 +95,12 @@ int pare__vcast_score(const pare__view *v, const char *owner, float *out, pare_e
     int32_t d;
     const float *x = pare__require(v, owner, PARE__ARRAY_TOKENS, PARE__LAYER_HERE, &d, err);
     if (!x) return PARE_E_INVALID;
-    const pare__mark mark = pare__arena_mark(v->arena);
     double *length = PARE__ARENA(v->arena, double, v->n), *r = PARE__ARENA(v->arena, double, d);
     const int rc = length && r ? 0 : PARE_E_NOMEM;
     for (int32_t t = 0; !rc && t < v->n_frame; t++) {
         direction_of(v, x, d, t, r);
         score_frame(x, d, v->frame_start[t], v->frame_start[t + 1], r, length, out);
     }
-    pare__arena_reset(v->arena, mark);
     return rc;
 }
 
@@ -130,7 +126,6 @@ static void hand_out(const pare__view *v, const int32_t *order, int64_t left, in
 int pare__vcast_split(const pare__view *v, const double *weight, int64_t total, int64_t least, int greedy,
                       int64_t *count)
 {
-    const pare__mark mark = pare__arena_mark(v->arena);
     float *fraction = PARE__ARENA(v->arena, float, v->n_frame);
     int32_t *order = PARE__ARENA(v->arena, int32_t, v->n_frame);
     int rc = fraction && order ? 0 : PARE_E_NOMEM;
@@ -146,6 +141,5 @@ int pare__vcast_split(const pare__view *v, const double *weight, int64_t total, 
     }
     if (!rc) rc = pare__argsort_desc(fraction, v->n_frame, order, v->arena);
     if (!rc) hand_out(v, order, left, greedy, count);
-    pare__arena_reset(v->arena, mark);
     return rc;
 }
