@@ -13,7 +13,7 @@ pare__picture pare__picture_at(const pare__view *v, int32_t slot)
     if (!v->slot || v->slot[slot].tile) return alone;
     const pare_slot *whole = v->slot + slot;
     const int32_t n = whole->tile_rows * whole->tile_cols;
-    if (n <= 1 || slot + n >= v->n_frame) return alone;
+    if (n < 1 || slot + n >= v->n_frame) return alone;
     for (int32_t j = 1; j <= n; j++)
         if (whole[j].media != whole->media || whole[j].t != whole->t || whole[j].tile != j) return alone;
     return (pare__picture){slot, n + 1, whole->tile_rows, whole->tile_cols};

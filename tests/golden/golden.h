@@ -24,6 +24,8 @@ int64_t golden_int(golden *g, const char *key);
 double golden_number(golden *g, const char *key);
 int golden_bool(golden *g, const char *key);
 int64_t golden_int_at(golden *g, const char *key, size_t i);
+/* Fails the case if it has the parameter, neither null nor this: for those that follow from others. */
+void golden_agree(golden *g, const char *key, int64_t value);
 
 /* Inputs "in.NAME"; a missing one fails the case. f32 copy of all elements into `out` [n], or from element `from`. */
 const pare_tensor *golden_in(golden *g, const char *name);

@@ -259,8 +259,10 @@ static void run_pitome(golden *g)
     add_keys(g, &sc, prefix, PARE__LAYER_HERE);
     snprintf(options, sizeof options, "ratio=%.17g:margin=%.17g:alpha=%.17g:bsm=%d", golden_number(g, "ratio"),
              golden_number(g, "margin"), golden_number(g, "alpha"), golden_bool(g, "bsm_variant"));
-    if (!g->err.code && !golden_select(g, &sc, PARE__SITE_BLOCK, prefix, "pitome", options, -1, &map))
+    if (!g->err.code && !golden_select(g, &sc, PARE__SITE_BLOCK, prefix, "pitome", options, -1, &map)) {
+        golden_agree(g, "r", map.m.n_in - map.m.n_out);
         check_pitome(g, &sc, prefix, &map.m);
+    }
     pare__map_fini(&map);
     scene_free(&sc);
 }
@@ -360,8 +362,10 @@ static void run_mustdrop(golden *g)
         snprintf(options, sizeof options, "window=%lld:target=%lld:compat=1", window, (long long)golden_int(g, "K"));
     else
         snprintf(options, sizeof options, "window=%lld:threshold=%.17g", window, golden_number(g, "threshold"));
-    if (!g->err.code && !golden_select(g, &sc, PARE__SITE_OUTPUT, 1, "mustdrop", options, -1, &map))
+    if (!g->err.code && !golden_select(g, &sc, PARE__SITE_OUTPUT, 1, "mustdrop", options, -1, &map)) {
+        golden_agree(g, "r", (map.m.n_in - map.m.n_out) / (window * window - 1));
         check_mustdrop(g, &sc, &map.m);
+    }
     pare__map_fini(&map);
     scene_free(&sc);
 }

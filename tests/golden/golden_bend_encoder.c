@@ -56,6 +56,7 @@ static void check_evit(golden *g, const scene *sc, const pare_map *map)
     const int64_t n_kept = map->n_out - (fused >= 0);
     for (int64_t i = 0; i < n_kept; i++) keep[i] = w.pos[1 + i] - 1;
     for (int64_t i = 1; i < w.n; i++) w.map[i] = w.map[i] < 0 || w.map[i] > n_kept ? -1 : w.map[i] - 1;
+    golden_agree(g, "K", n_kept);
     golden_i32(g, "keep", keep, n_kept);
     golden_i32(g, "map", w.map + 1, w.n - 1);
     golden_f32(g, "x", w.x, w.n_out * w.d, ONE_STEP);

@@ -44,9 +44,35 @@ static json_t *param(golden *g, const char *key)
     return value;
 }
 
-int64_t golden_int(golden *g, const char *key) { return (int64_t)json_integer_value(param(g, key)); }
-double golden_number(golden *g, const char *key) { return json_number_value(param(g, key)); }
-int golden_bool(golden *g, const char *key) { return json_is_true(param(g, key)); }
+static int64_t whole_number(golden *g, const char *key, const json_t *value)
+{
+    const double x = json_number_value(value);
+    if (value && (!json_is_number(value) || x != rint(x))) golden_fail(g, "parameter '%s' is no whole number", key);
+    return (int64_t)x;
+}
+
+int64_t golden_int(golden *g, const char *key) { return whole_number(g, key, param(g, key)); }
+
+double golden_number(golden *g, const char *key)
+{
+    const json_t *value = param(g, key);
+    if (value && !json_is_number(value)) golden_fail(g, "parameter '%s' is no number", key);
+    return json_number_value(value);
+}
+
+int golden_bool(golden *g, const char *key)
+{
+    const json_t *value = param(g, key);
+    if (value && !json_is_boolean(value)) golden_fail(g, "parameter '%s' is neither true nor false", key);
+    return json_is_true(value);
+}
+
+void golden_agree(golden *g, const char *key, int64_t value)
+{
+    const json_t *given = json_object_get(g->params, key);
+    if (given && !json_is_null(given) && whole_number(g, key, given) != value)
+        golden_fail(g, "parameter '%s' is %g, here it is %lld", key, json_number_value(given), (long long)value);
+}
 
 int64_t golden_int_at(golden *g, const char *key, size_t i)
 {

@@ -57,6 +57,8 @@ static void run_divprune(golden *g)
     kernel k;
     if (open_scene(g, "x", &sc)) return;
     const int64_t count = (int64_t)nearbyint(golden_number(g, "ratio") * (double)sc.n); /* half to even */
+    golden_agree(g, "N", sc.n);
+    golden_agree(g, "K", count);
     select_and_compare(g, &sc, "divprune", "", count);
     if (!kernel_open(g, &k, &sc, count) && !pare__greedy_maxmin(&k.s, k.k, k.order, k.gain))
         golden_i32(g, "order", k.order, k.k);
@@ -116,6 +118,7 @@ static void run_cdpruner(golden *g)
     pare__map map = {0};
     const int64_t count = golden_int(g, "K");
     if (open_scene(g, "x", &sc)) return;
+    golden_agree(g, "N", sc.n);
     golden_read(g, "relevance", sc.score, sc.n);
     select_and_compare(g, &sc, "cdpruner", "", count);
     if (!g->err.code) compare_volume(g, &sc, count);
@@ -218,6 +221,7 @@ static void run_vispruner(golden *g)
     char options[64];
     snprintf(options, sizeof options, "important=%.17g", golden_number(g, "important_ratio"));
     if (open_scene(g, "x", &sc)) return;
+    golden_agree(g, "N", sc.n);
     golden_read(g, "score", sc.score, sc.n);
     select_and_compare(g, &sc, "vispruner", options, golden_int(g, "K"));
     scene_free(&sc);

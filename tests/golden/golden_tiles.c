@@ -167,6 +167,8 @@ static void compare_fixed(golden *g, tiled *t, const pare_map *map)
     for (int64_t r = 0; r < map->n_out; r++) count[t->sc.thw[3 * (int64_t)map->anchor[r]]]++;
     golden_i32(g, "fixed.keep", map->anchor, map->n_out);
     golden_i32(g, "fixed.counts", count, t->sc.n_frame);
+    golden_agree(g, "full", count[0]);
+    golden_agree(g, "sub", map->n_out - count[0]);
     pare__free(count);
 }
 
@@ -181,15 +183,25 @@ static void compare_shares(golden *g, tiled *t, double alpha)
     golden_f32(g, "cell_share", got, t->n_tile, ONE_STEP);
 }
 
+/* The rate, or where the product of a decimal rate rounds to either side of `total`, one that is sure to give it. */
+static double read_rate(golden *g, int64_t n)
+{
+    const double rate = golden_number(g, "rate");
+    const int64_t total = golden_int(g, "total");
+    if (!(fabs(rate * (double)n - (double)total) < 1 + 1e-9))
+        golden_fail(g, "total %lld is not %g", (long long)total, rate * (double)n);
+    return (int64_t)(rate * (double)n) == total ? rate : fmin(1, ((double)total + 0.5) / (double)n);
+}
+
 static void run_hired(golden *g)
 {
     tiled t;
     pare__map map = {0};
     char options[128], compat[144];
     const double alpha = golden_number(g, "alpha");
-    snprintf(options, sizeof options, "rate=%.17g:alpha=%.17g", golden_number(g, "rate"), alpha);
-    snprintf(compat, sizeof compat, "%s:compat=1", options);
     if (tiled_open(g, &t)) return;
+    snprintf(options, sizeof options, "rate=%.17g:alpha=%.17g", read_rate(g, t.sc.n), alpha);
+    snprintf(compat, sizeof compat, "%s:compat=1", options);
     const int64_t n = (int64_t)t.side * t.side;
     float *shallow = (float *)(uintptr_t)scene_add(&t.sc, PARE__ARRAY_CLS_ROW, 0, 1, 0)->data;
     read_heads(g, "deep_cls_attention_heads", t.sc.n_frame, n, t.sc.attention);

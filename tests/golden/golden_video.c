@@ -87,12 +87,24 @@ static void check_newlines(golden *g, const scene *sc, const pare_map *map)
     pare__free(index);
 }
 
+/* The widths of the bells are those of the method. */
+static void check_widths(golden *g)
+{
+    static const double width[] = {0.125, 0.25, 0.5, 1, 2};
+    const json_t *list = json_object_get(g->params, "alphas");
+    const size_t n = sizeof width / sizeof *width;
+    if (list && json_array_size(list) != n) golden_fail(g, "%zu alphas", json_array_size(list));
+    for (size_t i = 0; list && i < n; i++)
+        if (json_number_value(json_array_get(list, i)) != width[i]) golden_fail(g, "alpha %zu is not %g", i, width[i]);
+}
+
 static void run_vidcom2(golden *g)
 {
     scene sc;
     pare__map map = {0};
     char options[128];
     if (!open_clip(g, &sc)) return;
+    check_widths(g);
     const double ratio = golden_number(g, "R");
     snprintf(options, sizeof options, "ratio=%.17g:temperature=%.17g", ratio, golden_number(g, "temperature"));
     if (!g->err.code && !golden_select(g, &sc, PARE__SITE_OUTPUT, 0, "vidcom2", options, -1, &map)) {
@@ -128,6 +140,8 @@ static void run_vcast(golden *g)
     char options[128], compat[160];
     if (!open_clip(g, &sc)) return;
     const int64_t k = golden_int(g, "total");
+    const double share = golden_number(g, "ratio") * (double)sc.n;
+    if (!(fabs((double)k - share) < 1)) golden_fail(g, "total %lld is not %g", (long long)k, share);
     snprintf(options, sizeof options, "temperature=%.17g:min=%lld", golden_number(g, "temp"),
              (long long)golden_int(g, "min_k"));
     snprintf(compat, sizeof compat, "%s:compat=1", options);
