@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The public functions of pare.h: checks arguments, calls inward. Listing is in list.c; pare_fail and pare_strerror are
  * in core/error.c, pare_tensors_save and pare_png_save in write/, because their callers inside need them as they are. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <pthread.h>
@@ -229,13 +230,30 @@ int pare_mrope(const pare_mrope_opts *opts, const int32_t *token_type, int64_t n
 
 /* ---- reducer -------------------------------------------------------------------------------------------------- */
 
+/* The caller's options as this library knows them, with what they point to. `custom` receives theirs. */
+static int take_reducer_opts(pare_reducer_opts *own, pare_custom *custom, const pare_reducer_opts *opts,
+                             const char *function, pare_error *err)
+{
+    int rc = take_struct(own, sizeof *own, opts, function, err);
+    if (!rc && own->custom) {
+        rc = take_struct(custom, sizeof *custom, own->custom, function, err);
+        own->custom = custom;
+    }
+    if (rc || !own->text) return rc;
+    if (own->n_text > 0 && own->d_text > 0 && own->n_text <= PARE__MAX_TEXT_ROWS && own->d_text <= PARE__MAX_DIM)
+        return 0;
+    return pare_fail(err, PARE_E_INVALID, "%s: text of %d x %d numbers, 1 x 1 to %d x %d are possible", function,
+                     own->n_text, own->d_text, PARE__MAX_TEXT_ROWS, PARE__MAX_DIM);
+}
+
 int pare_reducer_create(pare_reducer **out, const pare_model *model, const pare_reducer_opts *opts, pare_error *err)
 {
     if (!out) return no_argument("pare_reducer_create", "out", err);
     *out = NULL;
     if (!model) return no_argument("pare_reducer_create", "model", err);
     pare_reducer_opts o;
-    const int rc = take_struct(&o, sizeof o, opts, "pare_reducer_create", err);
+    pare_custom custom;
+    const int rc = take_reducer_opts(&o, &custom, opts, "pare_reducer_create", err);
     return rc ? rc : pare__reducer_create(out, model, &o, err);
 }
 
@@ -255,6 +273,12 @@ static int take_frame(pare_frame *own, const pare_frame *f, const char *function
                          (long long)own->stride, (long long)row);
     if (own->rotation % 90 || own->rotation < 0 || own->rotation > 270)
         return pare_fail(err, PARE_E_INVALID, "%s: rotation %d, must be 0, 90, 180 or 270", function, own->rotation);
+    if (!isfinite(own->pts) || !isfinite(own->duration))
+        return pare_fail(err, PARE_E_INVALID, "%s: a frame at %g s for %g s", function, own->pts, own->duration);
+    if (own->mask && (own->mask_width < 1 || own->mask_height < 1 || own->mask_width > PARE__MAX_SIDE ||
+                      own->mask_height > PARE__MAX_SIDE))
+        return pare_fail(err, PARE_E_INVALID, "%s: mask of %d x %d pixels, sides must be 1..%d", function,
+                         own->mask_width, own->mask_height, PARE__MAX_SIDE);
     return 0;
 }
 
@@ -329,7 +353,8 @@ int pare_reduce_tokens(const pare_tensor *arrays, int32_t n_arrays, const pare_r
     *out = NULL;
     if (!arrays || n_arrays < 1) return no_argument("pare_reduce_tokens", "arrays", err);
     pare_reducer_opts o;
-    const int rc = take_struct(&o, sizeof o, opts, "pare_reduce_tokens", err);
+    pare_custom custom;
+    const int rc = take_reducer_opts(&o, &custom, opts, "pare_reduce_tokens", err);
     return rc ? rc : pare__reduce_tokens(arrays, n_arrays, &o, out, err);
 }
 

@@ -7,3 +7,5 @@ pare_test(test_places MODULES core model encode select reduce view write api
           SOURCES test_places.c test_places_reducer.c marker.c tiny_model.c)
 pare_test(test_properties MODULES core model encode select reduce view write api
           SOURCES test_properties.c test_properties_reducer.c select_table.c select_scene.c tiny_model.c)
+pare_test(test_reduce_edges MODULES core model encode select reduce view write api
+          SOURCES test_reduce_edges.c tiny_model.c)

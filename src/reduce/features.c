@@ -21,6 +21,29 @@ static const struct {
               {"col_mean", PARE__ARRAY_COL_MEAN, 1}};
 enum { N_INPUTS = sizeof inputs / sizeof inputs[0] };
 
+/* Everything that is looked at before its meaning is known. */
+static int check_array(const pare_tensor *t, int32_t i, pare_error *err)
+{
+    if (!t->name) return pare_fail(err, PARE_E_INVALID, "array %d has no name", i);
+    if (t->dtype < 0 || t->dtype >= PARE_DTYPE_COUNT)
+        return pare_fail(err, PARE_E_INVALID, "%s: there is no dtype %d", t->name, t->dtype);
+    if (t->n_dim < 0 || t->n_dim > PARE_MAX_DIMS)
+        return pare_fail(err, PARE_E_INVALID, "%s: %d axes, 0 to %d are possible", t->name, t->n_dim, PARE_MAX_DIMS);
+    int64_t count = 1;
+    for (int32_t a = 0; a < t->n_dim; a++) {
+        if (t->shape[a] < 0 || (t->shape[a] > 0 && count > PARE__MAX_BYTES / t->shape[a]))
+            return pare_fail(err, PARE_E_INVALID, "%s: %lld is no length of axis %d", t->name, (long long)t->shape[a],
+                             a);
+        count *= t->shape[a];
+    }
+    return t->data || !count ? 0 : pare_fail(err, PARE_E_INVALID, "%s: there is no data", t->name);
+}
+
+static int twice(const pare_tensor *t, pare_error *err)
+{
+    return pare_fail(err, PARE_E_INVALID, "%s: given twice", t->name);
+}
+
 static const pare_tensor *find(const pare_tensor *arrays, int32_t n, const char *name)
 {
     for (int32_t i = 0; i < n; i++)
@@ -100,6 +123,7 @@ static int read_slots(pare__features *f, const pare_tensor *thw, const pare_tens
     if (rc) return rc;
     const int64_t n_row = thw ? pare__tensor_count(thw) / 3 : 1;
     const int64_t per_picture = tiles[0] ? 1 + tiles[0] * tiles[1] : 1;
+    f->is_tiled = tiles[0] > 0;
     if (n_row % per_picture)
         return pare_fail(err, PARE_E_INVALID, "grid_thw: %lld rows, but a picture in %d x %d tiles takes %lld",
                          (long long)n_row, tiles[0], tiles[1], (long long)per_picture);
@@ -140,6 +164,13 @@ static float *add_array(pare__features *f, const pare_tensor *t, pare__need need
     float *data = pare__rows_add_array(&f->rows, need, (int32_t)width, f->rows.n);
     if (!data) pare_fail(err, PARE_E_LIMIT, "%s: more than %d arrays", t->name, PARE__MAX_ARRAYS);
     return data;
+}
+
+static int32_t find_array(const pare__rows *rows, pare__array array, int32_t layer)
+{
+    for (int32_t i = 0; i < rows->n_array; i++)
+        if (rows->array[i].need.array == array && rows->array[i].need.layer == layer) return i;
+    return -1;
 }
 
 static void mean_heads(const float *k, int64_t n, int64_t n_head, int64_t head_dim, float *out)
@@ -200,6 +231,7 @@ static int add_input(pare__features *f, const pare_tensor *t, pare_error *err)
     int32_t layer;
     const int i = find_input(t->name, &layer);
     if (i < 0 || (inputs[i].array == PARE__ARRAY_TOKENS && layer == PARE__LAYER_ANY)) return 0;
+    if (find_array(&f->rows, inputs[i].array, layer) >= 0) return twice(t, err);
     const int64_t width = row_width(t, f->rows.n);
     if (!width || (inputs[i].is_row && width != 1)) return wrong_rows(t, f->rows.n, err);
     int rc = note_heads(f, t, err);
@@ -211,13 +243,6 @@ static int add_input(pare__features *f, const pare_tensor *t, pare_error *err)
 }
 
 /* ---- prefix tokens ------------------------------------------------------------------------------------------------ */
-
-static int32_t find_array(const pare__rows *rows, pare__array array, int32_t layer)
-{
-    for (int32_t i = 0; i < rows->n_array; i++)
-        if (rows->array[i].need.array == array && rows->array[i].need.layer == layer) return i;
-    return -1;
-}
 
 /* prefix.NAME [slots, p, ...]: p is the same for all. */
 static int read_prefix(pare__features *f, const pare_tensor *t, int64_t width, float **to, int32_t array,
@@ -255,12 +280,14 @@ static int add_prefix(pare__features *f, const pare_tensor *t, pare_error *err)
     const int i = find_input(t->name + sizeof start - 1, &layer);
     if (i < 0) return 0;
     if (inputs[i].array == PARE__ARRAY_TOKENS && layer == PARE__LAYER_ANY) {
+        if (f->x_prefix) return twice(t, err);
         const int rc = read_prefix(f, t, f->rows.d, &f->x_prefix, -1, err);
         f->rows.x_prefix = f->x_prefix;
         return rc;
     }
     const int32_t array = find_array(&f->rows, inputs[i].array, layer);
     if (array < 0) return pare_fail(err, PARE_E_INVALID, "%s: there is no '%s'", t->name, t->name + sizeof start - 1);
+    if (f->rows.has_prefix[array]) return twice(t, err);
     float *to;
     const int rc = read_prefix(f, t, f->rows.array[array].width, &to, array, err);
     return rc || inputs[i].array != PARE__ARRAY_K ? rc : add_mean_prefix(f, array, layer);
@@ -349,7 +376,9 @@ static int read_tokens(pare__features *f, const pare_tensor *arrays, int32_t n_a
 int pare__features_read(pare__features *f, const pare_tensor *arrays, int32_t n_arrays, pare_error *err)
 {
     *f = (pare__features){.n_head = 1};
-    int rc = read_tokens(f, arrays, n_arrays, err);
+    int rc = 0;
+    for (int32_t i = 0; !rc && i < n_arrays; i++) rc = check_array(&arrays[i], i, err);
+    if (!rc) rc = read_tokens(f, arrays, n_arrays, err);
     for (int32_t i = 0; !rc && i < n_arrays; i++) rc = add_input(f, &arrays[i], err);
     for (int32_t i = 0; !rc && i < n_arrays; i++) rc = add_prefix(f, &arrays[i], err);
     if (!rc) rc = read_pixels(f, find(arrays, n_arrays, "pixels"), err);

@@ -58,11 +58,21 @@ static int resized_grid(pare_reducer *r, const int32_t full[2], int32_t out[2])
                                                     : r->rate.per_frame;
             r->rate.kind = PARE__RATE_NONE;
             r->ctx.floor = pare__rate_floor(&r->rate);
+            r->ctx.most = pare__rate_most(&r->rate);
         }
         s->sel->plan_grid(s->priv, full, keep, k, out);
         return 1;
     }
     return 0;
+}
+
+/* Photos to come may be of other sizes: what they can keep nobody knows yet. */
+static int check_budget(const pare_reducer *r, const int32_t grid[2], pare_error *err)
+{
+    const pare_reducer_opts *o = &r->opts;
+    const int is_open = !o->video && !o->width && r->rate.kind == PARE__RATE_TOKENS && r->rate.n_frames > 1;
+    if (r->n_pushed || is_open) return 0;
+    return pare__rate_check(&r->rate, (int64_t)grid[0] * grid[1] * r->per_picture, err);
 }
 
 static int set_geometry(pare_reducer *r, const pare_frame *frame, pare_error *err)
@@ -75,9 +85,9 @@ static int set_geometry(pare_reducer *r, const pare_frame *frame, pare_error *er
     const int32_t full[2] = {grid[0], grid[1]};
     const int32_t final = r->plan.final_step;
     const int takes_budget = final >= 0 && r->recipe.step[final].site == PARE__SITE_FRAMES;
-    if (takes_budget) rc = pare__rate_check(&r->rate, (int64_t)full[0] * full[1] * r->per_picture, err);
+    if (takes_budget) rc = check_budget(r, full, err);
     r->is_resized = !rc && resized_grid(r, full, grid);
-    if (!rc) rc = pare__rate_check(&r->rate, (int64_t)grid[0] * grid[1] * r->per_picture, err);
+    if (!rc) rc = check_budget(r, grid, err);
     if (rc) return rc;
     r->ctx.grid_h = grid[0];
     r->ctx.grid_w = grid[1];
@@ -104,12 +114,13 @@ static int make_encoder(pare_reducer *r, pare_error *err)
 
 /* ---- room ------------------------------------------------------------------------------------------------------- */
 
-/* Slots that a window of the whole clip may hold: pictures, and tokens about three times (rows, result, scratch). */
+/* Slots that a window of the whole clip may hold: pictures, and tokens about three times (rows, result, scratch). A
+ * picture has all of its slots in one window. */
 static int64_t whole_clip_limit(const pare_reducer *r)
 {
     const int64_t per_slot = slot_bytes(r) + 3 * slot_units(r) * r->model->hp.dim * (int64_t)sizeof(float);
-    const int64_t n = PARE__MAX_CLIP_BYTES / per_slot;
-    return n < PARE__MAX_WINDOW ? n : PARE__MAX_WINDOW;
+    const int64_t n = PARE__MAX_CLIP_BYTES / per_slot, limit = n < PARE__MAX_WINDOW ? n : PARE__MAX_WINDOW;
+    return limit - limit % r->per_picture;
 }
 
 static int grow_pixels(pare_reducer *r, int32_t cap)
@@ -126,7 +137,7 @@ static int grow_window(pare_reducer *r, int32_t cap, pare_error *err)
 {
     const int64_t limit = whole_clip_limit(r);
     if (r->window < 0 && r->n_slot >= limit)
-        return pare_fail(err, PARE_E_LIMIT, "window of the whole clip: more than %lld frames of %d x %d units",
+        return pare_fail(err, PARE_E_LIMIT, "window of the whole clip: more than %lld grids of %d x %d units",
                          (long long)limit, r->ctx.grid_h, r->ctx.grid_w);
     if (r->window < 0 && cap > limit) cap = (int32_t)limit;
     if (grow_pixels(r, cap)) return PARE_E_NOMEM;
@@ -192,15 +203,18 @@ int pare__reducer_room(pare_reducer *r, const pare_frame *frame, pare_error *err
 
 /* ---- what the caller says of the units -------------------------------------------------------------------------- */
 
+/* Pixels of a mask that a span touches by more than the rounding of its ends. */
+#define ROUNDING 1e-6
+
 static int64_t span_start(double x, int64_t size)
 {
-    const int64_t at = (int64_t)floor(x);
+    const int64_t at = (int64_t)floor(x + ROUNDING * (double)size);
     return at < 0 ? 0 : at > size ? size : at;
 }
 
 static int64_t span_end(double x, int64_t size)
 {
-    const int64_t at = (int64_t)ceil(x);
+    const int64_t at = (int64_t)ceil(x - ROUNDING * (double)size);
     return at < 0 ? 0 : at > size ? size : at;
 }
 
@@ -250,15 +264,6 @@ static int read_scores(pare_reducer *r, const pare_frame *f, int32_t slot, pare_
     memcpy(r->given + slot * n, f->scores, (size_t)n * sizeof *f->scores);
     r->n_given++;
     return 0;
-}
-
-static int check_mask(const pare_reducer *r, const pare_frame *f, pare_error *err)
-{
-    if (!f->mask || (f->mask_width > 0 && f->mask_height > 0 && f->mask_width <= PARE__MAX_SIDE &&
-                     f->mask_height <= PARE__MAX_SIDE))
-        return 0;
-    return pare_fail(err, PARE_E_INVALID, "mask of frame %lld: %d x %d pixels, sides must be 1..%d",
-                     (long long)r->n_pushed, f->mask_width, f->mask_height, PARE__MAX_SIDE);
 }
 
 /* ---- a frame ---------------------------------------------------------------------------------------------------- */
@@ -345,11 +350,9 @@ static int store_tiles(pare_reducer *r, const pare_frame *f, int32_t whole, pare
 int pare__reducer_store(pare_reducer *r, const pare_frame *f, pare_error *err)
 {
     const double start = pare__now_ms();
-    int rc = check_mask(r, f, err);
-    if (rc) return rc;
     if (!r->n_held) begin_slots(r, f);
     const int32_t first = r->n_slot - r->per_picture;
-    rc = store_whole(r, f, first, err);
+    int rc = store_whole(r, f, first, err);
     if (!rc && r->per_picture > 1) rc = store_tiles(r, f, first, err);
     if (rc) return rc;
     r->n_held = r->opts.video ? (r->n_held + 1) % r->model->hp.temporal : 0;

@@ -67,41 +67,54 @@ static int32_t offer(const pare__step_plan *sp, const pare__pack *pack, int32_t 
     return n;
 }
 
-/* Rows that this application leaves of a slot with n candidates; -1 = the selector decides. k_final: what the step's
- * last block leaves, if known. Only the final step has a goal; other steps in between may have taken rows away, so a
- * schedule is an aim until its last block. */
-static int target(pare_reducer *r, int32_t i_step, int32_t frame, pare__view *v, pare_error *err)
+static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* Rows that the step's last block leaves of a slot, `must` of which the mask keeps; -1 = nobody said. */
+static int64_t goal_of(pare_reducer *r, int32_t i_step, int32_t frame, const pare__view *v, int64_t must)
 {
     const pare__step *step = &r->recipe.step[i_step];
     const pare_slot *slot = &r->slot[frame];
     pare__goal *g = &r->goal[frame];
-    int64_t goal = i_step == r->plan.final_step ? g->final : -1;
-    const int is_last = v->i_block + 1 == step->n_block;
     if (v->i_block == 0) g->entry[i_step] = v->n;
+    int64_t goal = i_step == r->plan.final_step ? g->final : -1;
     if (goal < 0 && (step->keep > 0 || step->k > 0))
         goal = pare__step_amount(step, g->entry[i_step], slot->grid_h, slot->grid_w, 0);
-    v->k_final = goal;
-    if (goal < 0) {
-        v->k = pare__step_amount(step, v->n, slot->grid_h, slot->grid_w, v->i_block);
-        if (v->k < 0) v->k = -1;
-        return 0;
+    return goal < 0 ? -1 : larger(goal, must);
+}
+
+/* Rows that this application leaves of the v->n - must that the mask leaves free; -1 = the selector decides. Only the
+ * final step has a goal; other steps in between may have taken rows away, so a schedule is an aim until its last block,
+ * and what one application cannot reach is made good by the next ones. */
+static int free_target(pare_reducer *r, int32_t i_step, int32_t frame, const pare__view *v, int64_t must, int64_t *k,
+                       pare_error *err)
+{
+    const pare__step *step = &r->recipe.step[i_step];
+    const pare_slot *slot = &r->slot[frame];
+    const int64_t n = v->n - must;
+    const int is_exact = v->k_final >= 0 && v->i_block + 1 == step->n_block;
+    *k = -1;
+    if (v->k_final < 0) {
+        const int64_t amount = pare__step_amount(step, v->n, slot->grid_h, slot->grid_w, v->i_block);
+        if (amount >= 0) *k = larger(amount - must, 0);
+    } else if (is_exact || !(step->sel->flags & PARE__OWN_SCHEDULE)) {
+        const int rc = pare__step_schedule(step, r->goal[frame].entry[i_step] - must, v->k_final - must, v->i_block,
+                                           step->n_block, k, err);
+        if (rc) return rc;
     }
-    if (!is_last && (step->sel->flags & PARE__OWN_SCHEDULE)) return 0;
-    const int rc = pare__step_schedule(step, g->entry[i_step], goal, v->i_block, step->n_block, &v->k, err);
-    if (v->k > v->n) v->k = v->n;
-    if (!rc && !is_last && step->sel->least && v->k < step->sel->least(step->priv, v->n))
-        v->k = step->sel->least(step->priv, v->n);
-    return rc;
+    if (*k >= 0 && !is_exact && step->sel->least) *k = larger(*k, step->sel->least(step->priv, n));
+    if (*k > n) *k = n;
+    return 0;
 }
 
 /* What the mask keeps is kept, whatever the step's own amount says. */
 static int set_target(pare_reducer *r, int32_t i_step, int32_t frame, pare__view *v, int64_t *k_frame, pare_error *err)
 {
     const int64_t must = pare__count_must(&r->ctx, v->origin, v->n);
-    const int rc = target(r, i_step, frame, v, err);
-    if (v->k >= 0 && v->k < must) v->k = must;
-    *k_frame = v->k;
-    v->k_frame = v->k < 0 ? NULL : k_frame;
+    int64_t k;
+    v->k_final = goal_of(r, i_step, frame, v, must);
+    const int rc = free_target(r, i_step, frame, v, must, &k, err);
+    v->k = *k_frame = k < 0 ? -1 : k + must;
+    v->k_frame = k < 0 ? NULL : k_frame;
     return rc;
 }
 
@@ -127,7 +140,7 @@ static int segment_view(pare_reducer *r, const site_call *c, int32_t seg, pare__
     const int32_t frame = r->pack_first + seg;
     int64_t *start = PARE__ARENA(&r->arena, int64_t, 3);
     int32_t *thw = PARE__ARENA(&r->arena, int32_t, 3 * n + 1);
-    pare__view_array *array = PARE__ARENA(&r->arena, pare__view_array, PARE__MAX_NEEDS);
+    pare__view_array *array = PARE__ARENA(&r->arena, pare__view_array, PARE__MAX_STEP_NEEDS);
     int32_t *origin = segment_origin(r, c->done, n);
     if (!start || !thw || !array || !origin) return PARE_E_NOMEM;
     memcpy(thw, pack->thw + 3 * unit, (size_t)(3 * n) * sizeof *thw);
@@ -221,7 +234,7 @@ static int fill_goals(pare_reducer *r, int64_t k, pare_error *err)
     r->final_left = 0;
     const pare__mark mark = pare__arena_mark(&r->arena);
     int64_t *cap = PARE__ARENA(&r->arena, int64_t, n), *out = PARE__ARENA(&r->arena, int64_t, n);
-    int64_t *must = PARE__ARENA(&r->arena, int64_t, n), total = 0;
+    int64_t *must = PARE__ARENA(&r->arena, int64_t, n), total;
     double *weight = NULL;
     int rc = cap && out && must ? 0 : PARE_E_NOMEM;
     for (int32_t t = 0; !rc && t < n; t++) {
@@ -229,10 +242,8 @@ static int fill_goals(pare_reducer *r, int64_t k, pare_error *err)
         must[t] = pare__count_must(&r->ctx, r->rows.total.m.anchor + r->rows.frame_start[t], cap[t]);
     }
     if (!rc) rc = pare__rows_weigh(&r->ctx, &r->plan, final, &r->rows, &r->px, &weight, err);
-    if (!rc) rc = pare__rate_split(k, weight, cap, n, r->ctx.floor, out, &r->arena);
-    if (!rc) pare__rate_raise(out, must, n);
-    for (int32_t t = 0; !rc && t < n; t++) total += r->goal[t].final = out[t];
-    if (!rc && total > k && r->ctx.mask) rc = pare__mask_too_large(total, k, r->t0, n, err);
+    if (!rc) rc = pare__slots_split(&r->ctx, k, weight, cap, must, n, out, &total, err);
+    for (int32_t t = 0; !rc && t < n; t++) r->goal[t].final = out[t];
     pare__arena_reset(&r->arena, mark);
     return rc;
 }

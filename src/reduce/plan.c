@@ -52,9 +52,9 @@ int pare__step_needs(const pare__step *s, pare__need *need)
     return n;
 }
 
-static int collect(const pare__step *s, pare__need *need)
+static int collect(const pare__step *s, pare__need *need, int32_t *n_own)
 {
-    int n = pare__step_needs(s, need);
+    int n = *n_own = pare__step_needs(s, need);
     if (s->alloc->needs) n += s->alloc->needs(s->alloc_priv, s->site, need + n);
     return n;
 }
@@ -127,11 +127,10 @@ static int plan_needs(pare__plan *plan, int32_t i, const pare_model *model, pare
 {
     const pare__step *s = &plan->recipe->step[i];
     pare__step_plan *sp = &plan->step[i];
-    pare__need all[3 * PARE__MAX_NEEDS];
-    const int n = collect(s, all);
+    const int n = collect(s, sp->need, &sp->n_need_own);
     int needs_own = 0;
-    for (int j = 0; j < n; j++) {
-        pare__need need = all[j];
+    for (sp->n_need = 0; sp->n_need < n; sp->n_need++) {
+        pare__need need = sp->need[sp->n_need];
         if (need.array == PARE__ARRAY_PIXELS) sp->wants_pixels = 1;
         if (capture_bit(&need)) {
             int rc = model ? resolve_layer(s, &need, plan->n_layer, err) : 0;
@@ -140,9 +139,7 @@ static int plan_needs(pare__plan *plan, int32_t i, const pare_model *model, pare
             if (model) want(plan, s, &need);
             needs_own |= is_own_block(s, &need);
         }
-        if (sp->n_need == PARE__MAX_NEEDS) continue;
         sp->layer[sp->n_need] = need.layer;
-        sp->need[sp->n_need++] = all[j];
     }
     plan_phase(plan, i, needs_own);
     return 0;
@@ -162,18 +159,18 @@ static int check_pixels(const pare__step *s, const pare__step_plan *sp, pare_err
     return 0;
 }
 
-static int check_score(const pare__step *s, pare_error *err)
+static int check_parts(const pare__step *s, pare_error *err)
 {
-    if (!s->score || (s->score->sites & (unsigned)s->site)) return 0;
-    return pare_fail(err, PARE_E_INVALID, "recipe step '%s': score '%s' cannot be had at '%s'", s->sel->name,
-                     s->score->name, pare__site_name(s->site));
+    const int no_score = s->score && !(s->score->sites & (unsigned)s->site);
+    if (!no_score && s->alloc->sites & (unsigned)s->site) return 0;
+    return pare_fail(err, PARE_E_INVALID, "recipe step '%s': %s '%s' cannot be had at '%s'", s->sel->name,
+                     no_score ? "score" : "allocator", no_score ? s->score->name : s->alloc->name,
+                     pare__site_name(s->site));
 }
 
 static int plan_site(pare__plan *plan, int32_t i, pare_error *err)
 {
     const pare__step *s = &plan->recipe->step[i];
-    const int rc = check_score(s, err);
-    if (rc) return rc;
     if (s->site != PARE__SITE_BLOCK) return 0;
     if (s->sel->flags & PARE__SCOPE_WINDOW)
         return pare_fail(err, PARE_E_INVALID, "recipe step '%s' looks across frames: it cannot act inside a block",
@@ -241,6 +238,7 @@ int pare__plan_make(pare__plan *plan, pare__recipe *recipe, const pare_model *mo
         pare__step *s = &recipe->step[i];
         rc = check_amount(s, err);
         if (!rc && model) rc = resolve_blocks(s, plan->n_layer, err);
+        if (!rc && model) rc = check_parts(s, err);
         if (!rc) rc = plan_needs(plan, i, model, err);
         if (!rc && model) rc = check_pixels(s, &plan->step[i], err);
         if (!rc && model) rc = plan_site(plan, i, err);

@@ -10,11 +10,13 @@
 #include "reduce/rate.h"
 #include "reduce/recipe.h"
 
+enum { PARE__MAX_STEP_NEEDS = 3 * PARE__MAX_NEEDS }; /* of selector, score and allocator */
+
 typedef struct pare__step_plan {
-    pare__need need[PARE__MAX_NEEDS]; /* as asked: the names under which the view offers the arrays */
-    int32_t layer[PARE__MAX_NEEDS];   /* resolved to 0..n_layer-1; HERE stays HERE */
-    int32_t n_need;
-    pare__phase phase; /* block site */
+    pare__need need[PARE__MAX_STEP_NEEDS]; /* as asked: the names under which the view offers the arrays */
+    int32_t layer[PARE__MAX_STEP_NEEDS];   /* resolved to 0..n_layer-1; HERE stays HERE */
+    int32_t n_need, n_need_own;            /* n_need_own: without the allocator's, which come last */
+    pare__phase phase;                     /* block site */
     int32_t wants_pixels;
 } pare__step_plan;
 
@@ -31,7 +33,7 @@ typedef struct pare__plan {
 int pare__plan_make(pare__plan *plan, pare__recipe *recipe, const pare_model *model, const pare__rate *rate,
                     pare_error *err);
 
-/* What the selector and the score of a step ask for, need[2 PARE__MAX_NEEDS]; returns the count. */
+/* What the selector and the score of a step ask for, need[PARE__MAX_STEP_NEEDS]; returns the count. */
 int pare__step_needs(const pare__step *step, pare__need *need);
 
 /* What one application of a step leaves of a frame with n candidates, out of its own amount: rows, VARIABLE, or NONE. */

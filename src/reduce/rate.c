@@ -82,6 +82,8 @@ int64_t pare__rate_floor(const pare__rate *rate)
     return rate->kind == PARE__RATE_PER_FRAME ? rate->per_frame : rate->floor;
 }
 
+int64_t pare__rate_most(const pare__rate *rate) { return rate->kind == PARE__RATE_PER_FRAME ? rate->per_frame : 0; }
+
 int64_t pare__rate_window(pare__rate *rate, int64_t n_frames, int64_t units, int is_last)
 {
     rate->seen_units += units;

@@ -28,8 +28,9 @@ int pare__rate_check(const pare__rate *rate, int64_t units, pare_error *err);
 /* Can some step be told an amount; must none be, because everything is kept anyway? */
 int pare__rate_is_given(const pare__rate *rate);
 int pare__rate_keeps_all(const pare__rate *rate);
-/* Rows that every step keeps at least. */
+/* Rows that a picture or temporal step keeps at least (or all it has), and at most; 0 = as it comes. */
 int64_t pare__rate_floor(const pare__rate *rate);
+int64_t pare__rate_most(const pare__rate *rate);
 /* Rows of the next window of n_frames steps with `units` candidates in all; -1 when there is no budget. */
 int64_t pare__rate_window(pare__rate *rate, int64_t n_frames, int64_t units, int is_last);
 /* Reports what the window really gave. */

@@ -82,6 +82,8 @@ int pare__reducer_create(pare_reducer **out, const pare_model *model, const pare
     if (!r) return pare_fail(err, PARE_E_NOMEM, "reducer: out of memory");
     r->model = model;
     r->opts = *opts;
+    if (opts->custom) r->custom = *opts->custom;
+    if (opts->custom) r->opts.custom = &r->custom;
     int rc = check_window(r, err);
     if (!rc) rc = plan_recipe(r, err);
     if (!rc) rc = pare__pool_create(&r->pool, worker_count(opts->n_threads), err);
@@ -95,8 +97,10 @@ int pare__reducer_create(pare_reducer **out, const pare_model *model, const pare
                              .text = opts->text,
                              .n_text = opts->n_text,
                              .d_text = opts->d_text,
-                             .custom = opts->custom,
-                             .floor = pare__rate_floor(&r->rate)};
+                             .custom = r->opts.custom,
+                             .per_picture = r->per_picture,
+                             .floor = pare__rate_floor(&r->rate),
+                             .most = pare__rate_most(&r->rate)};
     if (rc) pare__reducer_free(&r);
     *out = r;
     return rc;

@@ -25,6 +25,7 @@ typedef struct pare__goal {
 struct pare_reducer {
     const pare_model *model;
     pare_reducer_opts opts;
+    pare_custom custom; /* copied: opts.custom points here, or is NULL */
     pare__recipe recipe;
     pare__plan plan;
     pare__rate rate;

@@ -17,15 +17,18 @@ typedef struct job {
     pare__context ctx;
     pare__features in;
     float *score;
+    int32_t n_picture; /* or temporal steps */
 } job;
 
-/* Budgets per frame count slots here. */
+/* Budgets per frame are per picture or temporal step here. */
 static int make_plan(job *j, const pare_reducer_opts *opts, pare_error *err)
 {
+    const pare_slot *first = j->in.slot;
+    const int32_t per_picture = j->in.is_tiled ? 1 + first->tile_rows * first->tile_cols : 1;
     pare_reducer_opts o = *opts;
-    o.n_frames = j->in.n_slot;
+    o.n_frames = j->n_picture = j->in.n_slot / per_picture;
     int rc = pare__rate_init(&j->rate, &o, err);
-    if (!rc) rc = pare__rate_check(&j->rate, (int64_t)j->in.grid_h * j->in.grid_w, err);
+    if (!rc) rc = pare__rate_check(&j->rate, (int64_t)j->in.grid_h * j->in.grid_w * per_picture, err);
     if (!rc) rc = pare__recipe_parse(&j->recipe, o.recipe ? o.recipe : "none", err);
     if (!rc) rc = pare__plan_make(&j->plan, &j->recipe, NULL, &j->rate, err);
     if (rc) return rc;
@@ -39,7 +42,9 @@ static int make_plan(job *j, const pare_reducer_opts *opts, pare_error *err)
                              .grid_h = j->in.grid_h,
                              .grid_w = j->in.grid_w,
                              .is_first = 1,
+                             .per_picture = per_picture,
                              .floor = pare__rate_floor(&j->rate),
+                             .most = pare__rate_most(&j->rate),
                              .score = j->score,
                              .given = j->in.given,
                              .mask = j->in.mask,
@@ -53,7 +58,7 @@ static int make_plan(job *j, const pare_reducer_opts *opts, pare_error *err)
 static int run_steps(job *j, pare_error *err)
 {
     pare__rows *rows = &j->in.rows;
-    const int64_t k = pare__rate_window(&j->rate, j->in.n_slot, rows->n, 1);
+    const int64_t k = pare__rate_window(&j->rate, j->n_picture, rows->n, 1);
     int rc = pare__rows_ignore(&j->ctx, rows);
     for (int32_t i = 0; !rc && i < j->recipe.n; i++) {
         if (!j->recipe.step[i].sel->select)

@@ -97,7 +97,7 @@ static int check_given(const pare__step *step, const pare__view *v, const pare__
 
 static int check_view(const pare__step *step, const pare__view *v, pare_error *err)
 {
-    pare__need need[3 * PARE__MAX_NEEDS];
+    pare__need need[PARE__MAX_STEP_NEEDS];
     const int rc = check_given(step, v, need, pare__step_needs(step, need), err);
     if (rc) return rc;
     const int64_t least = step->sel->least ? step->sel->least(step->priv, v->n) : 0;
@@ -168,12 +168,12 @@ static int is_row_array(pare__array kind)
     return kind != PARE__ARRAY_PIXELS && kind != PARE__ARRAY_GIVEN && kind != PARE__ARRAY_TEXT_QUERY;
 }
 
-/* Offers each need of the step under the name it was asked by. */
-static int offer_arrays(const pare__rows *rows, const pare__step *step, const pare__step_plan *sp,
+/* Offers each need of the step from the `first` on under the name it was asked by. */
+static int offer_arrays(const pare__rows *rows, const pare__step *step, const pare__step_plan *sp, int32_t first,
                         pare__view_array *array, int32_t *n_array, pare_error *err)
 {
     *n_array = 0;
-    for (int32_t i = 0; i < sp->n_need; i++) {
+    for (int32_t i = first; i < sp->n_need; i++) {
         const pare__array kind = sp->need[i].array;
         if (!is_row_array(kind)) continue;
         pare__view_array found = {.width = rows->d, .data = rows->x, .prefix = rows->x_prefix};
@@ -234,11 +234,12 @@ int pare__view_fill(const pare__context *ctx, const pare__step *step, pare__view
     return rc ? rc : fill_state(step, v);
 }
 
-static int window_view(pare__context *ctx, const pare__plan *plan, int32_t i, const pare__rows *rows,
-                       const pare__pixels *pixels, pare__view *v, pare_error *err)
+/* first_need: the first array that is offered. */
+static int window_view(pare__context *ctx, const pare__plan *plan, int32_t i, int32_t first_need,
+                       const pare__rows *rows, const pare__pixels *pixels, pare__view *v, pare_error *err)
 {
     const pare__step *step = &plan->recipe->step[i];
-    pare__view_array *array = PARE__ARENA(ctx->arena, pare__view_array, PARE__MAX_NEEDS);
+    pare__view_array *array = PARE__ARENA(ctx->arena, pare__view_array, PARE__MAX_STEP_NEEDS);
     if (!array) return PARE_E_NOMEM;
     *v = (pare__view){.block = -1,
                       .n_block = 1,
@@ -256,10 +257,10 @@ static int window_view(pare__context *ctx, const pare__plan *plan, int32_t i, co
                       .origin = rows->total.m.anchor,
                       .k = -1,
                       .k_final = -1,
-                      .floor = ctx->floor,
+                      .floor = ctx->per_picture > 1 ? 0 : ctx->floor,
                       .array = array,
                       .pixels = pixels};
-    const int rc = offer_arrays(rows, step, &plan->step[i], array, &v->n_array, err);
+    const int rc = offer_arrays(rows, step, &plan->step[i], first_need, array, &v->n_array, err);
     return rc ? rc : pare__view_fill(ctx, step, v);
 }
 
@@ -327,7 +328,7 @@ int pare__rows_weigh(pare__context *ctx, const pare__plan *plan, int32_t i, cons
     *weight = NULL;
     if (step->alloc == pare__allocators[0]) return 0;
     pare__view v;
-    int rc = window_view(ctx, plan, i, rows, pixels, &v, err);
+    int rc = window_view(ctx, plan, i, plan->step[i].n_need_own, rows, pixels, &v, err);
     if (rc) return rc;
     const double t = pare__now_ms();
     *weight = PARE__ARENA(ctx->arena, double, rows->n_frame);
@@ -382,12 +383,8 @@ static int set_counts(pare__context *ctx, const pare__plan *plan, int32_t i, con
     } else {
         double *weight;
         int rc = pare__rows_weigh(ctx, plan, i, rows, v->pixels, &weight, err);
-        if (!rc) rc = pare__rate_split(k, weight, n, rows->n_frame, ctx->floor, k_frame, ctx->arena);
+        if (!rc) rc = pare__slots_split(ctx, k, weight, n, must, rows->n_frame, k_frame, &v->k, err);
         if (rc) return rc;
-        pare__rate_raise(k_frame, must, rows->n_frame);
-        v->k = 0;
-        for (int32_t f = 0; f < rows->n_frame; f++) v->k += k_frame[f];
-        if (v->k > k && ctx->mask) return pare__mask_too_large(v->k, k, ctx->t0, rows->n_frame, err);
     }
     v->k_final = v->k;
     v->k_frame = v->k < 0 ? NULL : k_frame;
@@ -450,7 +447,7 @@ int pare__rows_step(pare__context *ctx, const pare__plan *plan, int32_t i, pare_
     const pare__mark mark = pare__arena_mark(ctx->arena);
     pare__map map = {0};
     pare__view v;
-    int rc = window_view(ctx, plan, i, rows, pixels, &v, err);
+    int rc = window_view(ctx, plan, i, 0, rows, pixels, &v, err);
     if (!rc) rc = set_counts(ctx, plan, i, rows, k, &v, err);
     if (!rc) rc = score_window(ctx, step, &v, err);
     if (!rc)

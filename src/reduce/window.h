@@ -28,7 +28,9 @@ typedef struct pare__context {
     int32_t t0;             /* clip index of the window's first slot */
     int64_t origin0;        /* number in the clip of the window's first candidate */
     int32_t is_first;
-    int64_t floor;       /* rows that every slot keeps */
+    int32_t per_picture; /* slots of a picture: 1, or the whole and its tiles */
+    int64_t floor;       /* rows that every picture or step keeps at least (or all it has) */
+    int64_t most;        /* and at most; 0 = as it comes */
     float *score;        /* [candidates of the window] last score, by original candidate; or NULL */
     const float *given;  /* [candidates] the caller's score, or NULL */
     const uint8_t *mask; /* [candidates] PARE_MASK_*, or NULL = all free */
@@ -82,6 +84,12 @@ int pare__step_select(pare__context *ctx, pare__step *step, pare__view *view, pa
 
 /* "the mask keeps more than the budget has". */
 int pare__mask_too_large(int64_t must, int64_t k, int32_t t0, int32_t n_slot, pare_error *err);
+
+/* share.c: cuts k rows over slots that have n[n_slot] rows each, of which the mask keeps must[n_slot]: over the pictures
+ * with floor and limit, then over the slots of each by the allocator's weight (NULL = equal). *total = sum of
+ * out[n_slot]. Errors: NOMEM, INVALID (the mask keeps more). */
+int pare__slots_split(const pare__context *ctx, int64_t k, const double *weight, const int64_t *n, const int64_t *must,
+                      int32_t n_slot, int64_t *out, int64_t *total, pare_error *err);
 
 /* aside.c: a view without the rows that the mask keeps. `row` [view->n] names the rows of the whole view. Errors: NOMEM,
  * INVALID (more rows must stay than the budget has). */

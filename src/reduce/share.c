@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* Shares: the k rows that a step leaves of a window, cut over its pictures (or temporal steps) by floor and limit, then
+ * over the slots of each picture by the allocator's weight, then raised to what the mask keeps.
+ *
+ *     k -> per picture [n_slot / per_picture] -> per slot [n_slot] */
+#include "reduce/rate.h"
+#include "reduce/window.h"
+
+/* Rows of each picture, and its weight: the mean over its rows. */
+static void sum_pictures(const pare__context *ctx, const double *weight, const int64_t *n, int32_t n_picture,
+                         int64_t *cap, double *mean)
+{
+    const int32_t per = ctx->per_picture;
+    for (int32_t p = 0; p < n_picture; p++) {
+        double sum = 0;
+        cap[p] = 0;
+        for (int32_t s = p * per; s < (p + 1) * per; s++) {
+            cap[p] += n[s];
+            sum += (weight ? weight[s] : 1) * (double)n[s];
+        }
+        mean[p] = cap[p] ? sum / (double)cap[p] : 0;
+        if (ctx->most && cap[p] > ctx->most) cap[p] = ctx->most;
+    }
+}
+
+static int split_pictures(const pare__context *ctx, int64_t k, const double *weight, const int64_t *n, int32_t n_slot,
+                          int64_t *out)
+{
+    const int32_t per = ctx->per_picture, n_picture = n_slot / per;
+    int64_t *cap = PARE__ARENA(ctx->arena, int64_t, n_picture), *part = PARE__ARENA(ctx->arena, int64_t, n_picture);
+    double *mean = PARE__ARENA(ctx->arena, double, n_picture);
+    if (!cap || !part || !mean) return PARE_E_NOMEM;
+    sum_pictures(ctx, weight, n, n_picture, cap, mean);
+    int rc = pare__rate_split(k, mean, cap, n_picture, ctx->floor, part, ctx->arena);
+    for (int32_t s = 0; !rc && s < n_slot; s += per)
+        rc = pare__rate_split(part[s / per], weight ? weight + s : NULL, n + s, per, 0, out + s, ctx->arena);
+    return rc;
+}
+
+static int64_t sum_of(const int64_t *x, int32_t n)
+{
+    int64_t sum = 0;
+    for (int32_t i = 0; i < n; i++) sum += x[i];
+    return sum;
+}
+
+int pare__slots_split(const pare__context *ctx, int64_t k, const double *weight, const int64_t *n, const int64_t *must,
+                      int32_t n_slot, int64_t *out, int64_t *total, pare_error *err)
+{
+    const pare__mark mark = pare__arena_mark(ctx->arena);
+    const int rc = split_pictures(ctx, k, weight, n, n_slot, out);
+    pare__arena_reset(ctx->arena, mark);
+    if (rc) return rc;
+    /* a budget of every picture lends nothing to another one */
+    const int32_t group = ctx->most ? ctx->per_picture : n_slot;
+    for (int32_t s = 0; s < n_slot; s += group) {
+        const int64_t budget = sum_of(out + s, group);
+        pare__rate_raise(out + s, must + s, group);
+        const int64_t raised = sum_of(out + s, group);
+        if (raised > budget) return pare__mask_too_large(raised, budget, ctx->t0 + s, group, err);
+    }
+    *total = sum_of(out, n_slot);
+    return 0;
+}
