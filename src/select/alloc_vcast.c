@@ -2,6 +2,7 @@
 /* V-CAST's weights: softmax of how sharply the path of frame means turns. Rate control makes exact counts of them, with
  * its own floor. tokens [n, d] -> weight [n_frame]. */
 #include "select/allocator.h"
+#include "select/pick.h"
 #include "select/vcast.h"
 
 typedef struct vcast {
@@ -13,13 +14,6 @@ static const pare__option options[] = {
                        PARE__VCAST_TEMPERATURE, 1e-2, 100),
     {0},
 };
-
-static int needs(const void *priv, int32_t site, pare__need *need)
-{
-    (void)priv, (void)site;
-    need[0] = (pare__need){PARE__ARRAY_TOKENS, PARE__LAYER_HERE};
-    return 1;
-}
 
 static int weigh(const void *priv, const pare__view *v, double *weight, pare_error *err)
 {
@@ -33,6 +27,6 @@ const pare__allocator pare__alloc_vcast = {
     .sites = PARE__SITE_OUTPUT,
     .options = options,
     .priv_size = sizeof(vcast),
-    .needs = needs,
+    .needs = pare__need_tokens,
     .weigh = weigh,
 };

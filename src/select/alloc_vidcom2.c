@@ -2,6 +2,7 @@
 /* VidCom2's shares: 1 + p - mean p, p = softmax of how far a frame stands out of the window. Rate control makes exact
  * counts of them. tokens [n, d] -> weight [n_frame]. */
 #include "select/allocator.h"
+#include "select/pick.h"
 #include "select/vidcom2.h"
 
 typedef struct vidcom2 {
@@ -13,13 +14,6 @@ static const pare__option options[] = {
                        PARE__VIDCOM2_TEMPERATURE, 1e-4, 100),
     {0},
 };
-
-static int needs(const void *priv, int32_t site, pare__need *need)
-{
-    (void)priv, (void)site;
-    need[0] = (pare__need){PARE__ARRAY_TOKENS, PARE__LAYER_HERE};
-    return 1;
-}
 
 static int weigh(const void *priv, const pare__view *v, double *weight, pare_error *err)
 {
@@ -36,6 +30,6 @@ const pare__allocator pare__alloc_vidcom2 = {
     .sites = PARE__SITE_OUTPUT,
     .options = options,
     .priv_size = sizeof(vidcom2),
-    .needs = needs,
+    .needs = pare__need_tokens,
     .weigh = weigh,
 };

@@ -2,7 +2,10 @@
 /* See match.h. Similarities of a block of rows at a time: memory stays linear in the number of rows. */
 #include "select/match.h"
 
+#include <math.h>
 #include <string.h>
+
+#include "select/selector.h"
 
 enum { BLOCK = 128 };
 
@@ -45,4 +48,52 @@ int pare__match_list(const pare__view *v, const int32_t *group, int64_t n, int64
     for (int64_t i = 0; i < n; i++)
         if (group[i] >= 0) out->col[cursor[group[i]]++] = (int32_t)i;
     return 0;
+}
+
+/* ---- pairs ------------------------------------------------------------------------------------------------------ */
+
+int pare__pairs_init(pare__pairs *p, const pare__view *v)
+{
+    *p = (pare__pairs){.a = PARE__ARENA(v->arena, int32_t, v->n),
+                       .b = PARE__ARENA(v->arena, int32_t, v->n),
+                       .to = PARE__ARENA(v->arena, int32_t, v->n),
+                       .score = PARE__ARENA(v->arena, float, v->n),
+                       .group = PARE__ARENA(v->arena, int32_t, v->n),
+                       .anchor = PARE__ARENA(v->arena, int32_t, v->n)};
+    if (!p->a || !p->b || !p->to || !p->score || !p->group || !p->anchor) return PARE_E_NOMEM;
+    for (int64_t i = 0; i < v->n; i++) p->group[i] = -1;
+    return 0;
+}
+
+static int match(pare__pairs *p, const pare__view *v, const float *key, int64_t d)
+{
+    const float *a = pare__unit_rows(v, key, d, p->a, p->n_a), *b = pare__unit_rows(v, key, d, p->b, p->n_b);
+    return a && b ? pare__match_best(v, a, p->n_a, b, p->n_b, d, p->to, p->score) : PARE_E_NOMEM;
+}
+
+int pare__pairs_join(pare__pairs *p, const pare__view *v, const float *key, int64_t d, int64_t r)
+{
+    int32_t *source = PARE__ARENA(v->arena, int32_t, r + 1);
+    if (!source || match(p, v, key, d) || pare__topk(p->score, p->n_a, r, source, v->arena)) return PARE_E_NOMEM;
+    for (int64_t i = 0, next = 0; i < p->n_a; i++) {
+        if (next < r && source[next] == i)
+            next++;
+        else
+            pare__pairs_own(p, p->a[i]);
+    }
+    for (int64_t j = 0; j < p->n_b; j++) pare__pairs_own(p, p->b[j]);
+    for (int64_t i = 0; i < r; i++) p->group[p->a[source[i]]] = p->group[p->b[p->to[source[i]]]];
+    return 0;
+}
+
+int64_t pare__pairs_least(const void *priv, int64_t n)
+{
+    (void)priv;
+    return n - n / 2;
+}
+
+int64_t pare__pairs_amount(int64_t n, int64_t r, double ratio)
+{
+    if (r < 0 && ratio < 0) return PARE__AMOUNT_NONE;
+    return n - pare__pairs_most(n, r >= 0 ? r : (int64_t)floor((double)n - (double)n * ratio));
 }

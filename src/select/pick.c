@@ -82,6 +82,13 @@ void pare__noise(const pare__view *v, float *out)
     }
 }
 
+int pare__need_tokens(const void *priv, int32_t site, pare__need *need)
+{
+    (void)priv, (void)site;
+    need[0] = (pare__need){PARE__ARRAY_TOKENS, PARE__LAYER_HERE};
+    return 1;
+}
+
 const float *pare__require(const pare__view *v, const char *owner, pare__array array, int32_t layer, int32_t *width,
                            pare_error *err)
 {

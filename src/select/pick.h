@@ -23,6 +23,8 @@ int pare__keep_order(const pare__view *v, const int32_t *order, int64_t k, pare_
  * was removed before. */
 void pare__noise(const pare__view *v, float *out);
 
+/* `needs` of what looks at the tokens alone. */
+int pare__need_tokens(const void *priv, int32_t site, pare__need *need);
 /* The needed array, or the message that says which one is missing. */
 const float *pare__require(const pare__view *v, const char *owner, pare__array array, int32_t layer, int32_t *width,
                            pare_error *err);

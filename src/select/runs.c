@@ -14,10 +14,23 @@ enum { SEEN_OFFSET = 64, N_PASS = 12, SLACK = 16 };
 
 static int64_t past_offset(int64_t n_cell) { return SEEN_OFFSET + (n_cell + 63) / 64 * 64; }
 
-size_t pare__runs_carry(const pare__change *kind, const pare__view *v)
+static const pare__change *change_at(int32_t site)
 {
+    return site == PARE__SITE_PATCHES ? &pare__change_pixels : &pare__change_tokens;
+}
+
+size_t pare__runs_carry(const void *priv, const pare__view *v)
+{
+    (void)priv;
     const int64_t n_cell = (int64_t)v->grid_h * v->grid_w;
-    return (size_t)(past_offset(n_cell) + n_cell * kind->bytes(v));
+    return (size_t)(past_offset(n_cell) + n_cell * change_at(v->site)->bytes(v));
+}
+
+int pare__runs_needs(const void *priv, int32_t site, pare__need *need)
+{
+    (void)priv;
+    need[0] = (pare__need){site == PARE__SITE_PATCHES ? PARE__ARRAY_PIXELS : PARE__ARRAY_TOKENS, PARE__LAYER_HERE};
+    return 1;
 }
 
 /* ---- preparation --------------------------------------------------------------------------------------------------- */
@@ -50,9 +63,9 @@ static void index_rows(pare__runs *r)
 
 static int has_begun(const pare__view *v) { return v->carry && *(const uint8_t *)v->carry; }
 
-int pare__runs_init(pare__runs *r, const pare__view *v, const pare__change *kind, int anchored, const char *owner,
-                    pare_error *err)
+int pare__runs_init(pare__runs *r, const pare__view *v, int anchored, const char *owner, pare_error *err)
 {
+    const pare__change *kind = change_at(v->site);
     *r = (pare__runs){.v = v,
                       .change_kind = kind,
                       .anchored = anchored,

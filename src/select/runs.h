@@ -58,12 +58,12 @@ struct pare__runs {
     uint8_t *past;     /* [n_cell, bytes] carried content; or NULL */
 };
 
-/* Bytes to carry for a view. */
-size_t pare__runs_carry(const pare__change *kind, const pare__view *v);
+/* `needs` and `carry` of a selector: pixels at the site `patches`, else tokens. */
+int pare__runs_needs(const void *priv, int32_t site, pare__need *need);
+size_t pare__runs_carry(const void *priv, const pare__view *v);
 /* Prepares arrays in the arena (the caller resets it). Pixels: mean |difference| in 0..1, channels alike, until `weight`
  * and `limit` are changed. Errors: NOMEM, INVALID (missing array). */
-int pare__runs_init(pare__runs *r, const pare__view *v, const pare__change *kind, int anchored, const char *owner,
-                    pare_error *err);
+int pare__runs_init(pare__runs *r, const pare__view *v, int anchored, const char *owner, pare_error *err);
 /* keep = change > threshold, or new. Returns the rows kept after the opening ones. */
 int64_t pare__runs_pass(pare__runs *r, double threshold);
 /* Every step but the clip's first loses int(share * n) of its n rows: the smallest changes, then the lower index. 0 or

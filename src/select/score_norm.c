@@ -5,13 +5,6 @@
 #include "select/pick.h"
 #include "select/score.h"
 
-static int needs(const void *priv, int32_t site, pare__need *need)
-{
-    (void)priv, (void)site;
-    need[0] = (pare__need){PARE__ARRAY_TOKENS, PARE__LAYER_HERE};
-    return 1;
-}
-
 static int compute(const void *priv, const pare__view *v, float *out, pare_error *err)
 {
     (void)priv;
@@ -27,6 +20,6 @@ const pare__score pare__score_norm = {
     .summary = "Euclidean length of the token",
     .cite = "baseline; high-norm outliers: Darcet et al., Vision Transformers Need Registers, ICLR 2024",
     .sites = PARE__SITE_BLOCK | PARE__SITE_OUTPUT,
-    .needs = needs,
+    .needs = pare__need_tokens,
     .compute = compute,
 };

@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* VidCom2's score: -(likeness to the centre of the clip + likeness to the centre of the frame). It looks at the whole
  * window. tokens [n, d] -> [n]. */
+#include "select/pick.h"
 #include "select/score.h"
 #include "select/selector.h"
 #include "select/vidcom2.h"
-
-static int needs(const void *priv, int32_t site, pare__need *need)
-{
-    (void)priv, (void)site;
-    need[0] = (pare__need){PARE__ARRAY_TOKENS, PARE__LAYER_HERE};
-    return 1;
-}
 
 static int compute(const void *priv, const pare__view *v, float *out, pare_error *err)
 {
@@ -27,6 +21,6 @@ const pare__score pare__score_vidcom2 = {
     .cite = "Liu et al., VidCom2, EMNLP 2025; xuyang-liu16/VidCom2 token_compressor/vidcom2/vidcom2.py",
     .sites = PARE__SITE_OUTPUT,
     .flags = PARE__SCOPE_WINDOW,
-    .needs = needs,
+    .needs = pare__need_tokens,
     .compute = compute,
 };

@@ -22,13 +22,6 @@ static const pare__option options[] = {
     {0},
 };
 
-static int needs(const void *priv, int32_t site, pare__need *need)
-{
-    (void)priv, (void)site;
-    need[0] = (pare__need){PARE__ARRAY_TOKENS, PARE__LAYER_HERE};
-    return 1;
-}
-
 static double *relevance(const cdpruner *p, const pare__view *v)
 {
     double *r = PARE__ARENA(v->arena, double, v->n);
@@ -67,6 +60,6 @@ const pare__selector pare__sel_cdpruner = {
     .default_site = PARE__SITE_OUTPUT,
     .options = options,
     .priv_size = sizeof(cdpruner),
-    .needs = needs,
+    .needs = pare__need_tokens,
     .select = select_rows,
 };

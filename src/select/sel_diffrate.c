@@ -94,13 +94,6 @@ static int64_t count_pruned_to(const diffrate *p, const pare__view *v, int64_t k
 
 static int unbiased(const void *priv) { return !((const diffrate *)priv)->prop_attn; }
 
-static int needs(const void *priv, int32_t site, pare__need *need)
-{
-    (void)priv, (void)site;
-    need[0] = (pare__need){PARE__ARRAY_TOKENS, PARE__LAYER_HERE};
-    return 1;
-}
-
 /* ---- merging --------------------------------------------------------------------------------------------------- */
 
 typedef struct ranked {
@@ -184,7 +177,7 @@ const pare__selector pare__sel_diffrate = {
     .options = options,
     .priv_size = sizeof(diffrate),
     .init = init,
-    .needs = needs,
+    .needs = pare__need_tokens,
     .amount = amount,
     .select = select_rows,
     .unbiased = unbiased,

@@ -6,13 +6,6 @@
 #include "select/pick.h"
 #include "select/selector.h"
 
-static int needs(const void *priv, int32_t site, pare__need *need)
-{
-    (void)priv, (void)site;
-    need[0] = (pare__need){PARE__ARRAY_TOKENS, PARE__LAYER_HERE};
-    return 1;
-}
-
 static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
     (void)priv;
@@ -32,6 +25,6 @@ const pare__selector pare__sel_divprune = {
     .cite = "Alvar et al., DivPrune, CVPR 2025, arXiv 2503.02175; vbdi/divprune LLaVA/llava/model/llava_arch.py",
     .sites = PARE__SITE_BLOCK | PARE__SITE_OUTPUT,
     .default_site = PARE__SITE_OUTPUT,
-    .needs = needs,
+    .needs = pare__need_tokens,
     .select = select_rows,
 };

@@ -34,25 +34,11 @@ static const pare__option options[] = {
     {0},
 };
 
-static int is_at_pixels(int32_t site) { return site == PARE__SITE_PATCHES; }
-
-static const pare__change *kind_at(int32_t site)
-{
-    return is_at_pixels(site) ? &pare__change_pixels : &pare__change_tokens;
-}
-
 static int init(void *priv, pare_error *err)
 {
     const dtd *p = priv;
     if (p->threshold < 0 || p->drop < 0) return 0;
     return pare_fail(err, PARE_E_INVALID, "dtd: threshold=%g and drop=%g exclude each other", p->threshold, p->drop);
-}
-
-static int needs(const void *priv, int32_t site, pare__need *need)
-{
-    (void)priv;
-    need[0] = (pare__need){is_at_pixels(site) ? PARE__ARRAY_PIXELS : PARE__ARRAY_TOKENS, PARE__LAYER_HERE};
-    return 1;
 }
 
 static int64_t amount(const void *priv, int64_t n, int32_t grid_h, int32_t grid_w, int32_t i_block, int32_t n_block)
@@ -62,16 +48,10 @@ static int64_t amount(const void *priv, int64_t n, int32_t grid_h, int32_t grid_
     return p->threshold >= 0 || p->drop >= 0 ? PARE__AMOUNT_VARIABLE : PARE__AMOUNT_NONE;
 }
 
-static size_t carry(const void *priv, const pare__view *v)
-{
-    (void)priv;
-    return pare__runs_carry(kind_at(v->site), v);
-}
-
 /* The smallest change that is kept. */
 static double least_change(const dtd *p, int32_t site)
 {
-    if (is_at_pixels(site)) return p->threshold >= 0 ? p->threshold : PIXELS_THRESHOLD;
+    if (site == PARE__SITE_PATCHES) return p->threshold >= 0 ? p->threshold : PIXELS_THRESHOLD;
     return 1 - (p->threshold >= 0 ? p->threshold : FEATURE_THRESHOLD);
 }
 
@@ -80,7 +60,7 @@ static int select_rows(const void *priv, const pare__view *v, pare__map *map, pa
     const dtd *p = priv;
     pare__runs r;
     const double least = least_change(p, v->site);
-    int rc = pare__runs_init(&r, v, kind_at(v->site), p->anchor, "dtd", err);
+    int rc = pare__runs_init(&r, v, p->anchor, "dtd", err);
     if (rc) return rc;
     if (v->k >= 0)
         rc = pare__runs_budget(&r, v->k, least, err);
@@ -102,8 +82,8 @@ const pare__selector pare__sel_dtd = {
     .options = options,
     .priv_size = sizeof(dtd),
     .init = init,
-    .needs = needs,
+    .needs = pare__runs_needs,
     .amount = amount,
-    .carry = carry,
+    .carry = pare__runs_carry,
     .select = select_rows,
 };

@@ -4,6 +4,7 @@
  * frame; later windows of a clip have no such floor). With a budget that many are kept. tokens [n, d]. */
 #include <string.h>
 
+#include "select/pick.h"
 #include "select/runs.h"
 #include "select/selector.h"
 
@@ -19,23 +20,10 @@ static const pare__option options[] = {
     {0},
 };
 
-static int needs(const void *priv, int32_t site, pare__need *need)
-{
-    (void)priv, (void)site;
-    need[0] = (pare__need){PARE__ARRAY_TOKENS, PARE__LAYER_HERE};
-    return 1;
-}
-
 static int64_t amount(const void *priv, int64_t n, int32_t grid_h, int32_t grid_w, int32_t i_block, int32_t n_block)
 {
     (void)n, (void)grid_h, (void)grid_w, (void)i_block, (void)n_block;
     return ((const evs *)priv)->q >= 0 ? PARE__AMOUNT_VARIABLE : PARE__AMOUNT_NONE;
-}
-
-static size_t carry(const void *priv, const pare__view *v)
-{
-    (void)priv;
-    return pare__runs_carry(&pare__change_tokens, v);
 }
 
 static int64_t count_kept(const evs *p, const pare__runs *r)
@@ -50,7 +38,7 @@ static int select_rows(const void *priv, const pare__view *v, pare__map *map, pa
 {
     const evs *p = priv;
     pare__runs r;
-    const int rc = pare__runs_init(&r, v, &pare__change_tokens, 0, "evs", err);
+    const int rc = pare__runs_init(&r, v, 0, "evs", err);
     if (rc) return rc;
     pare__runs_pass(&r, PARE__CHANGE_NEW);
     memset(r.keep, 0, (size_t)v->n);
@@ -66,8 +54,8 @@ const pare__selector pare__sel_evs = {
     .default_site = PARE__SITE_OUTPUT,
     .options = options,
     .priv_size = sizeof(evs),
-    .needs = needs,
+    .needs = pare__need_tokens,
     .amount = amount,
-    .carry = carry,
+    .carry = pare__runs_carry,
     .select = select_rows,
 };

@@ -114,7 +114,7 @@ static int side_init(const fusion *f, side *s, int64_t parity)
         s->pull[s->n] = pull_of(f, i);
         s->row[s->n++] = (int32_t)i;
     }
-    s->unit = pare__match_rows(v, f->x, f->d, s->row, s->n);
+    s->unit = pare__unit_rows(v, f->x, f->d, s->row, s->n);
     return s->unit ? 0 : PARE_E_NOMEM;
 }
 

@@ -44,13 +44,6 @@ static int64_t amount(const void *priv, int64_t n, int32_t grid_h, int32_t grid_
     return left > 1 ? left : 1;
 }
 
-static int needs(const void *priv, int32_t site, pare__need *need)
-{
-    (void)priv, (void)site;
-    need[0] = (pare__need){PARE__ARRAY_TOKENS, PARE__LAYER_HERE};
-    return 1;
-}
-
 /* ---- groups and windows ---------------------------------------------------------------------------------------- */
 
 /* Tokens in groups: at first each on its own, later what merged. A round cuts the groups into windows. */
@@ -254,7 +247,7 @@ const pare__selector pare__sel_mustdrop = {
     .default_site = PARE__SITE_OUTPUT,
     .options = options,
     .priv_size = sizeof(mustdrop),
-    .needs = needs,
+    .needs = pare__need_tokens,
     .amount = amount,
     .select = select_rows,
 };

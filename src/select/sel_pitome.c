@@ -43,15 +43,7 @@ static int64_t amount(const void *priv, int64_t n, int32_t grid_h, int32_t grid_
 {
     (void)grid_h, (void)grid_w, (void)i_block, (void)n_block;
     const pitome *p = priv;
-    if (p->r < 0 && p->ratio < 0) return PARE__AMOUNT_NONE;
-    const int64_t r = p->r >= 0 ? p->r : (int64_t)floor((double)n - (double)n * p->ratio);
-    return n - (r < n / 2 ? r : n / 2);
-}
-
-static int64_t least(const void *priv, int64_t n)
-{
-    (void)priv;
-    return n - n / 2;
+    return pare__pairs_amount(n, p->r, p->ratio);
 }
 
 static int unbiased(const void *priv) { return !((const pitome *)priv)->prop_attn; }
@@ -119,75 +111,36 @@ static int protection(const pitome *p, const pare__view *v, const float *unit, i
 
 /* ---- merging --------------------------------------------------------------------------------------------------- */
 
-typedef struct ranked {
-    int64_t n_a, n_b;
-    int32_t *a, *b;  /* candidates at even and odd ranks of energy */
-    int32_t *to;     /* [n_a] most similar b */
-    float *likeness; /* [n_a] */
-    int32_t *joins;  /* [n] the candidate that a source becomes part of, else -1 */
-} ranked;
-
 /* The first `n` candidates by falling energy, dealt out by rank. */
-static int deal(const pare__view *v, const float *protection_of, int64_t n, ranked *h)
+static int deal(const pare__view *v, const float *protection_of, int64_t n, pare__pairs *h)
 {
-    *h = (ranked){.a = PARE__ARENA(v->arena, int32_t, v->n),
-                  .b = PARE__ARENA(v->arena, int32_t, v->n),
-                  .to = PARE__ARENA(v->arena, int32_t, v->n),
-                  .likeness = PARE__ARENA(v->arena, float, v->n),
-                  .joins = PARE__ARENA(v->arena, int32_t, v->n)};
     float *energy = PARE__ARENA(v->arena, float, v->n);
     int32_t *order = PARE__ARENA(v->arena, int32_t, v->n);
-    if (!h->a || !h->b || !h->to || !h->likeness || !h->joins || !energy || !order) return PARE_E_NOMEM;
-    for (int64_t i = 0; i < v->n; i++) {
-        energy[i] = -protection_of[i];
-        h->joins[i] = -1;
-    }
+    if (!energy || !order || pare__pairs_init(h, v)) return PARE_E_NOMEM;
+    for (int64_t i = 0; i < v->n; i++) energy[i] = -protection_of[i];
     if (pare__argsort_desc(energy, v->n, order, v->arena)) return PARE_E_NOMEM;
     for (int64_t i = 0; i < n; i += 2) h->a[h->n_a++] = order[i];
     for (int64_t i = 1; i < n; i += 2) h->b[h->n_b++] = order[i];
     return 0;
 }
 
-static int join(const pare__view *v, const float *key, int64_t d, int64_t r, ranked *h)
-{
-    int32_t *source = PARE__ARENA(v->arena, int32_t, r + 1);
-    const float *a = pare__unit_rows(v, key, d, h->a, h->n_a), *b = pare__unit_rows(v, key, d, h->b, h->n_b);
-    if (!source || !a || !b) return PARE_E_NOMEM;
-    if (pare__match_best(v, a, h->n_a, b, h->n_b, d, h->to, h->likeness)) return PARE_E_NOMEM;
-    if (pare__topk(h->likeness, h->n_a, r, source, v->arena)) return PARE_E_NOMEM;
-    for (int64_t i = 0; i < r; i++) h->joins[h->a[source[i]]] = h->b[h->to[source[i]]];
-    return 0;
-}
-
-static int emit(const pare__view *v, const ranked *h, pare__map *map)
-{
-    int32_t *group = PARE__ARENA(v->arena, int32_t, v->n), *anchor = PARE__ARENA(v->arena, int32_t, v->n);
-    if (!group || !anchor) return PARE_E_NOMEM;
-    int32_t rows = 0;
-    for (int64_t i = 0; i < v->n; i++) {
-        if (h->joins[i] >= 0) continue;
-        anchor[rows] = (int32_t)i;
-        group[i] = rows++;
-    }
-    for (int64_t i = 0; i < v->n; i++)
-        if (h->joins[i] >= 0) group[i] = group[h->joins[i]];
-    return pare__map_groups(map, group, anchor, rows, v->size);
-}
-
 static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
     const pitome *p = priv;
     int32_t d = 0;
-    ranked h;
+    pare__pairs h;
     const float *key = pare__require(v, "pitome", PARE__ARRAY_K_MEAN, PARE__LAYER_HERE, &d, err);
     if (!key) return PARE_E_INVALID;
-    const int64_t most = v->n / 2, wanted = v->n - pare__budget(v), r = wanted < most ? wanted : most;
+    const int64_t r = pare__pairs_most(v->n, v->n - pare__budget(v));
     if (r == 0) return pare__map_identity(map, v->n);
     const float *unit = pare__unit_rows(v, key, d, NULL, v->n);
     int rc = unit ? protection(p, v, unit, d, v->score_out) : PARE_E_NOMEM;
     if (!rc) rc = deal(v, v->score_out, p->bsm ? v->n : 2 * r, &h);
-    if (!rc) rc = join(v, key, d, r, &h);
-    return rc ? rc : emit(v, &h, map);
+    if (!rc) rc = pare__pairs_join(&h, v, key, d, r);
+    if (rc) return rc;
+    for (int32_t i = 0; i < v->n; i++)
+        if (h.group[i] < 0) pare__pairs_own(&h, i);
+    return pare__map_groups(map, h.group, h.anchor, h.n_row, v->size);
 }
 
 const pare__selector pare__sel_pitome = {
@@ -204,6 +157,6 @@ const pare__selector pare__sel_pitome = {
     .needs = needs,
     .amount = amount,
     .select = select_rows,
-    .least = least,
+    .least = pare__pairs_least,
     .unbiased = unbiased,
 };

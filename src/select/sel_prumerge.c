@@ -213,8 +213,8 @@ static int emit_all_kept(work *w, pare__map *map)
     if (!row || !near || !similarity) return PARE_E_NOMEM;
     for (int64_t i = 0, m = 0; i < v->n; i++)
         if (w->kept[i]) row[m++] = (int32_t)i;
-    const float *all = pare__match_rows(v, w->key, w->c, NULL, v->n);
-    const float *kept = pare__match_rows(v, w->key, w->c, row, w->n_kept);
+    const float *all = pare__unit_rows(v, w->key, w->c, NULL, v->n);
+    const float *kept = pare__unit_rows(v, w->key, w->c, row, w->n_kept);
     int rc = all && kept ? 0 : PARE_E_NOMEM;
     for (int64_t i0 = 0; !rc && i0 < w->n_kept; i0 += ROW_BLOCK) {
         const int64_t m = w->n_kept - i0 < ROW_BLOCK ? w->n_kept - i0 : ROW_BLOCK;

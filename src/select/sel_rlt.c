@@ -21,23 +21,10 @@ static const pare__option options[] = {
     {0},
 };
 
-static int needs(const void *priv, int32_t site, pare__need *need)
-{
-    (void)priv, (void)site;
-    need[0] = (pare__need){PARE__ARRAY_PIXELS, PARE__LAYER_HERE};
-    return 1;
-}
-
 static int64_t amount(const void *priv, int64_t n, int32_t grid_h, int32_t grid_w, int32_t i_block, int32_t n_block)
 {
     (void)n, (void)grid_h, (void)grid_w, (void)i_block, (void)n_block;
     return ((const rlt *)priv)->threshold >= 0 ? PARE__AMOUNT_VARIABLE : PARE__AMOUNT_NONE;
-}
-
-static size_t carry(const void *priv, const pare__view *v)
-{
-    (void)priv;
-    return pare__runs_carry(&pare__change_pixels, v);
 }
 
 static void normalise(pare__runs *r)
@@ -53,7 +40,7 @@ static int select_rows(const void *priv, const pare__view *v, pare__map *map, pa
 {
     const rlt *p = priv;
     pare__runs r;
-    int rc = pare__runs_init(&r, v, &pare__change_pixels, p->anchor, "rlt", err);
+    int rc = pare__runs_init(&r, v, p->anchor, "rlt", err);
     if (rc) return rc;
     if (p->normalised) normalise(&r);
     if (v->k >= 0)
@@ -73,8 +60,8 @@ const pare__selector pare__sel_rlt = {
     .default_site = PARE__SITE_PATCHES,
     .options = options,
     .priv_size = sizeof(rlt),
-    .needs = needs,
+    .needs = pare__runs_needs,
     .amount = amount,
-    .carry = carry,
+    .carry = pare__runs_carry,
     .select = select_rows,
 };

@@ -23,13 +23,6 @@ static const pare__option options[] = {
     {0},
 };
 
-static int needs(const void *priv, int32_t site, pare__need *need)
-{
-    (void)priv, (void)site;
-    need[0] = (pare__need){PARE__ARRAY_TOKENS, PARE__LAYER_HERE};
-    return 1;
-}
-
 static double *saliency(const scope *p, const pare__view *v)
 {
     double *w = PARE__ARENA(v->arena, double, v->n);
@@ -63,6 +56,6 @@ const pare__selector pare__sel_scope = {
     .default_site = PARE__SITE_OUTPUT,
     .options = options,
     .priv_size = sizeof(scope),
-    .needs = needs,
+    .needs = pare__need_tokens,
     .select = select_rows,
 };

@@ -53,13 +53,6 @@ typedef struct work {
     int32_t *spare; /* [nodes] */
 } work;
 
-static int needs(const void *priv, int32_t site, pare__need *need)
-{
-    (void)priv, (void)site;
-    need[0] = (pare__need){PARE__ARRAY_TOKENS, PARE__LAYER_HERE};
-    return 1;
-}
-
 static int64_t amount(const void *priv, int64_t n, int32_t grid_h, int32_t grid_w, int32_t i_block, int32_t n_block)
 {
     const sttm *p = priv;
@@ -334,7 +327,7 @@ const pare__selector pare__sel_sttm = {
     .default_site = PARE__SITE_OUTPUT,
     .options = options,
     .priv_size = sizeof(sttm),
-    .needs = needs,
+    .needs = pare__need_tokens,
     .amount = amount,
     .select = select_rows,
 };

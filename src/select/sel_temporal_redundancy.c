@@ -32,38 +32,18 @@ static const pare__option options[] = {
     {0},
 };
 
-static int is_at_pixels(int32_t site) { return site == PARE__SITE_PATCHES; }
-
-static const pare__change *kind_at(int32_t site)
-{
-    return is_at_pixels(site) ? &pare__change_pixels : &pare__change_tokens;
-}
-
-static int needs(const void *priv, int32_t site, pare__need *need)
-{
-    (void)priv;
-    need[0] = (pare__need){is_at_pixels(site) ? PARE__ARRAY_PIXELS : PARE__ARRAY_TOKENS, PARE__LAYER_HERE};
-    return 1;
-}
-
 static int64_t amount(const void *priv, int64_t n, int32_t grid_h, int32_t grid_w, int32_t i_block, int32_t n_block)
 {
     (void)n, (void)grid_h, (void)grid_w, (void)i_block, (void)n_block;
     return ((const redundancy *)priv)->threshold >= 0 ? PARE__AMOUNT_VARIABLE : PARE__AMOUNT_NONE;
 }
 
-static size_t carry(const void *priv, const pare__view *v)
-{
-    (void)priv;
-    return pare__runs_carry(kind_at(v->site), v);
-}
-
 static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
     const redundancy *p = priv;
-    const double usual = is_at_pixels(v->site) ? PATCHES_THRESHOLD : OUTPUT_THRESHOLD;
+    const double usual = v->site == PARE__SITE_PATCHES ? PATCHES_THRESHOLD : OUTPUT_THRESHOLD;
     pare__runs r;
-    int rc = pare__runs_init(&r, v, kind_at(v->site), p->anchor, "temporal-redundancy", err);
+    int rc = pare__runs_init(&r, v, p->anchor, "temporal-redundancy", err);
     if (rc) return rc;
     if (v->k >= 0)
         rc = pare__runs_budget(&r, v->k, usual, err);
@@ -81,8 +61,8 @@ const pare__selector pare__sel_temporal_redundancy = {
     .default_site = PARE__SITE_PATCHES,
     .options = options,
     .priv_size = sizeof(redundancy),
-    .needs = needs,
+    .needs = pare__runs_needs,
     .amount = amount,
-    .carry = carry,
+    .carry = pare__runs_carry,
     .select = select_rows,
 };

@@ -34,15 +34,7 @@ static int64_t amount(const void *priv, int64_t n, int32_t grid_h, int32_t grid_
 {
     (void)grid_h, (void)grid_w, (void)i_block, (void)n_block;
     const tofu *p = priv;
-    if (p->r < 0 && p->ratio < 0) return PARE__AMOUNT_NONE;
-    const int64_t r = p->r >= 0 ? p->r : (int64_t)floor((double)n - (double)n * p->ratio);
-    return n - (r < n / 2 ? r : n / 2);
-}
-
-static int64_t least(const void *priv, int64_t n)
-{
-    (void)priv;
-    return n - n / 2;
+    return pare__pairs_amount(n, p->r, p->ratio);
 }
 
 static int unbiased(const void *priv) { return !((const tofu *)priv)->prop_attn; }
@@ -53,57 +45,6 @@ static int needs(const void *priv, int32_t site, pare__need *need)
     need[0] = (pare__need){PARE__ARRAY_K_MEAN, PARE__LAYER_HERE};
     need[1] = (pare__need){PARE__ARRAY_TOKENS, PARE__LAYER_HERE};
     return 2;
-}
-
-/* ---- matching -------------------------------------------------------------------------------------------------- */
-
-typedef struct pairs {
-    int64_t n_a, n_b, n_group;
-    int32_t *a, *b;         /* [n_a], [n_b] candidates at even and odd rows of the segment */
-    int32_t *to;            /* [n_a] most similar b */
-    float *score;           /* [n_a] its cosine */
-    int32_t *group, *first; /* [n] row of the result or -1; [n_group] its destination */
-} pairs;
-
-static int split(const pare__view *v, pairs *h)
-{
-    *h = (pairs){.a = PARE__ARENA(v->arena, int32_t, v->n),
-                 .b = PARE__ARENA(v->arena, int32_t, v->n),
-                 .to = PARE__ARENA(v->arena, int32_t, v->n),
-                 .score = PARE__ARENA(v->arena, float, v->n),
-                 .group = PARE__ARENA(v->arena, int32_t, v->n),
-                 .first = PARE__ARENA(v->arena, int32_t, v->n)};
-    if (!h->a || !h->b || !h->to || !h->score || !h->group || !h->first) return PARE_E_NOMEM;
-    for (int64_t i = 0; i < v->n; i++) {
-        h->group[i] = -1;
-        if ((v->n_prefix + i) % 2)
-            h->b[h->n_b++] = (int32_t)i;
-        else
-            h->a[h->n_a++] = (int32_t)i;
-    }
-    return 0;
-}
-
-static void own_row(pairs *h, int32_t i)
-{
-    h->first[h->n_group] = i;
-    h->group[i] = (int32_t)h->n_group++;
-}
-
-/* The r best pairs merge; all others stay. */
-static int join(const pare__view *v, int64_t r, pairs *h)
-{
-    int32_t *source = PARE__ARENA(v->arena, int32_t, r + 1);
-    if (!source || pare__topk(h->score, h->n_a, r, source, v->arena)) return PARE_E_NOMEM;
-    for (int64_t i = 0, next = 0; i < h->n_a; i++) {
-        if (next < r && source[next] == i)
-            next++;
-        else
-            own_row(h, h->a[i]);
-    }
-    for (int64_t j = 0; j < h->n_b; j++) own_row(h, h->b[j]);
-    for (int64_t i = 0; i < r; i++) h->group[h->a[source[i]]] = h->group[h->b[h->to[source[i]]]];
-    return 0;
 }
 
 /* ---- lengths --------------------------------------------------------------------------------------------------- */
@@ -148,14 +89,14 @@ static int emit_group(const fusion *f, int32_t target, const int32_t *col, int64
     return rc ? rc : pare__map_gain(map, gain_of(f, target, col, n));
 }
 
-static int emit(const tofu *p, const pare__view *v, const pairs *h, const float *x, pare__map *map)
+static int emit(const tofu *p, const pare__view *v, const pare__pairs *h, const float *x, pare__map *map)
 {
     pare__match_groups g;
     const fusion f = {.x = x, .d = v->d, .mean = PARE__ARENA(v->arena, double, v->d), .compat = p->compat};
-    int rc = pare__match_list(v, h->group, v->n, h->n_group, &g);
+    int rc = pare__match_list(v, h->group, v->n, h->n_row, &g);
     if (!f.mean) rc = PARE_E_NOMEM;
-    for (int64_t i = 0; !rc && i < h->n_group; i++)
-        rc = emit_group(&f, h->first[i], g.col + g.start[i], g.start[i + 1] - g.start[i], map);
+    for (int64_t i = 0; !rc && i < h->n_row; i++)
+        rc = emit_group(&f, h->anchor[i], g.col + g.start[i], g.start[i + 1] - g.start[i], map);
     return rc;
 }
 
@@ -165,18 +106,20 @@ static int select_rows(const void *priv, const pare__view *v, pare__map *map, pa
 {
     const tofu *p = priv;
     int32_t d = 0;
-    pairs h;
+    pare__pairs h;
     const float *key = pare__require(v, "tofu", PARE__ARRAY_K_MEAN, PARE__LAYER_HERE, &d, err);
     const float *x = pare__require(v, "tofu", PARE__ARRAY_TOKENS, PARE__LAYER_HERE, NULL, err);
     if (!key || !x) return PARE_E_INVALID;
-    const int64_t most = v->n / 2, wanted = v->n - pare__budget(v), r = wanted < most ? wanted : most;
+    const int64_t r = pare__pairs_most(v->n, v->n - pare__budget(v));
     if (r == 0) return pare__map_identity(map, v->n);
-    int rc = split(v, &h);
-    if (rc) return rc;
-    const float *a = pare__unit_rows(v, key, d, h.a, h.n_a), *b = pare__unit_rows(v, key, d, h.b, h.n_b);
-    if (!a || !b) return PARE_E_NOMEM;
-    rc = pare__match_best(v, a, h.n_a, b, h.n_b, d, h.to, h.score);
-    if (!rc) rc = join(v, r, &h);
+    if (pare__pairs_init(&h, v)) return PARE_E_NOMEM;
+    for (int32_t i = 0; i < v->n; i++) {
+        if ((v->n_prefix + i) % 2)
+            h.b[h.n_b++] = i;
+        else
+            h.a[h.n_a++] = i;
+    }
+    const int rc = pare__pairs_join(&h, v, key, d, r);
     return rc ? rc : emit(p, v, &h, x, map);
 }
 
@@ -194,6 +137,6 @@ const pare__selector pare__sel_tofu = {
     .needs = needs,
     .amount = amount,
     .select = select_rows,
-    .least = least,
+    .least = pare__pairs_least,
     .unbiased = unbiased,
 };

@@ -5,15 +5,14 @@
  * lower source and the lower destination. Where nothing merges the order stays as it is. Acts between attention and MLP; keys k_mean [n, head_dim].
  * kth=k: every k-th row is a destination and all others merge; the reference loses the last N mod k rows (compat=1),
  * here they merge too. */
-#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/limits.h"
+#include "select/match.h"
 #include "select/pick.h"
 #include "select/selector.h"
 
-enum { A_BLOCK = 128, MAX_LIST = PARE__MAX_BLOCKS };
+enum { MAX_LIST = PARE__MAX_BLOCKS };
 
 typedef struct tome {
     int64_t r, kth;
@@ -72,14 +71,13 @@ static int64_t amount(const void *priv, int64_t n, int32_t grid_h, int32_t grid_
     const tome *p = priv;
     if (p->kth) return n >= p->kth ? n / p->kth : n;
     if (!p->n_list && p->r < 0) return PARE__AMOUNT_NONE;
-    const int64_t r = wanted_r(p, i_block, n_block);
-    return n - (r < n / 2 ? r : n / 2);
+    return n - pare__pairs_most(n, wanted_r(p, i_block, n_block));
 }
 
 static int64_t least(const void *priv, int64_t n)
 {
     const tome *p = priv;
-    return p->kth ? amount(priv, n, 1, 1, 0, 1) : n - n / 2;
+    return p->kth ? amount(priv, n, 1, 1, 0, 1) : pare__pairs_least(priv, n);
 }
 
 static int unbiased(const void *priv) { return !((const tome *)priv)->prop_attn; }
@@ -91,15 +89,7 @@ static int needs(const void *priv, int32_t site, pare__need *need)
     return 1;
 }
 
-/* ---- halves ---------------------------------------------------------------------------------------------------- */
-
-typedef struct halves {
-    int64_t n_a, n_b;
-    int32_t *a, *b;  /* [n_a], [n_b] candidates */
-    int32_t *to;     /* [n_a] most similar b */
-    float *score;    /* [n_a] its cosine */
-    uint8_t *merged; /* [n_a] */
-} halves;
+/* ---- merging --------------------------------------------------------------------------------------------------- */
 
 /* 1 = B, 0 = A, -1 = lost. */
 static int side_of(const tome *p, const pare__view *v, int64_t i)
@@ -110,88 +100,13 @@ static int side_of(const tome *p, const pare__view *v, int64_t i)
     return i % p->kth == p->kth - 1;
 }
 
-static int split(const tome *p, const pare__view *v, halves *h)
+static void split(const tome *p, const pare__view *v, pare__pairs *h)
 {
-    *h = (halves){.a = PARE__ARENA(v->arena, int32_t, v->n),
-                  .b = PARE__ARENA(v->arena, int32_t, v->n),
-                  .to = PARE__ARENA(v->arena, int32_t, v->n),
-                  .score = PARE__ARENA(v->arena, float, v->n),
-                  .merged = PARE__ARENA(v->arena, uint8_t, v->n)};
-    if (!h->a || !h->b || !h->to || !h->score || !h->merged) return PARE_E_NOMEM;
-    memset(h->merged, 0, (size_t)v->n);
     for (int64_t i = 0; i < v->n; i++) {
         const int side = side_of(p, v, i);
         if (side == 1) h->b[h->n_b++] = (int32_t)i;
         if (side == 0) h->a[h->n_a++] = (int32_t)i;
     }
-    return 0;
-}
-
-/* Unit rows of the chosen candidates, [n, d]. */
-static float *unit_rows(const pare__view *v, const float *x, int64_t d, const int32_t *row, int64_t n)
-{
-    float *out = PARE__ARENA(v->arena, float, n *d);
-    for (int64_t i = 0; out && i < n; i++) {
-        const float *from = x + row[i] * d;
-        const float norm = sqrtf(v->vec->dot(from, from, d));
-        for (int64_t c = 0; c < d; c++) out[i * d + c] = norm > 0 ? from[c] / norm : 0;
-    }
-    return out;
-}
-
-static void best_of_row(const float *similarity, int64_t n, int32_t *to, float *score)
-{
-    int64_t best = 0;
-    for (int64_t j = 1; j < n; j++)
-        if (similarity[j] > similarity[best]) best = j;
-    *to = (int32_t)best;
-    *score = similarity[best];
-}
-
-/* Best destination of every a; similarities are computed a block of rows at a time. */
-static int match(const pare__view *v, const float *metric, int64_t d, halves *h)
-{
-    const float *a = unit_rows(v, metric, d, h->a, h->n_a), *b = unit_rows(v, metric, d, h->b, h->n_b);
-    float *similarity = PARE__ARENA(v->arena, float, A_BLOCK * h->n_b);
-    if (!a || !b || !similarity) return PARE_E_NOMEM;
-    for (int64_t i0 = 0; i0 < h->n_a; i0 += A_BLOCK) {
-        const int64_t m = h->n_a - i0 < A_BLOCK ? h->n_a - i0 : A_BLOCK;
-        v->gemm->nt(m, h->n_b, d, 1, a + i0 * d, d, b, d, 0, similarity, h->n_b);
-        for (int64_t i = 0; i < m; i++) best_of_row(similarity + i * h->n_b, h->n_b, &h->to[i0 + i], &h->score[i0 + i]);
-    }
-    return 0;
-}
-
-/* ---- map ------------------------------------------------------------------------------------------------------- */
-
-static int mark_merged(const tome *p, const pare__view *v, halves *h)
-{
-    int64_t r = p->kth ? h->n_a : v->n - pare__budget(v);
-    if (!p->kth && r > v->n / 2) r = v->n / 2;
-    int32_t *source = PARE__ARENA(v->arena, int32_t, r);
-    if (!source || pare__topk(h->score, h->n_a, r, source, v->arena)) return PARE_E_NOMEM;
-    for (int64_t i = 0; i < r; i++) h->merged[source[i]] = 1;
-    return 0;
-}
-
-static int emit(const pare__view *v, const halves *h, pare__map *map)
-{
-    int32_t *group = PARE__ARENA(v->arena, int32_t, v->n), *anchor = PARE__ARENA(v->arena, int32_t, v->n);
-    if (!group || !anchor) return PARE_E_NOMEM;
-    for (int64_t i = 0; i < v->n; i++) group[i] = -1;
-    int32_t rows = 0;
-    for (int64_t i = 0; i < h->n_a; i++) {
-        if (h->merged[i]) continue;
-        anchor[rows] = h->a[i];
-        group[h->a[i]] = rows++;
-    }
-    for (int64_t j = 0; j < h->n_b; j++) {
-        anchor[rows] = h->b[j];
-        group[h->b[j]] = rows++;
-    }
-    for (int64_t i = 0; i < h->n_a; i++)
-        if (h->merged[i]) group[h->a[i]] = group[h->b[h->to[i]]];
-    return pare__map_groups(map, group, anchor, rows, v->size);
 }
 
 static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
@@ -201,12 +116,13 @@ static int select_rows(const void *priv, const pare__view *v, pare__map *map, pa
     const float *metric = pare__require(v, "tome", PARE__ARRAY_K_MEAN, PARE__LAYER_HERE, &d, err);
     if (!metric) return PARE_E_INVALID;
     if (!p->kth && pare__budget(v) == v->n) return pare__map_identity(map, v->n);
-    halves h;
-    int rc = split(p, v, &h);
-    if (rc || !h.n_a || !h.n_b) return rc ? rc : pare__map_identity(map, v->n);
-    rc = match(v, metric, d, &h);
-    if (!rc) rc = mark_merged(p, v, &h);
-    return rc ? rc : emit(v, &h, map);
+    pare__pairs h;
+    if (pare__pairs_init(&h, v)) return PARE_E_NOMEM;
+    split(p, v, &h);
+    if (!h.n_a || !h.n_b) return pare__map_identity(map, v->n);
+    const int64_t r = p->kth ? h.n_a : pare__pairs_most(v->n, v->n - pare__budget(v));
+    if (pare__pairs_join(&h, v, metric, d, r)) return PARE_E_NOMEM;
+    return pare__map_groups(map, h.group, h.anchor, h.n_row, v->size);
 }
 
 const pare__selector pare__sel_tome = {

@@ -21,13 +21,6 @@ static const pare__option options[] = {
     {0},
 };
 
-static int needs(const void *priv, int32_t site, pare__need *need)
-{
-    (void)priv, (void)site;
-    need[0] = (pare__need){PARE__ARRAY_TOKENS, PARE__LAYER_HERE};
-    return 1;
-}
-
 static int keep_frames(const pare__view *v, const float *score, const int64_t *count, pare__map *map)
 {
     int rc = 0;
@@ -67,6 +60,6 @@ const pare__selector pare__sel_vcast = {
     .default_site = PARE__SITE_OUTPUT,
     .options = options,
     .priv_size = sizeof(vcast),
-    .needs = needs,
+    .needs = pare__need_tokens,
     .select = select_rows,
 };

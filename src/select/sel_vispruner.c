@@ -24,13 +24,6 @@ static const pare__option options[] = {
     {0},
 };
 
-static int needs(const void *priv, int32_t site, pare__need *need)
-{
-    (void)priv, (void)site;
-    need[0] = (pare__need){PARE__ARRAY_TOKENS, PARE__LAYER_HERE};
-    return 1;
-}
-
 typedef struct residual {
     pare__similar s;
     int64_t n;             /* tokens in the list */
@@ -156,6 +149,6 @@ const pare__selector pare__sel_vispruner = {
     .default_site = PARE__SITE_OUTPUT,
     .options = options,
     .priv_size = sizeof(vispruner),
-    .needs = needs,
+    .needs = pare__need_tokens,
     .select = select_rows,
 };

@@ -130,7 +130,7 @@ static int plan_make(const vscan *p, const pare__view *v, plan *o, pare_error *e
 /* group [n]: kept row that every token joins. */
 static int assign(const pare__view *v, const float *x, int64_t d, const plan *o, int32_t *group)
 {
-    const float *unit = pare__match_rows(v, x, d, NULL, v->n), *kept = pare__match_rows(v, x, d, o->row, o->n_kept);
+    const float *unit = pare__unit_rows(v, x, d, NULL, v->n), *kept = pare__unit_rows(v, x, d, o->row, o->n_kept);
     if (!unit || !kept || pare__match_best(v, unit, v->n, kept, o->n_kept, d, group, NULL)) return PARE_E_NOMEM;
     for (int64_t r = 0; r < o->n_kept; r++) group[o->row[r]] = (int32_t)r;
     return 0;
