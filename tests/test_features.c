@@ -132,6 +132,27 @@ START_TEST(masks_bind_every_step)
 }
 END_TEST
 
+START_TEST(photos_are_no_frames_of_a_clip)
+{
+    static const char *const recipe[] = {"temporal-redundancy@output", "evs@output", "dtd@output", "random@output"};
+    const int32_t grids[6] = {1, 3, 4, 1, 3, 4}; /* the same photo twice */
+    memcpy(token + N / 2 * D, token, sizeof token / 2);
+    const pare_tensor t[] = {tokens(), i32("grid_thw", grids, 6)};
+    for (size_t s = 0; s < sizeof recipe / sizeof *recipe; s++) {
+        pare_result *r = NULL;
+        const pare_reducer_opts o = opts(recipe[s], 0.5);
+        const pare_result_view *v = reduce(&r, t, 2, &o);
+        const pare_map *m = &v->map;
+        ck_assert_msg(v->frame_start[1] == N / 4 && v->k == N / 2, "%s: %d of %d", recipe[s], (int)v->frame_start[1],
+                      (int)v->k);
+        const int64_t *start = m->member_start ? m->member_start : m->row_start;
+        const int32_t *member = m->member_start ? m->member : m->index;
+        for (int64_t i = 0; i < start[v->k]; i++) ck_assert_int_eq(member[i] >= N / 2, i >= start[N / 4]);
+        pare_result_free(&r);
+    }
+}
+END_TEST
+
 static int keep_ends(void *user, const pare_custom_view *v, pare_selection *out, pare_error *e)
 {
     (void)e;
@@ -202,6 +223,7 @@ int main(void)
     tcase_add_test(c, tiles_are_slots_of_one_picture);
     tcase_add_test(c, given_scores_decide);
     tcase_add_test(c, masks_bind_every_step);
+    tcase_add_test(c, photos_are_no_frames_of_a_clip);
     tcase_add_test(c, the_callers_selector_is_a_step);
     tcase_add_test(c, wrong_arrays_are_named);
     suite_add_tcase(s, c);

@@ -156,7 +156,7 @@ static int segment_view(pare_reducer *r, const site_call *c, int32_t seg, pare__
                       .grid_h = r->slot[frame].grid_h,
                       .grid_w = r->slot[frame].grid_w,
                       .t0 = r->t0 + frame,
-                      .is_first = r->ctx.is_first && frame == 0,
+                      .is_first = r->slot[frame].t == 0,
                       .thw = thw,
                       .size = pack->size + unit,
                       .origin = origin,

@@ -154,7 +154,7 @@ static int fill_pixels(pare_reducer *r)
     for (int32_t t = 0; t < r->n_slot; t++)
         for (int32_t j = 0; j < temporal; j++) frame[(int64_t)t * temporal + j] = pare__reducer_pixels(r, t, j);
     r->px = (pare__pixels){.frame = frame, .patch = r->model->hp.patch * r->model->hp.unit, .temporal = temporal};
-    if (r->has_previous) r->px.previous = pare__reducer_pixels(r, r->cap, 0);
+    if (r->has_previous && r->slot[0].t > 0) r->px.previous = pare__reducer_pixels(r, r->cap, 0);
     memcpy(r->px.mean, r->model->prep.mean, sizeof r->px.mean);
     memcpy(r->px.std, r->model->prep.std, sizeof r->px.std);
     return 0;
@@ -232,7 +232,6 @@ static void count(pare_reducer *r, int64_t n_in)
 static void open_context(pare_reducer *r, int64_t n_in)
 {
     r->ctx.t0 = r->t0;
-    r->ctx.is_first = r->t0 == 0;
     r->ctx.slot = r->slot;
     r->ctx.score = r->score;
     r->ctx.mask = r->has_mask ? r->mask : NULL;

@@ -41,7 +41,6 @@ static int make_plan(job *j, const pare_reducer_opts *opts, pare_error *err)
                              .slot = j->in.slot,
                              .grid_h = j->in.grid_h,
                              .grid_w = j->in.grid_w,
-                             .is_first = 1,
                              .per_picture = per_picture,
                              .floor = pare__rate_floor(&j->rate),
                              .most = pare__rate_most(&j->rate),

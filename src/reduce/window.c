@@ -19,6 +19,7 @@ static int fill_carry(pare__step *step, pare__view *v)
         step->carry_size = step->carry ? size : 0;
         if (!step->carry) return PARE_E_NOMEM;
     }
+    if (v->is_first && step->carry_size) memset(step->carry, 0, step->carry_size);
     v->carry = step->carry;
     return 0;
 }
@@ -251,7 +252,7 @@ static int window_view(pare__context *ctx, const pare__plan *plan, int32_t i, in
                       .grid_h = ctx->grid_h,
                       .grid_w = ctx->grid_w,
                       .t0 = ctx->t0,
-                      .is_first = ctx->is_first,
+                      .is_first = ctx->slot[0].t == 0,
                       .thw = rows->thw,
                       .size = rows->size,
                       .origin = rows->total.m.anchor,
@@ -264,18 +265,19 @@ static int window_view(pare__context *ctx, const pare__plan *plan, int32_t i, in
     return rc ? rc : pare__view_fill(ctx, step, v);
 }
 
-static const pare__pixels *frame_pixels(pare__arena *arena, const pare__pixels *window, int32_t f)
+static const pare__pixels *part_pixels(const pare__view *window, int32_t f)
 {
-    if (!window) return NULL;
-    pare__pixels *px = PARE__ARENA(arena, pare__pixels, 1);
+    if (!window->pixels) return NULL;
+    pare__pixels *px = PARE__ARENA(window->arena, pare__pixels, 1);
     if (!px) return NULL;
-    *px = *window;
-    px->frame = window->frame + (int64_t)f * window->temporal;
-    if (f) px->previous = window->frame[(int64_t)f * window->temporal - 1];
+    *px = *window->pixels;
+    px->frame += (int64_t)f * px->temporal;
+    if (f) px->previous = px->frame[-1];
+    if (window->slot[f].t == 0) px->previous = NULL;
     return px;
 }
 
-static pare__view_array *frame_arrays(const pare__view *window, int32_t f)
+static pare__view_array *part_arrays(const pare__view *window, int32_t f)
 {
     const int64_t first = window->frame_start[f];
     pare__view_array *array = PARE__ARENA(window->arena, pare__view_array, window->n_array + 1);
@@ -287,36 +289,61 @@ static pare__view_array *frame_arrays(const pare__view *window, int32_t f)
     return array;
 }
 
-/* Slot f of a window view: pointers moved, slots counted from it. */
-static int frame_view(const pare__view *window, int32_t f, pare__view *v)
+/* Rows and places of slots [f, f + count), counted from slot f. */
+static int part_places(const pare__view *window, int32_t f, int32_t count, pare__view *v)
 {
-    const int64_t first = window->frame_start[f], n = window->frame_start[f + 1] - first;
-    int64_t *start = PARE__ARENA(window->arena, int64_t, 2);
+    const int64_t first = window->frame_start[f], n = window->frame_start[f + count] - first;
+    int64_t *start = PARE__ARENA(window->arena, int64_t, count + 1);
     int32_t *thw = PARE__ARENA(window->arena, int32_t, 3 * n + 1);
-    pare__view_array *array = frame_arrays(window, f);
-    if (!start || !thw || !array) return PARE_E_NOMEM;
-    start[0] = 0;
-    start[1] = n;
-    memcpy(thw, window->thw + 3 * first, (size_t)(3 * n) * sizeof *thw);
-    for (int64_t i = 0; i < n; i++) thw[3 * i] = 0;
-    *v = *window;
+    if (!start || !thw) return PARE_E_NOMEM;
+    for (int32_t i = 0; i <= count; i++) start[i] = window->frame_start[f + i] - first;
+    if (n) memcpy(thw, window->thw + 3 * first, (size_t)(3 * n) * sizeof *thw);
+    for (int64_t i = 0; i < n; i++) thw[3 * i] -= f;
     v->n = n;
-    v->n_frame = 1;
+    v->n_frame = count;
     v->frame_start = start;
-    v->slot += f;
-    v->grid_h = v->slot->grid_h;
-    v->grid_w = v->slot->grid_w;
     v->thw = thw;
+    return 0;
+}
+
+static void part_grid(pare__view *v)
+{
+    v->grid_h = v->grid_w = 0;
+    for (int32_t i = 0; i < v->n_frame; i++) {
+        if (v->slot[i].grid_h > v->grid_h) v->grid_h = v->slot[i].grid_h;
+        if (v->slot[i].grid_w > v->grid_w) v->grid_w = v->slot[i].grid_w;
+    }
+}
+
+static void part_counts(const pare__view *window, int32_t f, int32_t count, pare__view *v)
+{
+    if (!window->k_frame) return;
+    v->k_frame = window->k_frame + f;
+    v->k = 0;
+    for (int32_t i = 0; i < count; i++) v->k += v->k_frame[i];
+    v->k_final = v->k;
+}
+
+/* Slots [f, f + count) of a window view: pointers moved, slots counted from the first of them. */
+static int part_view(const pare__view *window, int32_t f, int32_t count, pare__view *v)
+{
+    const int64_t first = window->frame_start[f];
+    *v = *window;
+    const int rc = part_places(window, f, count, v);
+    v->array = part_arrays(window, f);
+    v->pixels = part_pixels(window, f);
+    if (rc || !v->array || (window->pixels && !v->pixels)) return PARE_E_NOMEM;
+    part_counts(window, f, count, v);
+    v->slot += f;
+    part_grid(v);
     v->size += first;
     v->origin += first;
     if (v->given) v->given += first;
     if (v->score) v->score += first;
     if (v->state) v->state += first * v->state_width;
-    v->array = array;
     v->t0 += f;
-    v->is_first = window->is_first && f == 0;
-    v->pixels = frame_pixels(window->arena, window->pixels, f);
-    return window->pixels && !v->pixels ? PARE_E_NOMEM : 0;
+    v->is_first = v->slot->t == 0;
+    return 0;
 }
 
 /* ---- counts --------------------------------------------------------------------------------------------------- */
@@ -393,29 +420,6 @@ static int set_counts(pare__context *ctx, const pare__plan *plan, int32_t i, con
 
 /* ---- one step on all rows ------------------------------------------------------------------------------------- */
 
-static int select_frames(pare__context *ctx, pare__step *step, const pare__rows *rows, const pare__view *window,
-                         pare__map *map, pare_error *err)
-{
-    pare__map one = {0};
-    int rc = 0;
-    pare__map_begin(map, 0);
-    for (int32_t f = 0; !rc && f < rows->n_frame; f++) {
-        const pare__mark mark = pare__arena_mark(ctx->arena);
-        pare__view v;
-        rc = frame_view(window, f, &v);
-        if (!rc && window->k_frame) {
-            v.k = v.k_final = window->k_frame[f];
-            v.k_frame = window->k_frame + f;
-        }
-        pare__map_begin(&one, rc ? 0 : v.n);
-        if (!rc && v.n) rc = pare__step_select(ctx, step, &v, &one, err);
-        if (!rc && v.n) rc = pare__map_append(map, &one.m);
-        pare__arena_reset(ctx->arena, mark);
-    }
-    pare__map_fini(&one);
-    return rc;
-}
-
 /* A score that looks at the whole window, for a selector that is shown one frame at a time: v->score [n]. Rows that the
  * mask sets aside are neither read nor scored. */
 static int score_window(pare__context *ctx, const pare__step *step, pare__view *v, pare_error *err)
@@ -439,6 +443,48 @@ static int score_window(pare__context *ctx, const pare__step *step, pare__view *
     return rc;
 }
 
+static int select_parts(pare__context *ctx, pare__step *step, const pare__view *window, int by_medium, pare__map *map,
+                        pare_error *err);
+
+/* All slots of one medium: at once, or one by one. */
+static int select_medium(pare__context *ctx, pare__step *step, pare__view *v, pare__map *map, pare_error *err)
+{
+    const int rc = score_window(ctx, step, v, err);
+    if (rc) return rc;
+    return step->sel->flags & PARE__SCOPE_WINDOW ? pare__step_select(ctx, step, v, map, err)
+                                                 : select_parts(ctx, step, v, 0, map, err);
+}
+
+/* Slots from f on that are looked at together. */
+static int32_t part_length(const pare__view *window, int32_t f, int by_medium)
+{
+    int32_t n = 1;
+    while (by_medium && f + n < window->n_frame && window->slot[f + n].media == window->slot[f].media) n++;
+    return n;
+}
+
+/* The window medium by medium, or a medium slot by slot: photos of one window are no frames of a clip. */
+static int select_parts(pare__context *ctx, pare__step *step, const pare__view *window, int by_medium, pare__map *map,
+                        pare_error *err)
+{
+    pare__map one = {0};
+    int rc = 0;
+    pare__map_begin(map, 0);
+    for (int32_t f = 0, count; !rc && f < window->n_frame; f += count) {
+        const pare__mark mark = pare__arena_mark(ctx->arena);
+        pare__view v;
+        count = part_length(window, f, by_medium);
+        rc = part_view(window, f, count, &v);
+        pare__map_begin(&one, rc ? 0 : v.n);
+        if (!rc && v.n)
+            rc = by_medium ? select_medium(ctx, step, &v, &one, err) : pare__step_select(ctx, step, &v, &one, err);
+        if (!rc && v.n) rc = pare__map_append(map, &one.m);
+        pare__arena_reset(ctx->arena, mark);
+    }
+    pare__map_fini(&one);
+    return rc;
+}
+
 int pare__rows_step(pare__context *ctx, const pare__plan *plan, int32_t i, pare__rows *rows, int64_t k,
                     const pare__pixels *pixels, pare_error *err)
 {
@@ -449,10 +495,9 @@ int pare__rows_step(pare__context *ctx, const pare__plan *plan, int32_t i, pare_
     pare__view v;
     int rc = window_view(ctx, plan, i, 0, rows, pixels, &v, err);
     if (!rc) rc = set_counts(ctx, plan, i, rows, k, &v, err);
-    if (!rc) rc = score_window(ctx, step, &v, err);
     if (!rc)
-        rc = step->sel->flags & PARE__SCOPE_WINDOW ? pare__step_select(ctx, step, &v, &map, err)
-                                                   : select_frames(ctx, step, rows, &v, &map, err);
+        rc = part_length(&v, 0, 1) == v.n_frame ? select_medium(ctx, step, &v, &map, err)
+                                                : select_parts(ctx, step, &v, 1, &map, err);
     if (!rc) rc = pare__rows_reduce(rows, &map, ctx->arena);
     if (rc == PARE_E_NOMEM) pare_fail(err, rc, "step '%s': out of memory", step->sel->name);
     pare__map_fini(&map);

@@ -27,14 +27,13 @@ typedef struct pare__context {
     int32_t grid_h, grid_w; /* units of a slot; the largest where they differ */
     int32_t t0;             /* clip index of the window's first slot */
     int64_t origin0;        /* number in the clip of the window's first candidate */
-    int32_t is_first;
-    int32_t per_picture; /* slots of a picture: 1, or the whole and its tiles */
-    int64_t floor;       /* rows that every picture or step keeps at least (or all it has) */
-    int64_t most;        /* and at most; 0 = as it comes */
-    float *score;        /* [candidates of the window] last score, by original candidate; or NULL */
-    const float *given;  /* [candidates] the caller's score, or NULL */
-    const uint8_t *mask; /* [candidates] PARE_MASK_*, or NULL = all free */
-    const float *text;   /* [n_text, d_text] or NULL */
+    int32_t per_picture;    /* slots of a picture: 1, or the whole and its tiles */
+    int64_t floor;          /* rows that every picture or step keeps at least (or all it has) */
+    int64_t most;           /* and at most; 0 = as it comes */
+    float *score;           /* [candidates of the window] last score, by original candidate; or NULL */
+    const float *given;     /* [candidates] the caller's score, or NULL */
+    const uint8_t *mask;    /* [candidates] PARE_MASK_*, or NULL = all free */
+    const float *text;      /* [n_text, d_text] or NULL */
     int32_t n_text, d_text;
     const pare_custom *custom;
     double select_ms;

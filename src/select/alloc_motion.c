@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A temporal step deserves as much as its pixels changed: mean absolute difference to the frame before. The clip's first
- * step, which has none, gets the largest weight of its window. Pixels of the view -> weight [n_frame]. */
+/* A temporal step deserves as much as its pixels changed: mean absolute difference to the frame before. The first
+ * step of a clip, a photo or a tile, which have none, get the largest weight of their window. Pixels of the view -> weight [n_frame]. */
 #include "select/allocator.h"
 #include "select/pixels.h"
 
@@ -19,22 +19,27 @@ static double step_motion(const pare__view *v, int32_t step)
     uint64_t sum = 0;
     for (int32_t j = 0; j < px->temporal; j++) {
         const int64_t f = (int64_t)step * px->temporal + j;
-        sum += v->vec->sad_u8(px->frame[f], pare__picture_before(px, f), bytes);
+        sum += v->vec->sad_u8(px->frame[f], pare__picture_before(v, f), bytes);
     }
     return (double)sum / ((double)bytes * px->temporal);
+}
+
+static int is_new(const pare__view *v, int32_t step)
+{
+    return !pare__picture_before(v, (int64_t)step * v->pixels->temporal);
 }
 
 static int weigh(const void *priv, const pare__view *v, double *weight, pare_error *err)
 {
     (void)priv;
     if (!v->pixels) return pare_fail(err, PARE_E_INVALID, "allocator 'motion' needs pixels");
-    const int32_t first = v->pixels->previous ? 0 : 1;
     double most = 0;
-    for (int32_t s = first; s < v->n_frame; s++) {
-        weight[s] = step_motion(v, s);
+    for (int32_t s = 0; s < v->n_frame; s++) {
+        weight[s] = is_new(v, s) ? -1 : step_motion(v, s);
         if (weight[s] > most) most = weight[s];
     }
-    if (first) weight[0] = most > 0 ? most : 1;
+    for (int32_t s = 0; s < v->n_frame; s++)
+        if (weight[s] < 0) weight[s] = most > 0 ? most : 1;
     return 0;
 }
 

@@ -27,9 +27,11 @@ static inline uint64_t pare__patch_sad(const pare__view *v, pare__patch a, pare_
     return sum;
 }
 
-/* The picture before frame f of the view (f counts pictures, not temporal steps); NULL before the clip's first. */
-static inline const uint8_t *pare__picture_before(const pare__pixels *px, int64_t f)
+/* The picture before frame f of the view (f counts pictures, not slots); NULL for the first of a clip, photo or tile. */
+static inline const uint8_t *pare__picture_before(const pare__view *v, int64_t f)
 {
+    const pare__pixels *px = v->pixels;
+    if (v->slot && f % px->temporal == 0 && v->slot[f / px->temporal].t == 0) return NULL;
     return f > 0 ? px->frame[f - 1] : px->previous;
 }
 

@@ -21,7 +21,7 @@ static float unit_motion(const pare__view *v, int32_t step, int64_t cell)
     for (int32_t j = 0; j < px->temporal; j++) {
         const int64_t f = (int64_t)step * px->temporal + j;
         sum += pare__patch_sad(v, pare__patch_at(v, px->frame[f], cell),
-                               pare__patch_at(v, pare__picture_before(px, f), cell));
+                               pare__patch_at(v, pare__picture_before(v, f), cell));
     }
     return (float)((double)sum / (3.0 * px->patch * px->patch * px->temporal));
 }
@@ -31,7 +31,7 @@ static int compute(const void *priv, const pare__view *v, float *out, pare_error
     (void)priv;
     if (!v->pixels) return pare_fail(err, PARE_E_INVALID, "score 'motion' needs pixels");
     for (int32_t s = 0; s < v->n_frame; s++) {
-        const int is_first = s == 0 && !v->pixels->previous;
+        const int is_first = !pare__picture_before(v, (int64_t)s * v->pixels->temporal);
         for (int64_t i = v->frame_start[s]; i < v->frame_start[s + 1]; i++) {
             const int64_t cell = (int64_t)v->thw[3 * i + 1] * v->grid_w + v->thw[3 * i + 2];
             out[i] = is_first ? FIRST_FRAME : unit_motion(v, s, cell);

@@ -72,7 +72,7 @@ typedef struct pare__view {
     const pare_slot *slot;      /* [n_frame] what each slot shows; NULL in views made by hand: steps of one clip */
     int32_t grid_h, grid_w;     /* units of a slot before any reduction; the largest where slots differ */
     int32_t t0;                 /* index in the clip of the first slot of the view */
-    int32_t is_first;           /* the clip's first window */
+    int32_t is_first;           /* its first slot begins a clip, photo or tile: nothing came before */
     int32_t n_prefix;           /* prefix rows that stand before the candidates of every slot in the sequence */
     const int32_t *thw;         /* [n, 3] place of the anchor: slot (counted from the view's first), row, col */
     const float *size;          /* [n] */
