@@ -19,7 +19,7 @@
 enum { PARE__SITE_FRAMES = 1, PARE__SITE_PATCHES = 2, PARE__SITE_BLOCK = 4, PARE__SITE_OUTPUT = 8 };
 
 typedef enum {
-    PARE__ARRAY_PIXELS, /* view->pixels; patches and frames only */
+    PARE__ARRAY_PIXELS, /* view->pixels: scores and selectors at patches, allocators at every site */
     PARE__ARRAY_TOKENS, /* [n, d] hidden state at the site (final or projected tokens at output); layer HERE. A layer
                          * l >= 0 means the tokens entering block l */
     PARE__ARRAY_Q,      /* [n, n_head * head_dim] after RoPE, if any */
