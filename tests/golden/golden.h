@@ -53,8 +53,13 @@ int golden_select(golden *g, scene *sc, int32_t site, int32_t prefix, const char
                   pare__map *map);
 /* Output row of every column of R, -1 = none; [n_in]. */
 void golden_rows(const pare_map *map, int32_t *row);
+/* Rows of every frame: count[n_frame]. */
+void golden_counts(const scene *sc, const pare_map *map, int32_t *count);
 /* keep (anchors), map and, over time, counts: what every pruning fixture holds. */
 void golden_pruned(golden *g, const scene *sc, const pare_map *map);
+
+/* run() with the weights that the encoder fixtures were made with; skips the case where they are not there. */
+void golden_with_model(golden *g, void (*run)(golden *g, const pare_model *m));
 
 typedef void (*golden_runner)(golden *g);
 typedef struct golden_group {

@@ -243,11 +243,17 @@ void golden_rows(const pare_map *map, int32_t *row)
         for (int64_t i = map->row_start[r]; i < map->row_start[r + 1]; i++) row[map->index[i]] = (int32_t)r;
 }
 
+void golden_counts(const scene *sc, const pare_map *map, int32_t *count)
+{
+    for (int32_t t = 0; t < sc->n_frame; t++) count[t] = 0;
+    for (int64_t r = 0; r < map->n_out; r++) count[sc->thw[3 * (int64_t)map->anchor[r]]]++;
+}
+
 void golden_pruned(golden *g, const scene *sc, const pare_map *map)
 {
     int32_t *row = PARE__NEW(int32_t, map->n_in + 1), *count = PARE__NEW(int32_t, sc->n_frame);
     golden_rows(map, row);
-    for (int64_t r = 0; r < map->n_out; r++) count[sc->thw[3 * (int64_t)map->anchor[r]]]++;
+    golden_counts(sc, map, count);
     golden_i32(g, "keep", map->anchor, map->n_out);
     golden_i32(g, "map", row, map->n_in);
     golden_i32(g, "counts", count, sc->n_frame);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Groups tome and tome_encoder. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "encode/encoder.h"
@@ -316,20 +315,7 @@ static void run_model(golden *g, const pare_model *m)
     pare__free(w.layer_map);
 }
 
-static void run_tome_encoder(golden *g)
-{
-    const char *fixtures = getenv("PARE_FIXTURES");
-    char path[4096];
-    pare_model *m = NULL;
-    if (!fixtures || !*fixtures) fixtures = PARE_BUILT_WITH_FIXTURES;
-    if (!*fixtures) {
-        golden_skip(g, "PARE_FIXTURES is not set: no weights");
-        return;
-    }
-    snprintf(path, sizeof path, "%s/models/dinov2-small", fixtures);
-    if (!pare__model_load(&m, path, &g->err)) run_model(g, m);
-    pare__model_free(&m);
-}
+static void run_tome_encoder(golden *g) { golden_with_model(g, run_model); }
 
 const golden_group golden_merge[] = {
     {"tome", run_tome},

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "golden.h"
+#include "model/model.h"
 
 typedef struct tally {
     int32_t ok, failed, skipped;
@@ -25,6 +26,21 @@ static golden_runner find_runner(const char *group)
         for (const golden_group *e = tables[t]; e->name; e++)
             if (!strcmp(e->name, group)) return e->run;
     return NULL;
+}
+
+void golden_with_model(golden *g, void (*run)(golden *g, const pare_model *m))
+{
+    const char *fixtures = getenv("PARE_FIXTURES");
+    char path[4096];
+    pare_model *m = NULL;
+    if (!fixtures || !*fixtures) fixtures = PARE_BUILT_WITH_FIXTURES;
+    if (!*fixtures) {
+        golden_skip(g, "PARE_FIXTURES is not set: no weights");
+        return;
+    }
+    snprintf(path, sizeof path, "%s/models/dinov2-small", fixtures);
+    if (!pare__model_load(&m, path, &g->err)) run(g, m);
+    pare__model_free(&m);
 }
 
 /* Every output that the fixture holds must have been compared. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Groups vidcom2, vcast and dtd: pruning over time, where the budget is part of the method. */
+/* Groups vidcom2 and vcast: pruning over time, where the budget is part of the method. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,12 +20,6 @@ static int open_clip(golden *g, scene *sc)
     return !g->err.code;
 }
 
-static void count_frames(const scene *sc, const pare_map *map, int32_t *count)
-{
-    for (int32_t t = 0; t < sc->n_frame; t++) count[t] = 0;
-    for (int64_t r = 0; r < map->n_out; r++) count[sc->thw[3 * (int64_t)map->anchor[r]]]++;
-}
-
 /* out[.canonical].PREFIXkeep and PREFIXcounts of one selection. */
 static void check_variant(golden *g, scene *sc, const char *name, const char *options, int64_t k, const char *prefix)
 {
@@ -36,7 +30,7 @@ static void check_variant(golden *g, scene *sc, const char *name, const char *op
     scene_rewind(sc);
     if (!g->err.code && !golden_select(g, sc, PARE__SITE_OUTPUT, 0, name, options, k, &map)) {
         int32_t *count = PARE__NEW(int32_t, sc->n_frame);
-        count_frames(sc, &map.m, count);
+        golden_counts(sc, &map.m, count);
         golden_raw_i32(g, keep, map.m.anchor, map.m.n_out);
         golden_raw_i32(g, counts, count, sc->n_frame);
         pare__free(count);
@@ -154,96 +148,8 @@ static void run_vcast(golden *g)
     scene_free(&sc);
 }
 
-/* ---- dtd ----------------------------------------------------------------------------------------------------------- */
-
-static int is_pixel_mode(golden *g)
-{
-    const char *mode = json_string_value(json_object_get(g->params, "mode"));
-    if (!mode || (strcmp(mode, "pixel") && strcmp(mode, "feature"))) golden_fail(g, "unknown mode");
-    return mode && !strcmp(mode, "pixel");
-}
-
-static void read_pictures(golden *g, scene *sc)
-{
-    const pare_tensor *t = golden_in(g, "frames");
-    if (!t || t->dtype != PARE_U8 || t->n_dim != 4 || t->shape[0] < (int64_t)sc->n_frame * sc->temporal ||
-        t->shape[1] != (int64_t)sc->grid_h * sc->patch || t->shape[2] != (int64_t)sc->grid_w * sc->patch) {
-        golden_fail(g, "in.frames does not fit the grid");
-        return;
-    }
-    const int64_t bytes = 3 * t->shape[1] * t->shape[2];
-    for (int32_t f = 0; f < sc->n_frame * sc->temporal; f++)
-        memcpy(sc->frame[f], (const uint8_t *)t->data + f * bytes, (size_t)bytes);
-}
-
-static void open_dtd(golden *g, scene *sc, int pixels)
-{
-    const pare_tensor *x = pixels ? NULL : golden_in(g, "x");
-    scene_blank(sc, (int32_t)golden_int(g, "T"), (int32_t)golden_int(g, "H"), (int32_t)golden_int(g, "W"),
-                x ? (int32_t)x->shape[1] : 1, pixels ? (int32_t)golden_int(g, "cell_px") : 1,
-                pixels ? (int32_t)golden_int(g, "temporal_patch") : 1);
-    if (pixels)
-        read_pictures(g, sc);
-    else if (x)
-        golden_read(g, "x", sc->token, sc->n * sc->d);
-}
-
-/* Ratios from the second frame on, and the difference (pixels) or the cosine (features). */
-static void check_changes(golden *g, const scene *sc, const pare_map *map, int pixels)
-{
-    const int64_t first = sc->frame_start[1], cells = first;
-    int32_t *count = PARE__NEW(int32_t, sc->n_frame);
-    float *ratio = PARE__NEW(float, sc->n_frame), *score = PARE__NEW(float, sc->n);
-    count_frames(sc, map, count);
-    for (int32_t t = 1; t < sc->n_frame; t++) ratio[t - 1] = 1 - (float)count[t] / (float)cells;
-    for (int64_t i = first; i < sc->n; i++) score[i - first] = pixels ? sc->score_out[i] : 1 - sc->score_out[i];
-    golden_f32(g, "drop_ratio", ratio, sc->n_frame - 1, ONE_STEP);
-    golden_f32(g, "score_from_frame1", score, sc->n - first, ONE_STEP);
-    pare__free(count);
-    pare__free(ratio);
-    pare__free(score);
-}
-
-/* The documented variant, where the file has it. */
-static void check_dtd_anchored(golden *g, scene *sc, int32_t site, const char *options)
-{
-    pare__map map = {0};
-    char anchored[160];
-    if (g->err.code || !pare__tensors_find(g->file, "out.anchored.keep")) return;
-    snprintf(anchored, sizeof anchored, "%s:anchor=1", options);
-    scene_rewind(sc);
-    if (!golden_select(g, sc, site, 0, "dtd", anchored, -1, &map)) {
-        int32_t *count = PARE__NEW(int32_t, sc->n_frame);
-        count_frames(sc, &map.m, count);
-        golden_i32(g, "anchored.keep", map.m.anchor, map.m.n_out);
-        golden_i32(g, "anchored.counts", count, sc->n_frame);
-        pare__free(count);
-    }
-    pare__map_fini(&map);
-}
-
-static void run_dtd(golden *g)
-{
-    scene sc;
-    pare__map map = {0};
-    char options[96];
-    const int pixels = is_pixel_mode(g);
-    const int32_t site = pixels ? PARE__SITE_PATCHES : PARE__SITE_OUTPUT;
-    open_dtd(g, &sc, pixels);
-    snprintf(options, sizeof options, "%s=%.17g", golden_bool(g, "absolute") ? "threshold" : "drop",
-             golden_number(g, "threshold"));
-    if (!g->err.code && !golden_select(g, &sc, site, 0, "dtd", options, -1, &map)) {
-        golden_pruned(g, &sc, &map.m);
-        check_changes(g, &sc, &map.m, pixels);
-        check_dtd_anchored(g, &sc, site, options);
-    }
-    pare__map_fini(&map);
-    scene_free(&sc);
-}
-
 const golden_group golden_video[] = {
     {"vidcom2", run_vidcom2},
     {"vcast", run_vcast},
-    {"dtd", run_dtd},
     {NULL, NULL},
 };
