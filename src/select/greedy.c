@@ -9,8 +9,6 @@
 
 #define TAKEN 4.0f /* above any cosine */
 
-static float at_most_equal(float cosine) { return cosine > PARE__SIMILAR_EQUAL ? 1 : cosine; }
-
 static void nearest_other(void *user, int64_t i, const float *row)
 {
     struct {
@@ -20,7 +18,7 @@ static void nearest_other(void *user, int64_t i, const float *row)
     float most = -2;
     for (int64_t j = 0; j < i; j++) most = row[j] > most ? row[j] : most;
     for (int64_t j = i + 1; j < to->n; j++) most = row[j] > most ? row[j] : most;
-    to->near[i] = at_most_equal(most);
+    to->near[i] = most;
 }
 
 static int64_t smallest(const float *x, int64_t n)
@@ -44,8 +42,7 @@ int pare__greedy_maxmin(pare__similar *s, int64_t k, int32_t *order, double *gai
         order[m] = (int32_t)pick;
         if (gain) gain[m] = 1 - (double)to.near[pick];
         for (int64_t j = 0; j < s->n; j++) {
-            const float c = at_most_equal(row[j]);
-            to.near[j] = m == 0 || c > to.near[j] ? c : to.near[j];
+            to.near[j] = m == 0 || row[j] > to.near[j] ? row[j] : to.near[j];
         }
         to.near[pick] = TAKEN;
     }

@@ -9,11 +9,14 @@
 
 enum { BLOCK = 128 };
 
+/* The first of the largest; all those of equal rows count as 1. */
 static int64_t best_of(const float *similarity, int64_t n)
 {
     int64_t best = 0;
     for (int64_t j = 1; j < n; j++)
         if (similarity[j] > similarity[best]) best = j;
+    for (int64_t j = 0; similarity[best] > PARE__SIMILAR_EQUAL && j < best; j++)
+        if (similarity[j] > PARE__SIMILAR_EQUAL) return j;
     return best;
 }
 
@@ -28,7 +31,8 @@ int pare__match_best(const pare__view *v, const float *a, int64_t n_a, const flo
         for (int64_t i = 0; i < m; i++) {
             const float *row = similarity + i * n_b;
             to[i0 + i] = (int32_t)best_of(row, n_b);
-            if (score) score[i0 + i] = row[to[i0 + i]];
+            const float best = row[to[i0 + i]];
+            if (score) score[i0 + i] = best > PARE__SIMILAR_EQUAL ? 1 : best;
         }
     }
     pare__arena_reset(v->arena, mark);

@@ -6,8 +6,8 @@
 #include "select/similar.h"
 #include "select/view.h"
 
-/* The most similar row of b [n_b, d] for every row of a [n_a, d], ties to the lower: to[n_a] and its product score[n_a]
- * (may be NULL). Works on a block of rows at a time. n_b > 0. 0 or PARE_E_NOMEM. */
+/* The most similar row of b [n_b, d] for every row of a [n_a, d], ties to the lower: to[n_a] and its cosine score[n_a]
+ * (may be NULL), 1 for equal rows. Works on a block of rows at a time. n_b > 0. 0 or PARE_E_NOMEM. */
 int pare__match_best(const pare__view *v, const float *a, int64_t n_a, const float *b, int64_t n_b, int64_t d,
                      int32_t *to, float *score);
 

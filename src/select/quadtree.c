@@ -84,7 +84,7 @@ static int alloc_cells(pare__quadtree *q)
     q->mean = PARE__ARENA(arena, float, t *(q->n_cell - q->n_place) * q->d + 1);
     q->mass = PARE__ARENA(arena, double, n);
     q->square = PARE__ARENA(arena, double, n);
-    q->likeness = PARE__ARENA(arena, float, n);
+    q->likeness = PARE__ARENA(arena, double, n);
     if (!q->row || !q->mean || !q->mass || !q->square || !q->likeness) return PARE_E_NOMEM;
     memset(q->row, 0xff, (size_t)(t * q->n_place) * sizeof *q->row);
     memset(q->mass, 0, (size_t)n * sizeof *q->mass);
@@ -144,7 +144,7 @@ static void build_cell(pare__quadtree *q, int32_t f, spot s, int gridsafe, doubl
     const int64_t first = q->start[s.level - 1];
     if (!gridsafe && n_geometric < 4 && q->mass[f * q->n_cell + first] > 0)
         least = fmin(least, cosine(q, f, first, cell));
-    q->likeness[at] = (float)least;
+    q->likeness[at] = least;
 }
 
 int pare__quadtree_init(pare__quadtree *q, const pare__view *v, const float *x, int64_t d, int32_t weighted,
@@ -178,7 +178,7 @@ static void cut_cell(const pare__quadtree *q, int32_t f, spot s, double tau, int
 {
     const int64_t cell = cell_of(q, s);
     if (!(q->mass[f * q->n_cell + cell] > 0)) return;
-    if (s.level && (double)q->likeness[f * q->n_cell + cell] < tau) {
+    if (s.level && q->likeness[f * q->n_cell + cell] < tau) {
         spot child[4];
         const int n = children_of(q, s, child);
         for (int c = 0; c < n; c++) cut_cell(q, f, child[c], tau, at);

@@ -23,7 +23,7 @@ typedef struct pare__quadtree {
     int32_t *row;                             /* [n_frame, n_place] the row there, or -1 */
     float *mean;                              /* [n_frame, n_cell - n_place, d] */
     double *mass, *square;                    /* [n_frame, n_cell] sizes; squared length of the mean */
-    float *likeness;                          /* [n_frame, n_cell] least cosine to a child */
+    double *likeness;                         /* [n_frame, n_cell] least cosine to a child */
 } pare__quadtree;
 
 /* Disjoint cells that cover all rows, numbered by their first row. */

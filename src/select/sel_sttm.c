@@ -88,12 +88,12 @@ static int follows(const pare__view *v, int32_t f)
     return !s || (s[0].media == s[1].media && s[0].tile == s[1].tile && s[0].t + 1 == s[1].t);
 }
 
-static float likeness(const work *w, int32_t a, int32_t b)
+static double likeness(const work *w, int32_t a, int32_t b)
 {
     const pare__quadtree *q = &w->tree;
     const int32_t f = w->nodes.frame[a], g = w->nodes.frame[b], i = w->nodes.cell[a], j = w->nodes.cell[b];
     const double dot = pare__exact_dot(pare__quadtree_mean(q, f, i), pare__quadtree_mean(q, g, j), q->d);
-    return (float)pare__exact_cosine(dot, q->square[f * q->n_cell + i], q->square[g * q->n_cell + j]);
+    return pare__exact_cosine(dot, q->square[f * q->n_cell + i], q->square[g * q->n_cell + j]);
 }
 
 /* Of two nodes that share a place one contains the other: each pair is met at the first place of the smaller one, so
@@ -110,11 +110,11 @@ static void find_links(work *w, double least)
             int32_t box[4];
             pare__quadtree_box(q, a < b ? a : b, box);
             if (c != (int64_t)box[0] * q->w[0] + box[1]) continue;
-            const float like = likeness(w, at[c], next[c]);
-            if ((double)like < least) continue;
+            const double like = likeness(w, at[c], next[c]);
+            if (like < least) continue;
             w->a[w->n_link] = at[c];
             w->b[w->n_link] = next[c];
-            w->like[w->n_link++] = like;
+            w->like[w->n_link++] = (float)like;
         }
     }
 }
@@ -241,7 +241,7 @@ static int64_t join_cells(work *w, int64_t n, int64_t k)
     if (!like || !order) return PARE_E_NOMEM;
     for (int64_t i = 0; i < m; i++) {
         const int64_t at = i / upper * q->n_cell + q->n_place + i % upper;
-        like[i] = q->mass[at] > 0 ? q->likeness[at] : -2;
+        like[i] = q->mass[at] > 0 ? (float)q->likeness[at] : -2;
     }
     if (pare__argsort_desc(like, m, order, w->v->arena)) return PARE_E_NOMEM;
     for (int64_t i = 0; n > k && i < m; i++)

@@ -25,7 +25,7 @@ typedef struct pare__similar {
  * and ties go to the lower index. */
 static inline float pare__similar_step(float cosine)
 {
-    const float clipped = cosine < 1 ? cosine : 1;
+    const float clipped = cosine <= PARE__SIMILAR_EQUAL ? cosine : 1; /* a NaN too */
     return (float)(int32_t)(clipped * 0x1p24f) * 0x1p-24f;
 }
 
