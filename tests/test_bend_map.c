@@ -160,6 +160,10 @@ END_TEST
 
 START_TEST(schedules_are_checked)
 {
+    expect_message("tome", "list=24/x", "list=24/x is not a list of counts");
+    expect_message("tome", "list=1.5", "not a list of counts");
+    expect_message("tome", "list=-1", "not a list of counts");
+    expect_message("tome", "list=/1", "not a list of counts");
     expect_message("diffrate", "prune=3/", "prune=3/ is not a list of counts");
     expect_message("diffrate", "prune=3/-1", "not a list of counts");
     expect_message("diffrate", "merge=3/0", "not a list of counts");

@@ -2,6 +2,7 @@
 /* What the options of vidcom2, vcast, sttm, fastvid and dtd do, on clips small enough to reckon by hand. */
 #include <check.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,14 +90,56 @@ START_TEST(vidcom2_keeps_the_floor)
 }
 END_TEST
 
+/* Two tokens at +-1, so a distance of 1 to the centre of the clip and to that of their frame: minus the score. */
+static double likeness(const char *options)
+{
+    scene sc;
+    pare__map map = {0};
+    scene_blank(&sc, 1, 1, 2, 1, 1, 1);
+    sc.token[0] = 1, sc.token[1] = -1;
+    select_ok(&sc, "vidcom2", options, -1, 0, &map);
+    const double score = (double)sc.score_out[0];
+    ck_assert(sc.score_out[1] == sc.score_out[0]);
+    pare__map_fini(&map);
+    scene_free(&sc);
+    return -score;
+}
+
+START_TEST(vidcom2_bells)
+{
+    const double usual = exp(-4) + exp(-2) + exp(-1) + exp(-.5) + exp(-.25);
+    ck_assert_double_eq_tol(likeness(""), 2 * usual, 1e-6);
+    ck_assert_double_eq_tol(likeness("alphas=0.5"), 2 * exp(-1), 1e-6);
+    ck_assert_double_eq_tol(likeness("alphas=0.1/0.2/1"), 2 * (exp(-5) + exp(-2.5) + exp(-.5)), 1e-6);
+    ck_assert_double_eq_tol(likeness("alphas=0.25/1/2/5"), 2 * (exp(-2) + exp(-.5) + exp(-.25) + exp(-.1)), 1e-6);
+}
+END_TEST
+
+START_TEST(vidcom2_bells_are_checked)
+{
+    static const char *const bad[] = {"",    "0",   "1/", "/1",  "1//2",
+                                      "2/1", "1/1", "a",  "nan", "1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char options[128];
+        step s;
+        pare_error err = {0};
+        snprintf(options, sizeof options, "alphas=%s", bad[i]);
+        ck_assert_msg(step_open(&s, "vidcom2", options, &err) == PARE_E_INVALID, "%s", options);
+        ck_assert_msg(strstr(err.text, options) != NULL, "%s", err.text);
+        step_close(&s);
+    }
+}
+END_TEST
+
 static void weigh(scene *sc, const char *name, double *weight)
 {
     scene_view look;
-    double priv[4] = {0};
     const pare__allocator *a = pare__allocator_find(name);
+    void *priv = calloc(1, a->priv_size);
     pare__option_defaults(a->options, priv);
     scene_look(sc, PARE__SITE_OUTPUT, 0, sc->n_frame, 0, &look);
     ck_assert_int_eq(a->weigh(priv, &look.view, weight, NULL), 0);
+    free(priv);
 }
 
 START_TEST(still_clips_weigh_the_same)
@@ -326,6 +369,8 @@ static Suite *video_suite(void)
     tcase_set_timeout(c, 60);
     tcase_add_test(c, vidcom2_rounds_half_to_even_and_budgets_are_exact);
     tcase_add_test(c, vidcom2_keeps_the_floor);
+    tcase_add_test(c, vidcom2_bells);
+    tcase_add_test(c, vidcom2_bells_are_checked);
     tcase_add_test(c, still_clips_weigh_the_same);
     tcase_add_test(c, vcast_splits);
     tcase_add_test(c, sttm_joins_cells_and_frames);

@@ -5,20 +5,17 @@
 #include "select/pick.h"
 #include "select/vidcom2.h"
 
-typedef struct vidcom2 {
-    double temperature;
-} vidcom2;
-
 static const pare__option options[] = {
-    PARE__OPTION_FLOAT(vidcom2, temperature, "of the softmax over frames: the lower, the more one frame takes",
-                       PARE__VIDCOM2_TEMPERATURE, 1e-4, 100),
+    PARE__VIDCOM2_TEMPERATURE,
+    PARE__VIDCOM2_ALPHAS,
     {0},
 };
 
 static int weigh(const void *priv, const pare__view *v, double *weight, pare_error *err)
 {
     pare__vidcom2 m;
-    const int rc = pare__vidcom2_run(v, ((const vidcom2 *)priv)->temperature, "vidcom2", &m, err);
+    int rc = pare__vidcom2_measure(v, priv, &m, err);
+    if (!rc) rc = pare__vidcom2_share(v, priv, &m);
     for (int32_t t = 0; !rc && t < v->n_frame; t++) weight[t] = m.share[t];
     return rc;
 }
@@ -29,7 +26,7 @@ const pare__allocator pare__alloc_vidcom2 = {
     .cite = "Liu et al., VidCom2, EMNLP 2025; xuyang-liu16/VidCom2 token_compressor/vidcom2/vidcom2.py",
     .sites = PARE__SITE_OUTPUT,
     .options = options,
-    .priv_size = sizeof(vidcom2),
+    .priv_size = sizeof(pare__vidcom2_rule),
     .needs = pare__need_tokens,
     .weigh = weigh,
 };

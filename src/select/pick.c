@@ -82,6 +82,25 @@ void pare__noise(const pare__view *v, float *out)
     }
 }
 
+int32_t pare__read_list(const char *text, int whole, double least, double most, double *out, int32_t room)
+{
+    char word[32];
+    int32_t n = 0;
+    int64_t count;
+    for (const char *at = text; *at;) {
+        const size_t length = strcspn(at, "/");
+        if (n == room || length >= sizeof word || (at[length] && !at[length + 1])) return -1;
+        memcpy(word, at, length);
+        word[length] = '\0';
+        if (whole ? pare__parse_int(word, &count) : pare__parse_float(word, &out[n])) return -1;
+        if (whole) out[n] = (double)count;
+        if (!(out[n] >= least && out[n] <= most)) return -1;
+        n++;
+        at += length + (at[length] == '/');
+    }
+    return n;
+}
+
 int pare__need_tokens(const void *priv, int32_t site, pare__need *need)
 {
     (void)priv, (void)site;

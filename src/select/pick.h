@@ -23,6 +23,8 @@ int pare__keep_order(const pare__view *v, const int32_t *order, int64_t k, pare_
  * was removed before. */
 void pare__noise(const pare__view *v, float *out);
 
+/* The numbers of "a/b/c", each within least..most, whole if asked, into out[room]. How many; -1 = not such a list. */
+int32_t pare__read_list(const char *text, int whole, double least, double most, double *out, int32_t room);
 /* `needs` of what looks at the tokens alone. */
 int pare__need_tokens(const void *priv, int32_t site, pare__need *need);
 /* The needed array, or the message that says which one is missing. */

@@ -6,11 +6,15 @@
 #include "select/selector.h"
 #include "select/vidcom2.h"
 
+static const pare__option options[] = {
+    PARE__VIDCOM2_ALPHAS,
+    {0},
+};
+
 static int compute(const void *priv, const pare__view *v, float *out, pare_error *err)
 {
-    (void)priv;
     pare__vidcom2 m;
-    const int rc = pare__vidcom2_run(v, PARE__VIDCOM2_TEMPERATURE, "vidcom2", &m, err);
+    const int rc = pare__vidcom2_measure(v, priv, &m, err);
     for (int64_t i = 0; !rc && i < v->n; i++) out[i] = (float)-(m.video[i] + m.frame[i]);
     return rc;
 }
@@ -21,6 +25,8 @@ const pare__score pare__score_vidcom2 = {
     .cite = "Liu et al., VidCom2, EMNLP 2025; xuyang-liu16/VidCom2 token_compressor/vidcom2/vidcom2.py",
     .sites = PARE__SITE_OUTPUT,
     .flags = PARE__SCOPE_WINDOW,
+    .options = options,
+    .priv_size = sizeof(pare__vidcom2_rule),
     .needs = pare__need_tokens,
     .compute = compute,
 };

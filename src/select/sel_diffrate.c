@@ -5,18 +5,15 @@
  * plus size * cosine of every source, so sizes need not be whole and do not sum to N. Acts between attention and MLP.
  * prune=, merge= list p and m of every block, without prefix rows, as the method learns them; without lists a budget of
  * m rows drops `pruned` of what must go and merges the rest. tokens [n, d] -> m rows. */
-#include <stdlib.h>
-
 #include "core/limits.h"
 #include "select/match.h"
 #include "select/pick.h"
 #include "select/selector.h"
 #include "select/similar.h"
 
-enum { MAX_LIST = PARE__OPTION_TEXT / 2 };
-
 typedef struct schedule {
-    int32_t n, count[MAX_LIST];
+    int32_t n;
+    double count[PARE__MAX_BLOCKS];
 } schedule;
 
 typedef struct diffrate {
@@ -39,33 +36,27 @@ static const pare__option options[] = {
 
 /* ---- schedule -------------------------------------------------------------------------------------------------- */
 
-static int read_list(const char *name, const char *text, schedule *s, pare_error *err)
+static int read_counts(const char *name, const char *text, schedule *s, pare_error *err)
 {
-    for (const char *at = text; *at;) {
-        char *end;
-        const long count = strtol(at, &end, 10);
-        const int ends_well = !*end || (*end == '/' && end[1]);
-        if (*at < '0' || *at > '9' || !ends_well || count < 1 || count > PARE__MAX_UNITS_PER_FRAME)
-            return pare_fail(err, PARE_E_INVALID,
-                             "selector 'diffrate': %s=%s is not a list of counts such as 196/195/189", name, text);
-        s->count[s->n++] = (int32_t)count;
-        at = *end ? end + 1 : end;
-    }
-    return 0;
+    s->n = pare__read_list(text, 1, 1, PARE__MAX_UNITS_PER_FRAME, s->count, PARE__MAX_BLOCKS);
+    if (s->n >= 0) return 0;
+    return pare_fail(err, PARE_E_INVALID, "selector 'diffrate': %s=%s is not a list of counts such as 196/195/189",
+                     name, text);
 }
 
 static int init(void *priv, pare_error *err)
 {
     diffrate *p = priv;
-    int rc = read_list("prune", p->prune, &p->pruning, err);
-    if (!rc) rc = read_list("merge", p->merge, &p->merging, err);
+    int rc = read_counts("prune", p->prune, &p->pruning, err);
+    if (!rc) rc = read_counts("merge", p->merge, &p->merging, err);
     if (rc || !p->pruning.n || !p->merging.n) return rc;
     if (p->pruning.n != p->merging.n)
         return pare_fail(err, PARE_E_INVALID, "selector 'diffrate': prune= lists %d blocks, merge= %d", p->pruning.n,
                          p->merging.n);
     for (int32_t i = 0; i < p->merging.n; i++)
         if (p->merging.count[i] > p->pruning.count[i])
-            return pare_fail(err, PARE_E_INVALID, "selector 'diffrate': block %d merges to %d what was pruned to %d", i,
+            return pare_fail(err, PARE_E_INVALID,
+                             "selector 'diffrate': block %d merges to %.0f what was pruned to %.0f", i,
                              p->merging.count[i], p->pruning.count[i]);
     return 0;
 }
@@ -73,7 +64,7 @@ static int init(void *priv, pare_error *err)
 /* Entry of this block, at most n; n where the list says nothing. */
 static int64_t listed(const schedule *s, int32_t i_block, int64_t n)
 {
-    return i_block < s->n && s->count[i_block] < n ? s->count[i_block] : n;
+    return i_block < s->n && s->count[i_block] < (double)n ? (int64_t)s->count[i_block] : n;
 }
 
 static int64_t amount(const void *priv, int64_t n, int32_t grid_h, int32_t grid_w, int32_t i_block, int32_t n_block)

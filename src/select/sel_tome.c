@@ -5,21 +5,18 @@
  * lower source and the lower destination. Where nothing merges the order stays as it is. Acts between attention and MLP; keys k_mean [n, head_dim].
  * kth=k: every k-th row is a destination and all others merge; the reference loses the last N mod k rows (compat=1),
  * here they merge too. */
-#include <stdlib.h>
-
 #include "core/limits.h"
 #include "select/match.h"
 #include "select/pick.h"
 #include "select/selector.h"
-
-enum { MAX_LIST = PARE__MAX_BLOCKS };
 
 typedef struct tome {
     int64_t r, kth;
     double inflect;
     int32_t prop_attn, compat;
     char list[PARE__OPTION_TEXT];
-    int32_t n_list, per_block[MAX_LIST]; /* of `list`, by init */
+    double per_block[PARE__MAX_BLOCKS]; /* of `list`, by init */
+    int32_t n_list;
 } tome;
 
 static const pare__option options[] = {
@@ -35,30 +32,18 @@ static const pare__option options[] = {
 
 /* ---- schedule -------------------------------------------------------------------------------------------------- */
 
-static int bad_list(const tome *p, pare_error *err)
-{
-    return pare_fail(err, PARE_E_INVALID, "selector 'tome': list=%s is not a list of counts such as 24/21/19", p->list);
-}
-
 static int init(void *priv, pare_error *err)
 {
     tome *p = priv;
-    const char *at = p->list;
-    while (*at) {
-        char *end;
-        const long r = strtol(at, &end, 10);
-        if (end == at || *at < '0' || *at > '9' || r > PARE__MAX_UNITS_PER_FRAME) return bad_list(p, err);
-        p->per_block[p->n_list++] = (int32_t)r;
-        if (*end && (*end != '/' || !end[1])) return bad_list(p, err);
-        at = *end ? end + 1 : end;
-    }
-    return 0;
+    p->n_list = pare__read_list(p->list, 1, 0, PARE__MAX_UNITS_PER_FRAME, p->per_block, PARE__MAX_BLOCKS);
+    if (p->n_list >= 0) return 0;
+    return pare_fail(err, PARE_E_INVALID, "selector 'tome': list=%s is not a list of counts such as 24/21/19", p->list);
 }
 
 /* parse_r of the reference: linear from r (1 - inflect) to r (1 + inflect), truncated. */
 static int64_t wanted_r(const tome *p, int32_t i_block, int32_t n_block)
 {
-    if (p->n_list) return i_block < p->n_list ? p->per_block[i_block] : 0;
+    if (p->n_list) return i_block < p->n_list ? (int64_t)p->per_block[i_block] : 0;
     if (n_block < 2) return p->r;
     const int64_t lo = (int64_t)((double)p->r * (1 - p->inflect)), hi = 2 * p->r - lo;
     const double step = (double)(hi - lo) / (n_block - 1);

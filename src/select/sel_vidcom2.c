@@ -15,24 +15,27 @@
 #define AUTO (-1.0)
 #define RATIO 0.25
 
-typedef struct vidcom2 {
-    double ratio, temperature;
-} vidcom2;
-
 static const pare__option options[] = {
-    PARE__OPTION_FLOAT_AUTO(vidcom2, ratio, "mean share of the tokens that is kept (auto 0.25, or the budget's)", AUTO,
-                            0, 1, "auto"),
-    PARE__OPTION_FLOAT(vidcom2, temperature, "of the softmax over frames: the lower, the more one frame takes",
-                       PARE__VIDCOM2_TEMPERATURE, 1e-4, 100),
+    PARE__OPTION_FLOAT_AUTO(pare__vidcom2_rule, ratio,
+                            "mean share of the tokens that is kept (auto 0.25, or the budget's)", AUTO, 0, 1, "auto"),
+    PARE__VIDCOM2_TEMPERATURE,
+    PARE__VIDCOM2_ALPHAS,
     {0},
 };
 
 enum { OTHER, PICKED, FIXED };
 
+static int init(void *priv, pare_error *err)
+{
+    double alpha[PARE__VIDCOM2_MAX_ALPHAS];
+    const int n = pare__vidcom2_alphas(priv, alpha, err);
+    return n < 0 ? n : 0;
+}
+
 static int64_t amount(const void *priv, int64_t n, int32_t grid_h, int32_t grid_w, int32_t i_block, int32_t n_block)
 {
     (void)n, (void)grid_h, (void)grid_w, (void)i_block, (void)n_block;
-    return ((const vidcom2 *)priv)->ratio >= 0 ? PARE__AMOUNT_VARIABLE : PARE__AMOUNT_NONE;
+    return ((const pare__vidcom2_rule *)priv)->ratio >= 0 ? PARE__AMOUNT_VARIABLE : PARE__AMOUNT_NONE;
 }
 
 /* The m best of the rows [first, end) in state `from` change to `to`. */
@@ -85,9 +88,10 @@ static int make_exact(const pare__view *v, int64_t k, float *unlike, uint8_t *st
 
 static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
-    const vidcom2 *p = priv;
+    const pare__vidcom2_rule *p = priv;
     pare__vidcom2 m;
-    int rc = pare__vidcom2_run(v, p->temperature, "vidcom2", &m, err);
+    int rc = pare__vidcom2_measure(v, p, &m, err);
+    if (!rc) rc = pare__vidcom2_share(v, p, &m);
     if (rc) return rc;
     float *unlike = PARE__ARENA(v->arena, float, v->n);
     uint8_t *state = PARE__ARENA(v->arena, uint8_t, v->n);
@@ -112,7 +116,8 @@ const pare__selector pare__sel_vidcom2 = {
     .flags = PARE__SCOPE_WINDOW | PARE__VARIABLE_COUNT,
     .default_site = PARE__SITE_OUTPUT,
     .options = options,
-    .priv_size = sizeof(vidcom2),
+    .priv_size = sizeof(pare__vidcom2_rule),
+    .init = init,
     .needs = pare__need_tokens,
     .amount = amount,
     .select = select_rows,

@@ -2,7 +2,7 @@
 /* VidCom2's measures, all in double.
  *
  *     y = the half of the channels with the lowest variance over the view, scaled to length 1 [n, n_channel]
- *     G(a, c) = sum over s in {1/8, 1/4, 1/2, 1, 2} of exp(-|a - c|^2 / (2 s))
+ *     G(a, c) = sum over the alphas s of exp(-|a - c|^2 / (2 s))
  *     video = G(y, mean of all)   frame = G(y, mean of the frame)
  *     p = softmax(-mean of video over each frame / temperature)   share = 1 + p - mean p */
 #include "select/vidcom2.h"
@@ -63,12 +63,21 @@ static double *unit_rows(const pare__view *v, const float *x, int64_t d, const p
 
 /* ---- centres ------------------------------------------------------------------------------------------------------- */
 
-static double gauss(const double *a, const double *b, int64_t m)
+typedef struct bells {
+    int n;
+    double alpha[PARE__VIDCOM2_MAX_ALPHAS]; /* rising */
+} bells;
+
+/* From the widest bell down: one of half the width is the square of the one before. */
+static double gauss(const bells *k, const double *a, const double *b, int64_t m)
 {
-    double sum = 0;
+    double sum = 0, e = 0, all = 0;
     for (int64_t c = 0; c < m; c++) sum += (a[c] - b[c]) * (a[c] - b[c]);
-    const double e = exp(-sum / 4), e2 = e * e, e4 = e2 * e2, e8 = e4 * e4;
-    return e + e2 + e4 + e8 + e8 * e8;
+    for (int j = k->n - 1; j >= 0; j--) {
+        e = j + 1 < k->n && 2 * k->alpha[j] == k->alpha[j + 1] ? e * e : exp(-sum / (2 * k->alpha[j]));
+        all += e;
+    }
+    return all;
 }
 
 static void mean_of(const double *y, int64_t first, int64_t end, int64_t m, double *centre)
@@ -79,12 +88,13 @@ static void mean_of(const double *y, int64_t first, int64_t end, int64_t m, doub
     for (int64_t c = 0; c < m; c++) centre[c] /= (double)(end - first);
 }
 
-static void compare(const double *y, int64_t first, int64_t end, int64_t m, const double *centre, double *out)
+static void compare(const bells *k, const double *y, int64_t first, int64_t end, int64_t m, const double *centre,
+                    double *out)
 {
-    for (int64_t i = first; i < end; i++) out[i] = gauss(y + i * m, centre, m);
+    for (int64_t i = first; i < end; i++) out[i] = gauss(k, y + i * m, centre, m);
 }
 
-static int measure(const pare__view *v, const double *y, pare__vidcom2 *out)
+static int measure(const pare__view *v, const bells *k, const double *y, pare__vidcom2 *out)
 {
     const int64_t m = out->n_channel;
     double *centre = PARE__ARENA(v->arena, double, m);
@@ -92,13 +102,36 @@ static int measure(const pare__view *v, const double *y, pare__vidcom2 *out)
     out->frame = PARE__ARENA(v->arena, double, v->n);
     if (!centre || !out->video || !out->frame) return PARE_E_NOMEM;
     mean_of(y, 0, v->n, m, centre);
-    compare(y, 0, v->n, m, centre, out->video);
+    compare(k, y, 0, v->n, m, centre, out->video);
     for (int32_t t = 0; t < v->n_frame; t++) {
         if (v->frame_start[t] == v->frame_start[t + 1]) continue;
         mean_of(y, v->frame_start[t], v->frame_start[t + 1], m, centre);
-        compare(y, v->frame_start[t], v->frame_start[t + 1], m, centre, out->frame);
+        compare(k, y, v->frame_start[t], v->frame_start[t + 1], m, centre, out->frame);
     }
     return 0;
+}
+
+int pare__vidcom2_alphas(const pare__vidcom2_rule *rule, double *alpha, pare_error *err)
+{
+    const int32_t n = pare__read_list(rule->alphas, 0, 1e-6, 1e6, alpha, PARE__VIDCOM2_MAX_ALPHAS);
+    int rises = n > 0;
+    for (int32_t j = 1; j < n; j++) rises &= alpha[j - 1] < alpha[j];
+    if (rises) return n;
+    return pare_fail(err, PARE_E_INVALID, "vidcom2: alphas=%s are not rising widths such as 0.125/0.25/0.5, at most %d",
+                     rule->alphas, PARE__VIDCOM2_MAX_ALPHAS);
+}
+
+int pare__vidcom2_measure(const pare__view *v, const pare__vidcom2_rule *rule, pare__vidcom2 *out, pare_error *err)
+{
+    int32_t d;
+    bells k;
+    k.n = pare__vidcom2_alphas(rule, k.alpha, err);
+    if (k.n < 0) return k.n;
+    const float *x = pare__require(v, "vidcom2", PARE__ARRAY_TOKENS, PARE__LAYER_HERE, &d, err);
+    if (!x) return PARE_E_INVALID;
+    if (choose_channels(v, x, d, out)) return PARE_E_NOMEM;
+    const double *y = unit_rows(v, x, d, out);
+    return y ? measure(v, &k, y, out) : PARE_E_NOMEM;
 }
 
 /* ---- frames -------------------------------------------------------------------------------------------------------- */
@@ -111,7 +144,7 @@ static double stands_out(const pare__view *v, const pare__vidcom2 *out, int32_t 
     return -sum / (double)(v->frame_start[t + 1] - v->frame_start[t]);
 }
 
-static int share_out(const pare__view *v, double temperature, pare__vidcom2 *out)
+int pare__vidcom2_share(const pare__view *v, const pare__vidcom2_rule *rule, pare__vidcom2 *out)
 {
     double *p = out->share = PARE__ARENA(v->arena, double, v->n_frame);
     if (!p) return PARE_E_NOMEM;
@@ -122,19 +155,9 @@ static int share_out(const pare__view *v, double temperature, pare__vidcom2 *out
         n += p[t] > -INFINITY;
         most = fmax(most, p[t]);
     }
-    for (int32_t t = 0; t < v->n_frame; t++) sum += p[t] = p[t] > -INFINITY ? exp((p[t] - most) / temperature) : 0;
+    for (int32_t t = 0; t < v->n_frame; t++)
+        sum += p[t] = p[t] > -INFINITY ? exp((p[t] - most) / rule->temperature) : 0;
     for (int32_t t = 0; t < v->n_frame; t++)
         p[t] = v->frame_start[t] < v->frame_start[t + 1] ? 1 + p[t] / sum - 1.0 / n : 0;
     return 0;
-}
-
-int pare__vidcom2_run(const pare__view *v, double temperature, const char *owner, pare__vidcom2 *out, pare_error *err)
-{
-    int32_t d;
-    const float *x = pare__require(v, owner, PARE__ARRAY_TOKENS, PARE__LAYER_HERE, &d, err);
-    if (!x) return PARE_E_INVALID;
-    if (choose_channels(v, x, d, out)) return PARE_E_NOMEM;
-    const double *y = unit_rows(v, x, d, out);
-    if (!y || measure(v, y, out)) return PARE_E_NOMEM;
-    return share_out(v, temperature, out);
 }

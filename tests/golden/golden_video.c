@@ -48,14 +48,13 @@ static void check_doubles(golden *g, const char *name, const double *got, int64_
 
 /* ---- vidcom2 ------------------------------------------------------------------------------------------------------- */
 
-static void check_measures(golden *g, scene *sc)
+static void check_measures(golden *g, scene *sc, const pare__vidcom2_rule *rule)
 {
     scene_view look;
     pare__vidcom2 m;
     scene_look(sc, PARE__SITE_OUTPUT, 0, sc->n_frame, 0, &look);
-    if (pare__vidcom2_run(&look.view, golden_number(g, "temperature"), "vidcom2", &m, &g->err)) return;
-    const double ratio = golden_number(g, "R");
-    for (int32_t t = 0; t < sc->n_frame; t++) m.share[t] = fmin(1, ratio * m.share[t]);
+    if (pare__vidcom2_measure(&look.view, rule, &m, &g->err) || pare__vidcom2_share(&look.view, rule, &m)) return;
+    for (int32_t t = 0; t < sc->n_frame; t++) m.share[t] = fmin(1, rule->ratio * m.share[t]);
     golden_i32(g, "channels", m.channel, m.n_channel);
     check_doubles(g, "video_score", m.video, sc->n);
     check_doubles(g, "frame_score", m.frame, sc->n);
@@ -81,31 +80,32 @@ static void check_newlines(golden *g, const scene *sc, const pare_map *map)
     pare__free(index);
 }
 
-/* The widths of the bells are those of the method. */
-static void check_widths(golden *g)
+/* "alphas=0.125/0.25", of those of the fixture. */
+static void alphas_of(golden *g, char *out, size_t size)
 {
-    static const double width[] = {0.125, 0.25, 0.5, 1, 2};
     const json_t *list = json_object_get(g->params, "alphas");
-    const size_t n = sizeof width / sizeof *width;
-    if (list && json_array_size(list) != n) golden_fail(g, "%zu alphas", json_array_size(list));
-    for (size_t i = 0; list && i < n; i++)
-        if (json_number_value(json_array_get(list, i)) != width[i]) golden_fail(g, "alpha %zu is not %g", i, width[i]);
+    size_t used = 0;
+    for (size_t i = 0; i < json_array_size(list) && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%.17g", i ? "/" : "",
+                                 json_number_value(json_array_get(list, i)));
+    if (!used || used >= size) golden_fail(g, "no alphas, or too many");
 }
 
 static void run_vidcom2(golden *g)
 {
     scene sc;
     pare__map map = {0};
-    char options[128];
+    pare__vidcom2_rule rule = {.ratio = golden_number(g, "R"), .temperature = golden_number(g, "temperature")};
+    char options[512];
     if (!open_clip(g, &sc)) return;
-    check_widths(g);
-    const double ratio = golden_number(g, "R");
-    snprintf(options, sizeof options, "ratio=%.17g:temperature=%.17g", ratio, golden_number(g, "temperature"));
+    alphas_of(g, rule.alphas, sizeof rule.alphas);
+    snprintf(options, sizeof options, "ratio=%.17g:temperature=%.17g:alphas=%s", rule.ratio, rule.temperature,
+             rule.alphas);
     if (!g->err.code && !golden_select(g, &sc, PARE__SITE_OUTPUT, 0, "vidcom2", options, -1, &map)) {
         golden_pruned(g, &sc, &map.m);
         check_newlines(g, &sc, &map.m);
-        check_measures(g, &sc);
-        const int64_t k = (int64_t)((double)sc.n * (1 - (1 - ratio))); /* as the engine rounds */
+        check_measures(g, &sc, &rule);
+        const int64_t k = (int64_t)((double)sc.n * (1 - (1 - rule.ratio))); /* as the engine rounds */
         check_variant(g, &sc, "vidcom2", options, k > sc.n_frame ? k : sc.n_frame, "exact_k.");
     }
     pare__map_fini(&map);
