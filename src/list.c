@@ -137,27 +137,39 @@ static int find_raw(int kind, int32_t i, raw *r)
     return kind >= 0 && kind < PARE_LIST_COUNT && i >= 0 && kinds[kind](i, r);
 }
 
+/* Copies `own` out as far as the caller's struct goes. */
+static int give(void *out, const void *own, size_t own_size)
+{
+    uint32_t size = 0;
+    if (out) memcpy(&size, out, sizeof size);
+    if (size < sizeof size) return PARE_E_INVALID;
+    memcpy(out, own, size < own_size ? size : own_size);
+    memcpy(out, &size, sizeof size);
+    return 0;
+}
+
 int pare_list(int kind, int32_t i, pare_list_entry *out)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     raw r;
-    if (!out || !find_raw(kind, i, &r)) return PARE_E_NOTFOUND;
+    if (!find_raw(kind, i, &r)) return PARE_E_NOTFOUND;
     pthread_once(&once, make_all_texts);
-    *out = (pare_list_entry){.name = r.name,
-                             .summary = r.summary ? r.summary : "",
-                             .cite = r.cite ? r.cite : "",
-                             .sites = site_text[mask_of(site_names, N_SITE, r.sites)],
-                             .default_site = site_text[mask_of(site_names, N_SITE, r.default_site)],
-                             .flags = flag_text[mask_of(flag_names, N_FLAG, r.flags)],
-                             .n_options = r.options ? pare__option_count(r.options) : 0};
-    return 0;
+    const pare_list_entry own = {.name = r.name,
+                                 .summary = r.summary ? r.summary : "",
+                                 .cite = r.cite ? r.cite : "",
+                                 .sites = site_text[mask_of(site_names, N_SITE, r.sites)],
+                                 .default_site = site_text[mask_of(site_names, N_SITE, r.default_site)],
+                                 .flags = flag_text[mask_of(flag_names, N_FLAG, r.flags)],
+                                 .n_options = r.options ? pare__option_count(r.options) : 0};
+    return give(out, &own, sizeof own);
 }
 
 int pare_list_option(int kind, int32_t i, int32_t i_option, pare_option_info *out)
 {
     raw r;
-    if (!out || !find_raw(kind, i, &r) || !r.options) return PARE_E_NOTFOUND;
+    pare_option_info own;
+    if (!find_raw(kind, i, &r) || !r.options) return PARE_E_NOTFOUND;
     if (i_option < 0 || i_option >= pare__option_count(r.options)) return PARE_E_NOTFOUND;
-    pare__option_describe(&r.options[i_option], out);
-    return 0;
+    pare__option_describe(&r.options[i_option], &own);
+    return give(out, &own, sizeof own);
 }

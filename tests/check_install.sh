@@ -16,7 +16,7 @@ cat >"$tmp/use.c" <<'C'
 
 int main(void)
 {
-    pare_list_entry e;
+    pare_list_entry e = {.struct_size = sizeof e};
     pare_source *s = NULL;
     pare_error err;
     if (strcmp(pare_version(), PARE_VERSION_TEXT)) return 1;

@@ -3,6 +3,7 @@
  * rows or exact units. */
 #include <check.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -362,6 +363,26 @@ START_TEST(wrong_arrays_are_refused)
 }
 END_TEST
 
+START_TEST(lists_write_no_further_than_the_struct)
+{
+    pare_list_entry e = {.struct_size = sizeof e}, old = {.struct_size = offsetof(pare_list_entry, cite)};
+    pare_option_info o = {.struct_size = 0};
+    ck_assert_int_eq(pare_list(PARE_LIST_SELECTORS, 0, &e), 0);
+    ck_assert_str_eq(e.name, "none");
+    ck_assert_ptr_nonnull(e.cite);
+    ck_assert_int_eq(pare_list(PARE_LIST_SELECTORS, 0, &old), 0);
+    ck_assert_ptr_eq(old.name, e.name);
+    ck_assert_ptr_null(old.cite);
+    ck_assert_int_eq(pare_list(PARE_LIST_SELECTORS, 1000, &e), PARE_E_NOTFOUND);
+    int32_t i = 0;
+    while (pare_list(PARE_LIST_SELECTORS, i, &e) == 0 && e.n_options == 0) i++;
+    ck_assert_int_eq(pare_list_option(PARE_LIST_SELECTORS, i, 0, &o), PARE_E_INVALID);
+    o.struct_size = sizeof o;
+    ck_assert_int_eq(pare_list_option(PARE_LIST_SELECTORS, i, 0, &o), 0);
+    ck_assert_ptr_nonnull(o.help);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("edges of the reducer");
@@ -380,6 +401,7 @@ int main(void)
     tcase_add_test(c, wrong_options_are_refused);
     tcase_add_test(c, times_must_be_numbers);
     tcase_add_test(c, wrong_arrays_are_refused);
+    tcase_add_test(c, lists_write_no_further_than_the_struct);
     suite_add_tcase(s, c);
     SRunner *runner = srunner_create(s);
     srunner_run_all(runner, CK_NORMAL);

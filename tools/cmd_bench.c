@@ -80,7 +80,7 @@ static int parse_keeps(runner *r)
 static int has_flag(const char *name, size_t n, const char *flag)
 {
     static const int kinds[] = {PARE_LIST_SELECTORS, PARE_LIST_METHODS};
-    pare_list_entry e;
+    pare_list_entry e = {.struct_size = sizeof e};
     for (size_t k = 0; k < 2; k++)
         for (int32_t i = 0; pare_list(kinds[k], i, &e) == 0; i++)
             if (strlen(e.name) == n && memcmp(e.name, name, n) == 0 && strstr(e.flags, flag) != NULL) return 1;
@@ -161,7 +161,7 @@ static int is_baseline(const char *name)
 static int add_all(runner *r)
 {
     static const int kinds[] = {PARE_LIST_SELECTORS, PARE_LIST_METHODS};
-    pare_list_entry e;
+    pare_list_entry e = {.struct_size = sizeof e};
     int rc = CLI_OK;
     for (size_t k = 0; k < 2; k++)
         for (int32_t i = 0; rc == CLI_OK && pare_list(kinds[k], i, &e) == 0; i++)

@@ -42,7 +42,7 @@ static json_t *option_json(const pare_option_info *o)
 static json_t *entry_json(int kind, int32_t i, const pare_list_entry *e)
 {
     json_t *j = json_object(), *options = json_array();
-    pare_option_info o;
+    pare_option_info o = {.struct_size = sizeof o};
     cli_json_text(j, "kind", kinds[kind]);
     cli_json_text(j, "name", e->name);
     cli_json_text(j, "summary", e->summary);
@@ -62,7 +62,7 @@ static int has_text(const char *text) { return text != NULL && text[0] != '\0'; 
 
 static void print_table(int kind)
 {
-    pare_list_entry e;
+    pare_list_entry e = {.struct_size = sizeof e};
     printf("%s\n", kinds[kind]);
     for (int32_t i = 0; pare_list(kind, i, &e) == 0; i++) {
         printf("  %-20s %s", e.name, has_text(e.summary) ? e.summary : "");
@@ -83,7 +83,7 @@ static void print_option(const pare_option_info *o)
 
 static void print_entry(int kind, int32_t i, const pare_list_entry *e)
 {
-    pare_option_info o;
+    pare_option_info o = {.struct_size = sizeof o};
     printf("%s (%s)\n", e->name, kinds[kind]);
     if (has_text(e->summary)) printf("  %s\n", e->summary);
     if (has_text(e->cite)) printf("  source: %s\n", e->cite);
@@ -98,7 +98,7 @@ static void print_entry(int kind, int32_t i, const pare_list_entry *e)
 
 static void list_kind(int kind, int as_json)
 {
-    pare_list_entry e;
+    pare_list_entry e = {.struct_size = sizeof e};
     if (!as_json) {
         print_table(kind);
         return;
@@ -109,7 +109,7 @@ static void list_kind(int kind, int as_json)
 /* Entries of that name, of one table or (only = -1) of all: a score and a selector may share one. The number found. */
 static int show_name(const char *name, int only, int as_json)
 {
-    pare_list_entry e;
+    pare_list_entry e = {.struct_size = sizeof e};
     int n = 0;
     for (int kind = only < 0 ? 0 : only; kind < (only < 0 ? PARE_LIST_COUNT : only + 1); kind++)
         for (int32_t i = 0; pare_list(kind, i, &e) == 0; i++) {
@@ -126,7 +126,7 @@ static int show_name(const char *name, int only, int as_json)
 static int unknown_name(cli_common *c, const char *name)
 {
     const char *names[1024];
-    pare_list_entry e;
+    pare_list_entry e = {.struct_size = sizeof e};
     int32_t n = 0;
     for (int kind = 0; kind < PARE_LIST_COUNT; kind++) {
         names[n++] = kinds[kind];

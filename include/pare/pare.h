@@ -210,6 +210,7 @@ typedef struct pare_model_info {
  * Errors: IO, FORMAT, UNSUPPORTED, NOTFOUND (all missing tensors are named), LIMIT. */
 PARE_API int pare_model_open(pare_model **out, const char *path, pare_error *err);
 PARE_API void pare_model_close(pare_model **m);
+/* `info->struct_size` must be set; texts live as long as the model. Errors: INVALID. */
 PARE_API int pare_model_get(const pare_model *m, pare_model_info *info, pare_error *err);
 /* Label of class i, or NULL. */
 PARE_API const char *pare_model_label(const pare_model *m, int32_t i);
@@ -266,6 +267,7 @@ typedef struct pare_slot {
     int32_t grid_h, grid_w;       /* units */
 } pare_slot;
 
+/* One array of the view; stride and fields of this struct and of pare_slot never change. */
 typedef struct pare_custom_array {
     const char *name; /* "tokens", "q", "k", "v", "k_mean", "cls_row", "col_mean", "scores" */
     int32_t layer;    /* block it comes from; -1 = the site itself */
@@ -305,7 +307,8 @@ PARE_API int pare_selection_member(pare_selection *s, int64_t row); /* the curre
 PARE_API int pare_selection_score(pare_selection *s, int64_t row, float score);
 
 /* Called in the thread that pushes, for every view of a step `custom` (one slot) or `custom-window` (all of a window).
- * Non-zero: the reducer fails with that code and the message in err. */
+ * Rows that a mask keeps or ignores are in neither view nor k. Non-zero: the reducer fails with that code (positive:
+ * PARE_E_EXTERNAL) and the message in err; another number of rows than k fails too. */
 typedef struct pare_custom {
     uint32_t struct_size;
     int (*select)(void *user, const pare_custom_view *view, pare_selection *out, pare_error *err);
@@ -321,14 +324,18 @@ typedef struct pare_result pare_result;
 
 typedef struct pare_reducer_opts {
     uint32_t struct_size;
-    const char *recipe;       /* step{,step}, step = name{:key=value}[@site]; NULL = "none" */
-    double keep;              /* share of candidate units in the final result, 0 < keep <= 1 */
-    int64_t tokens;           /* units in the final result of the whole clip; needs n_frames */
-    int64_t tokens_per_frame; /* units of every frame. At most one of keep, tokens, tokens_per_frame */
+    const char *recipe; /* step{,step}, step = name{:key=value}[@site]; NULL = "none" */
+    /* Budgets count units in the final result; at most one of keep, tokens, tokens_per_frame; none = what the recipe's
+     * own options say. They bind the last step that has no amount of its own. Units that a mask ignores count as
+     * candidates, units that it keeps count as kept; a mask that keeps more than the budget is an error (INVALID). */
+    double keep;              /* share of the candidate units, 0 < keep <= 1 */
+    int64_t tokens;           /* of the whole clip; needs n_frames */
+    int64_t tokens_per_frame; /* of every temporal step, or of every photo with its tiles; all it has, if fewer */
     int64_t n_frames;         /* frames that will be pushed; 0 = unknown. With tokens: an estimate is enough, the
                                * last window takes what is left; frames beyond it share what remains */
-    int32_t min_per_frame;    /* floor of every frame, in units */
-    int32_t window;           /* temporal steps decided together; 0 = 32, -1 = the whole clip (refused over a limit) */
+    int32_t min_per_frame;    /* floor of every temporal step, or of every photo with its tiles */
+    int32_t window;           /* temporal steps or photos decided together; 0 = 32 (1 in tiles), -1 = the whole clip
+                               * (refused over a limit). A photo of another grid ends a window */
     uint64_t seed;
     int32_t n_threads;     /* 0 = all CPUs of the process */
     int32_t video;         /* 1: keep the whole frame; 0: the checkpoint's photo rule */
@@ -336,16 +343,18 @@ typedef struct pare_reducer_opts {
     int32_t max_side;      /* upper bound of the longer side, pixels */
     int32_t letterbox;     /* 1: the whole picture inside width x height (or the photo size), padded, aspect kept */
     int32_t tile_rows, tile_cols; /* every picture becomes itself and its tiles, each of the photo size; 0 = no tiles */
-    const pare_custom *custom; /* what the steps `custom` and `custom-window` call; borrowed for the reducer's life */
-    const float *text;         /* [n_text, d_text] embedded text for scores that ask for it, or NULL; borrowed too */
+    const pare_custom *custom; /* what the steps `custom` and `custom-window` call, or NULL; the struct is copied, what
+                                * `user` points to must outlive the reducer */
+    const float *text;         /* [n_text, d_text] embedded text for scores that ask for it, or NULL; borrowed for the
+                                * reducer's life */
     int32_t n_text, d_text;
 } pare_reducer_opts;
 
-/* Times in milliseconds, summed since creation. */
+/* Sums since creation, over the windows that are decided. Times in milliseconds. */
 typedef struct pare_reducer_stats {
     uint32_t struct_size;
-    int64_t n_frames;
-    int64_t n_in, n_out; /* candidate units before and after */
+    int64_t n_frames;    /* pushed until the last window was decided */
+    int64_t n_in, n_out; /* candidate units before, rows after */
     double prep_ms, embed_ms, encode_ms, select_ms;
 } pare_reducer_stats;
 
@@ -356,9 +365,10 @@ enum {
     PARE_KIND_NEWLINE  /* a learned row or picture separator */
 };
 
+/* A result as arrays, all borrowed from it. Rows ascend by slot, row and col of their anchor. */
 typedef struct pare_result_view {
     uint32_t struct_size;
-    int32_t first_frame;       /* index of the first slot in the clip */
+    int32_t first_frame;       /* number of the first slot, counted over all windows */
     int32_t grid[3];           /* slots, h, w in units, before any reduction; the largest where slots differ */
     const pare_slot *slot;     /* [grid[0]] what each slot shows */
     const int64_t *slot_start; /* [grid[0] + 1] candidates of each slot */
@@ -370,19 +380,19 @@ typedef struct pare_result_view {
     const int32_t *place; /* [k, 6] media, tile, t, row, col, level of the anchor; t counts from the medium's start.
                            * level 0: one unit; l: the row stands for a rectangle of up to 2^l units a side */
     const float *box;     /* [k, 4] x0, y0, x1, y1 in pixels of the stored source frame (crop, resize, rotation undone):
-                           * the rectangle of units that the row stands for in its own frame, if they fill one, else the
-                           * anchor's unit */
+                           * the rectangle of units that the row stands for in its own slot, if they fill one, else the
+                           * anchor's unit; 0 for bare features */
     const uint8_t *kind;  /* [k] PARE_KIND_* */
     const int64_t *index; /* [k] anchor among all candidates of the clip */
     const float *sizes;   /* [k] patches represented, temporal runs included */
-    const double *pts;    /* [slots, 2] first and last time of each, seconds; NULL for bare features */
-    const int64_t *frame_start; /* [slots + 1] rows of each slot */
+    const double *pts;    /* [slots, 2] pts of the first and last frame of each, seconds; NULL for bare features */
+    const int64_t *frame_start; /* [slots + 1] rows of each slot (slot_start counts its candidates) */
     const int32_t
-        *mrope;          /* [k, 3] t, y, x position ids of M-RoPE, counted from the medium's first token; NULL where the
-                           * family has none */
-    const float *prefix; /* [t, n_prefix, d] or NULL */
-    const float *pooled; /* [t, d] or NULL */
-    const float *logits; /* [t, n_class] or NULL */
+        *mrope;          /* [k, 3] t, y, x position ids of M-RoPE, counted from the first token of the medium (in tiles:
+                           * of the tile); NULL where the family has none */
+    const float *prefix; /* [slots, n_prefix, d] CLS first, after the final norm; NULL without, and for bare features */
+    const float *pooled; /* [slots, d] what the family's head makes of a slot; NULL for bare features */
+    const float *logits; /* [slots, n_class] or NULL */
     const float *scores; /* [n] last score of every candidate (NaN: none), or NULL */
     pare_map map;        /* [k, n] */
     int32_t unit;        /* patches per unit side; 0 is read as 1 */
@@ -392,24 +402,29 @@ typedef struct pare_result_view {
  * UNSUPPORTED (the family lacks what a step needs), NOMEM. The model must outlive the reducer. */
 PARE_API int pare_reducer_create(pare_reducer **out, const pare_model *model, const pare_reducer_opts *opts,
                                  pare_error *err);
-/* Copies what it needs of the frame; may encode a whole window before it returns. Errors: INVALID (frame), STATE
- * (after flush), LIMIT, NOMEM. A frame that is refused as an argument changes nothing; after any other error results
- * that wait may still be pulled, then only close is allowed. */
+/* Copies what it needs of the frame; may encode a whole window before it returns. Errors: INVALID (frame, scores, a
+ * budget that the grid or the mask cannot meet), STATE (after flush), LIMIT, NOMEM, and what a caller's selector
+ * returns. A frame whose own fields are wrong (size, stride, rotation, times, mask size) changes nothing; after any other
+ * error results that wait may still be pulled, then only close is allowed. */
 PARE_API int pare_reducer_push(pare_reducer *r, const pare_frame *frame, pare_error *err);
-/* No more frames: decides the last, shorter window. */
+/* No more frames: decides the last, shorter window; a second call does nothing. Errors as push; INVALID also when
+ * nothing at all is left of the clip. */
 PARE_API int pare_reducer_flush(pare_reducer *r, pare_error *err);
 /* 0 and a result owned by the caller, PARE_AGAIN, or PARE_EOF after flush. */
 PARE_API int pare_reducer_pull(pare_reducer *r, pare_result **out, pare_error *err);
+/* `stats->struct_size` must be set. */
 PARE_API int pare_reducer_get(const pare_reducer *r, pare_reducer_stats *stats, pare_error *err);
 /* The recipe as understood: methods expanded, sites and every option that differs from its default; budgets of the
  * options struct are not in it. Lives as long as the reducer. */
 PARE_API const char *pare_reducer_recipe(const pare_reducer *r);
 PARE_API void pare_reducer_close(pare_reducer **r);
 
+/* Lives as long as the result; NULL of NULL. */
 PARE_API const pare_result_view *pare_result_get(const pare_result *r);
 PARE_API void pare_result_free(pare_result **r);
 
-/* One-shot: pushes n frames, flushes, and returns the one window that holds them (window is taken as -1). */
+/* One-shot: pushes n frames, flushes, and returns the one window that holds them (window is taken as -1, n_frames as n).
+ * Photos must share one grid. Errors: those of create, push and flush. */
 PARE_API int pare_reduce(const pare_model *model, const pare_reducer_opts *opts, const pare_frame *frames, int32_t n,
                          pare_result **out, pare_error *err);
 
@@ -421,8 +436,11 @@ PARE_API int pare_reduce(const pare_model *model, const pare_reducer_opts *opts,
  *   pixels u8 [T,H,W,3], scores [n] (score `given`), mask u8 [n] (PARE_MASK_*), text_query [m,d']
  *   grid_thw i32/i64 [3] or [media,3], tiles i32/i64 [2] (rows, cols: grid_thw's first picture is the whole, the others
  *   its tiles). Without grid_thw the n tokens are one row.
- * All steps of the recipe act at their site's view of these arrays in turn; a list of blocks counts as one application.
- * opts: recipe, keep, tokens, tokens_per_frame, min_per_frame, seed, custom. */
+ * Other names are passed over. All steps of the recipe act at their site's view of these arrays in turn; a list of
+ * blocks counts as one application.
+ * opts: recipe, keep, tokens, tokens_per_frame, min_per_frame, seed, custom; the others are not read, except text, which
+ * is checked. Arrays are borrowed for the call. Errors: INVALID (the text names the array), LIMIT, NOMEM, and what a
+ * caller's selector returns. Any thread. */
 PARE_API int pare_reduce_tokens(const pare_tensor *arrays, int32_t n_arrays, const pare_reducer_opts *opts,
                                 pare_result **out, pare_error *err);
 
@@ -462,14 +480,18 @@ typedef struct pare_writer_opts {
     int64_t n_meta;
 } pare_writer_opts;
 
+/* `path`: the file; options are copied. Errors: INVALID (format, metadata), IO (before any work), NOMEM. */
 PARE_API int pare_writer_open(pare_writer **out, const char *path, const pare_writer_opts *opts, pare_error *err);
+/* Results of one input in order; `r` stays the caller's. Errors: INVALID (another width, unit, classes, prefix than
+ * before), IO, LIMIT, STATE (after finish); after an error only close is allowed. */
 PARE_API int pare_writer_append(pare_writer *w, const pare_result *r, pare_error *err);
-/* Writes header and data, fsyncs, renames. `complete` = 0 marks a valid file that holds only the first part. */
+/* Writes header and data, fsyncs, renames. `complete` = 0 marks a valid file that holds only the first part. Errors: IO,
+ * STATE (twice, after an error, or before any result). */
 PARE_API int pare_writer_finish(pare_writer *w, int complete, pare_error *err);
 /* Without finish: removes everything that was spooled. */
 PARE_API void pare_writer_close(pare_writer **w);
 
-/* Writes RGB [h, w, 3] as PNG, atomically. */
+/* Writes RGB [height, width, 3], dense, as PNG, atomically. Errors: INVALID, IO, NOMEM. Any thread. */
 PARE_API int pare_png_save(const char *path, const uint8_t *rgb, int32_t width, int32_t height, pare_error *err);
 
 /* ---- heatmaps ----------------------------------------------------------------------------------------------- */
@@ -506,6 +528,7 @@ enum {
 };
 
 typedef struct pare_option_info {
+    uint32_t struct_size;
     const char *name, *help, *type; /* type: "int", "float", "bool", "text" */
     const char *choices;            /* "a|b|c" or NULL */
     char default_text[32];
@@ -513,6 +536,7 @@ typedef struct pare_option_info {
 } pare_option_info;
 
 typedef struct pare_list_entry {
+    uint32_t struct_size;
     const char *name, *summary, *cite;
     const char *sites; /* "patches,block,output" or "" */
     const char *flags; /* "merges,random" or "" */
@@ -520,8 +544,8 @@ typedef struct pare_list_entry {
     const char *default_site; /* where a step acts that names no site, or "" */
 } pare_list_entry;
 
-/* i-th entry of a table; PARE_E_NOTFOUND past its end. Any thread. */
-/* Strings of the entry are static; option texts too, but default_text, which is the caller's. */
+/* i-th entry of a table (`kind`: PARE_LIST_*), and one of its options; `out->struct_size` must be set. Strings are
+ * static, except default_text, which is the caller's. Errors: NOTFOUND past the end, INVALID (struct_size). Any thread. */
 PARE_API int pare_list(int kind, int32_t i, pare_list_entry *out);
 PARE_API int pare_list_option(int kind, int32_t i, int32_t i_option, pare_option_info *out);
 
