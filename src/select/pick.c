@@ -8,23 +8,23 @@ enum { MAX_TIER = 3 };
 
 int64_t pare__budget(const pare__view *v) { return v->k < 0 || v->k > v->n ? v->n : v->k; }
 
-/* Marks the best `left` rows of one tier; returns how many were marked, or PARE_E_NOMEM. */
-static int64_t mark_tier(const uint8_t *tier, int want, const float *score, int64_t n, int64_t left, uint8_t *chosen,
-                         pare__arena *arena)
+int64_t pare__mark_tier(const uint8_t *tier, int want, const float *score, int64_t n, int64_t most, uint8_t *mark,
+                        uint8_t value, pare__arena *arena)
 {
-    int32_t *row = PARE__ARENA(arena, int32_t, n), *best = PARE__ARENA(arena, int32_t, left);
+    const pare__mark start = pare__arena_mark(arena);
+    int32_t *row = PARE__ARENA(arena, int32_t, n), *best = PARE__ARENA(arena, int32_t, n);
     float *of = PARE__ARENA(arena, float, n);
-    if (!row || !best || !of) return PARE_E_NOMEM;
     int64_t m = 0;
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; row && best && of && i < n; i++) {
         if (tier[i] != want) continue;
         of[m] = score[i];
         row[m++] = (int32_t)i;
     }
-    const int64_t take = m < left ? m : left;
-    if (pare__topk(of, m, take, best, arena)) return PARE_E_NOMEM;
-    for (int64_t i = 0; i < take; i++) chosen[row[best[i]]] = 1;
-    return take;
+    if (most > m) most = m;
+    const int rc = row && best && of ? pare__topk(of, m, most, best, arena) : PARE_E_NOMEM;
+    for (int64_t i = 0; !rc && i < most; i++) mark[row[best[i]]] = value;
+    pare__arena_reset(arena, start);
+    return rc ? rc : most;
 }
 
 int pare__pick(const uint8_t *tier, const float *score, int64_t n, int64_t k, int32_t *out, pare__arena *arena)
@@ -37,7 +37,7 @@ int pare__pick(const uint8_t *tier, const float *score, int64_t n, int64_t k, in
     if (chosen) memset(chosen, 0, (size_t)n);
     int64_t left = k;
     for (int want = MAX_TIER; !rc && want >= 0 && left > 0; want--) {
-        const int64_t got = mark_tier(tier, want, score, n, left, chosen, arena);
+        const int64_t got = pare__mark_tier(tier, want, score, n, left, chosen, 1, arena);
         if (got < 0)
             rc = (int)got;
         else

@@ -13,6 +13,11 @@ int64_t pare__budget(const pare__view *v);
  * 0..3, NULL = all alike. 0 or PARE_E_NOMEM. */
 int pare__pick(const uint8_t *tier, const float *score, int64_t n, int64_t k, int32_t *out, pare__arena *arena);
 
+/* The best `most` of the rows of tier `want` (all, if there are fewer): mark[row] = value; `mark` may be `tier` itself.
+ * Returns how many, or PARE_E_NOMEM. */
+int64_t pare__mark_tier(const uint8_t *tier, int want, const float *score, int64_t n, int64_t most, uint8_t *mark,
+                        uint8_t value, pare__arena *arena);
+
 /* Keeps the view's budget by score [n]: what most selectors end with. */
 int pare__keep_best(const pare__view *v, const float *score, pare__map *map);
 /* Keeps the rows order[k], all different. Without a framework score the picks' order is published: 1 for the first down to

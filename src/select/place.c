@@ -124,6 +124,16 @@ int pare__spread_rows(const pare__view *v, int64_t first, int64_t n, int64_t k, 
     return rc;
 }
 
+int32_t *pare__rows_by_place(const pare__view *v)
+{
+    const int64_t cells = (int64_t)v->grid_h * v->grid_w;
+    int32_t *row = PARE__ARENA(v->arena, int32_t, cells);
+    for (int64_t c = 0; row && c < cells; c++) row[c] = -1;
+    for (int64_t i = 0; row && i < v->n; i++)
+        row[(int64_t)v->thw[3 * i + 1] * v->grid_w + v->thw[3 * i + 2]] = (int32_t)i;
+    return row;
+}
+
 /* ---- grids ---------------------------------------------------------------------------------------------------- */
 
 typedef struct best_grid {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "select/pick.h"
+#include "select/place.h"
 #include "select/selector.h"
 
 enum { REST, BUFFER, ANCHOR }; /* tiers */
@@ -68,21 +69,11 @@ static void around(const pare__view *v, const int32_t *cell, int64_t anchor, uin
     raise(tier, row_at(v, cell, y, x + 1));
 }
 
-static int32_t *place_cells(const pare__view *v)
-{
-    const int64_t n = (int64_t)v->grid_h * v->grid_w;
-    int32_t *cell = PARE__ARENA(v->arena, int32_t, n);
-    for (int64_t c = 0; cell && c < n; c++) cell[c] = -1;
-    for (int64_t i = 0; cell && i < v->n; i++)
-        cell[(int64_t)v->thw[3 * i + 1] * v->grid_w + v->thw[3 * i + 2]] = (int32_t)i;
-    return cell;
-}
-
 /* tier [n]: anchors and what surrounds them. */
 static int mark(const hiprune *p, const pare__view *v, const float *object, uint8_t *tier)
 {
     const int64_t n_anchor = (int64_t)nearbyint(p->alpha * (double)pare__budget(v) / CELLS_PER_ANCHOR);
-    const int32_t *cell = place_cells(v);
+    const int32_t *cell = pare__rows_by_place(v);
     int32_t *anchor = PARE__ARENA(v->arena, int32_t, n_anchor);
     if (!cell || !anchor || pare__topk(object, v->n, n_anchor, anchor, v->arena)) return PARE_E_NOMEM;
     memset(tier, REST, (size_t)v->n);

@@ -159,16 +159,6 @@ static int emit_cell(const pare__view *v, const int32_t *at, const span *y, cons
 
 /* ---- selector -------------------------------------------------------------------------------------------------- */
 
-static int32_t *index_places(const pare__view *v)
-{
-    const int64_t cells = (int64_t)v->grid_h * v->grid_w;
-    int32_t *at = PARE__ARENA(v->arena, int32_t, cells);
-    for (int64_t c = 0; at && c < cells; c++) at[c] = -1;
-    for (int64_t i = 0; at && i < v->n; i++)
-        at[(int64_t)v->thw[3 * i + 1] * v->grid_w + v->thw[3 * i + 2]] = (int32_t)i;
-    return at;
-}
-
 static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
     (void)err;
@@ -177,7 +167,7 @@ static int select_rows(const void *priv, const pare__view *v, pare__map *map, pa
     int32_t grid[2];
     int64_t side;
     plan(p, full, v->k, &side, grid);
-    const int32_t *at = index_places(v);
+    const int32_t *at = pare__rows_by_place(v);
     uint8_t *is_anchor = PARE__ARENA(v->arena, uint8_t, v->n);
     int rc = at && is_anchor ? 0 : PARE_E_NOMEM;
     if (!rc) memset(is_anchor, 0, (size_t)v->n);

@@ -40,22 +40,10 @@ static int64_t amount(const void *priv, int64_t n, int32_t grid_h, int32_t grid_
 
 /* The m best of the rows [first, end) in state `from` change to `to`. */
 static int change(const pare__view *v, uint8_t *state, int64_t first, int64_t end, int from, const float *score,
-                  int64_t m, int to)
+                  int64_t m, uint8_t to)
 {
-    const pare__mark mark = pare__arena_mark(v->arena);
-    int32_t *row = PARE__ARENA(v->arena, int32_t, end - first + 1), *best = PARE__ARENA(v->arena, int32_t, m + 1);
-    float *of = PARE__ARENA(v->arena, float, end - first + 1);
-    int64_t n = 0;
-    for (int64_t i = first; row && of && i < end; i++) {
-        if (state[i] != from) continue;
-        of[n] = score[i];
-        row[n++] = (int32_t)i;
-    }
-    if (m > n) m = n;
-    const int rc = row && best && of && !pare__topk(of, n, m, best, v->arena) ? 0 : PARE_E_NOMEM;
-    for (int64_t i = 0; !rc && i < m; i++) state[row[best[i]]] = (uint8_t)to;
-    pare__arena_reset(v->arena, mark);
-    return rc;
+    uint8_t *part = state + first;
+    return pare__mark_tier(part, from, score + first, end - first, m, part, to, v->arena) < 0 ? PARE_E_NOMEM : 0;
 }
 
 /* The picks of each frame; unlike [n] = score. */
