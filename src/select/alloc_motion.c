@@ -2,14 +2,8 @@
 /* A temporal step deserves as much as its pixels changed: mean absolute difference to the frame before. The first
  * step of a clip, a photo or a tile, which have none, get the largest weight of their window. Pixels of the view -> weight [n_frame]. */
 #include "select/allocator.h"
+#include "select/pick.h"
 #include "select/pixels.h"
-
-static int needs(const void *priv, int32_t site, pare__need *need)
-{
-    (void)priv, (void)site;
-    need[0] = (pare__need){PARE__ARRAY_PIXELS, PARE__LAYER_HERE};
-    return 1;
-}
 
 /* Mean over the pictures of a step of |picture - the one before|, 0..255. */
 static double step_motion(const pare__view *v, int32_t step)
@@ -48,6 +42,6 @@ const pare__allocator pare__alloc_motion = {
     .summary = "a frame's share grows with its mean pixel change",
     .cite = "frame differencing; ours",
     .sites = PARE__SITE_PATCHES | PARE__SITE_BLOCK | PARE__SITE_OUTPUT,
-    .needs = needs,
+    .needs = pare__need_pixels,
     .weigh = weigh,
 };

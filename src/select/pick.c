@@ -108,6 +108,13 @@ int pare__need_tokens(const void *priv, int32_t site, pare__need *need)
     return 1;
 }
 
+int pare__need_pixels(const void *priv, int32_t site, pare__need *need)
+{
+    (void)priv, (void)site;
+    need[0] = (pare__need){PARE__ARRAY_PIXELS, PARE__LAYER_HERE};
+    return 1;
+}
+
 const float *pare__require(const pare__view *v, const char *owner, pare__array array, int32_t layer, int32_t *width,
                            pare_error *err)
 {

@@ -30,8 +30,9 @@ void pare__noise(const pare__view *v, float *out);
 
 /* The numbers of "a/b/c", each within least..most, whole if asked, into out[room]. How many; -1 = not such a list. */
 int32_t pare__read_list(const char *text, int whole, double least, double most, double *out, int32_t room);
-/* `needs` of what looks at the tokens alone. */
+/* `needs` of what looks at the tokens alone, or at the pixels alone. */
 int pare__need_tokens(const void *priv, int32_t site, pare__need *need);
+int pare__need_pixels(const void *priv, int32_t site, pare__need *need);
 /* The needed array, or the message that says which one is missing. */
 const float *pare__require(const pare__view *v, const char *owner, pare__array array, int32_t layer, int32_t *width,
                            pare_error *err);

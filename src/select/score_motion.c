@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Mean absolute pixel difference (0..255) of a unit to the same place one frame earlier; 255 in the clip's first step,
  * where everything is new. Pixels of the view -> [n]. */
+#include "select/pick.h"
 #include "select/pixels.h"
 #include "select/score.h"
 
 #define FIRST_FRAME 255.0f
-
-static int needs(const void *priv, int32_t site, pare__need *need)
-{
-    (void)priv, (void)site;
-    need[0] = (pare__need){PARE__ARRAY_PIXELS, PARE__LAYER_HERE};
-    return 1;
-}
 
 /* Mean over the pictures of a temporal step. */
 static float unit_motion(const pare__view *v, int32_t step, int64_t cell)
@@ -45,6 +39,6 @@ const pare__score pare__score_motion = {
     .summary = "mean pixel difference to the same place one frame earlier, 0..255",
     .cite = "frame differencing; as in Choudhury et al., RLT, NeurIPS 2024, arXiv 2411.05222",
     .sites = PARE__SITE_PATCHES,
-    .needs = needs,
+    .needs = pare__need_pixels,
     .compute = compute,
 };

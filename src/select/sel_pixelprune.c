@@ -35,13 +35,6 @@ static const pare__option options[] = {
     {0},
 };
 
-static int needs(const void *priv, int32_t site, pare__need *need)
-{
-    (void)priv, (void)site;
-    need[0] = (pare__need){PARE__ARRAY_PIXELS, PARE__LAYER_HERE};
-    return 1;
-}
-
 static int64_t amount(const void *priv, int64_t n, int32_t grid_h, int32_t grid_w, int32_t i_block, int32_t n_block)
 {
     (void)n, (void)grid_h, (void)grid_w, (void)i_block, (void)n_block;
@@ -262,7 +255,7 @@ const pare__selector pare__sel_pixelprune = {
     .default_site = PARE__SITE_PATCHES,
     .options = options,
     .priv_size = sizeof(pixelprune),
-    .needs = needs,
+    .needs = pare__need_pixels,
     .amount = amount,
     .select = select_rows,
 };
