@@ -125,9 +125,10 @@ void scene_rewind(scene *s)
 static void look_at_rows(scene *s, int32_t first, int32_t count, scene_view *o)
 {
     const int64_t row = s->frame_start[first];
+    pare__arena_clear(&s->arena);
+    o->frame_start = PARE__ARENA(&s->arena, int64_t, count + 1);
     for (int32_t t = 0; t <= count; t++) o->frame_start[t] = s->frame_start[first + t] - row;
     const int64_t n = o->frame_start[count];
-    pare__arena_clear(&s->arena);
     o->thw = PARE__ARENA(&s->arena, int32_t, 3 * n + 1);
     for (int64_t i = 0; i < 3 * n; i++) o->thw[i] = s->thw[3 * row + i] - (i % 3 ? 0 : first);
     const pare__view_array built_in[] = {{{PARE__ARRAY_TOKENS, PARE__LAYER_HERE}, s->d, s->token + row * s->d, NULL},

@@ -44,7 +44,7 @@ void scene_rewind(scene *s);
 /* A view of steps [first, first + count) of the scene at `site`; k = -1. `prefix` rows stand before the candidates. */
 typedef struct scene_view {
     pare__view view;
-    int64_t frame_start[66];
+    int64_t *frame_start; /* [count + 1] */
     pare__view_array array[12];
     pare__pixels pixels;
     int32_t *thw;
