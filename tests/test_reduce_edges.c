@@ -187,6 +187,41 @@ END_TEST
 
 /* ---- tiles --------------------------------------------------------------------------------------------------------- */
 
+/* A window of the whole clip grows with it and forgets nothing: masks, times, places. */
+START_TEST(a_whole_clip_window_grows)
+{
+    enum { N = 75 };
+    pare_reducer_opts o = clip_options("stride@patches");
+    o.window = -1;
+    o.keep = .5;
+    pare_result *known = NULL, *grown = NULL;
+    pare_frame f[N];
+    memset(mask, PARE_MASK_FREE, sizeof mask);
+    for (int i = 0; i < N; i++) {
+        f[i] = masked(i % MAX_FRAME, 8);
+        f[i].pts = i;
+        mask[i % MAX_FRAME][i % MAX_FRAME] = PARE_MASK_IGNORE;
+    }
+    ck_assert_msg(pare_reduce(vit, &o, f, N, &known, &err) == 0, "%s", err.text);
+    pare_reducer *r = NULL;
+    ck_assert_int_eq(pare_reducer_create(&r, vit, &o, &err), 0);
+    for (int i = 0; i < N; i++) ck_assert_int_eq(pare_reducer_push(r, &f[i], &err), 0);
+    ck_assert_msg(pare_reducer_flush(r, &err) == 0, "%s", err.text);
+    ck_assert_int_eq(pare_reducer_pull(r, &grown, &err), 0);
+    const pare_result_view *a = pare_result_get(known), *b = pare_result_get(grown);
+    ck_assert_int_eq(b->grid[0], N);
+    ck_assert_int_eq(a->k, b->k);
+    ck_assert_mem_eq(a->place, b->place, (size_t)a->k * 6 * sizeof *a->place);
+    ck_assert_mem_eq(a->box, b->box, (size_t)a->k * 4 * sizeof *a->box);
+    ck_assert_mem_eq(a->pts, b->pts, 2 * N * sizeof *a->pts);
+    ck_assert_mem_eq(a->embeds, b->embeds, (size_t)(a->k * a->d) * sizeof *a->embeds);
+    for (int i = 0; i < N; i++) ck_assert_double_eq(b->pts[2 * i], i);
+    pare_result_free(&known);
+    pare_result_free(&grown);
+    pare_reducer_close(&r);
+}
+END_TEST
+
 /* Budgets of a picture in tiles are of the whole picture. */
 START_TEST(a_picture_in_tiles_has_one_budget)
 {
@@ -393,6 +428,7 @@ int main(void)
     tcase_add_test(c, per_frame_is_at_most_per_frame);
     tcase_add_test(c, merging_reaches_its_count_around_a_mask);
     tcase_add_test(c, a_window_may_be_ignored_altogether);
+    tcase_add_test(c, a_whole_clip_window_grows);
     tcase_add_test(c, a_picture_in_tiles_has_one_budget);
     tcase_add_test(c, a_clip_of_tiles_ends_at_the_limit);
     tcase_add_test(c, photos_of_different_grids_share_tokens);

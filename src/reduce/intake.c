@@ -158,8 +158,8 @@ static int grow_window(pare_reducer *r, int32_t cap, pare_error *err)
                     {(void **)&r->pooled, (d > r->model->hp.d_out ? d : r->model->hp.d_out) * f32},
                     {(void **)&r->logits, (r->model->hp.n_class + 1) * f32}};
     for (size_t i = 0; i < sizeof per_slot / sizeof per_slot[0]; i++) {
-        int64_t old = 0;
-        if (pare__grow(per_slot[i].ptr, &old, cap, per_slot[i].size)) return PARE_E_NOMEM;
+        int64_t kept = r->n_slot ? r->cap : 0; /* slots of another grid have another size */
+        if (pare__grow(per_slot[i].ptr, &kept, cap, per_slot[i].size)) return PARE_E_NOMEM;
     }
     r->cap = cap;
     return 0;
