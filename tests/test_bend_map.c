@@ -201,6 +201,25 @@ START_TEST(fusion_keeps_the_largest_length)
 }
 END_TEST
 
+/* Rows 2i and 2i + 1 are equal, each pair of another direction: single precision gives their cosines a little more or
+ * less than 1, and yet the first pairs merge. */
+START_TEST(equal_tokens_merge_in_order)
+{
+    static const char *const names[] = {"tofu", "tome"};
+    for (int i = 0; i < 2; i++) {
+        bench b;
+        bench_make(&b, 1, 24, 5);
+        for (int64_t c = 0; c < 24 * 5; c++)
+            b.sc.k_mean[c] = b.sc.token[c] = (float)sin((double)((c / 10 + 5) * (c % 5 + 3)));
+        const pare_map *m = run(&b, PARE__SITE_BLOCK, 0, names[i], "r=4", -1);
+        int32_t row[24];
+        pare__map_owner(m, row);
+        for (int32_t j = 0; j < 12; j++) ck_assert_int_eq(row[2 * j] == row[2 * j + 1], j < 4);
+        bench_free(&b);
+    }
+}
+END_TEST
+
 START_TEST(ratio_counts_as_the_reference)
 {
     static const char *const names[] = {"tofu", "pitome"};
@@ -359,6 +378,7 @@ static Suite *suite(void)
     tcase_add_test(c, opposite_tokens_leave_the_size_positive);
     tcase_add_test(c, schedules_are_checked);
     tcase_add_test(c, fusion_keeps_the_largest_length);
+    tcase_add_test(c, equal_tokens_merge_in_order);
     tcase_add_test(c, ratio_counts_as_the_reference);
     tcase_add_test(c, rare_tokens_are_protected);
     tcase_add_test(c, contextual_tokens_are_means);

@@ -196,6 +196,12 @@ START_TEST(pictures_are_found)
     scene_look(&a.sc, PARE__SITE_OUTPUT, 0, 2, 1, &look); /* a tile is missing */
     ck_assert_int_eq(pare__picture_at(&look.view, 0).n, 1);
     scene_free(&a.sc);
+    album_open(&a, 1, 1, 1, 4); /* one tile, then a picture without */
+    scene_look(&a.sc, PARE__SITE_OUTPUT, 0, 2, 1, &look);
+    ck_assert_int_eq(pare__picture_at(&look.view, 0).n, 2);
+    scene_look(&a.sc, PARE__SITE_OUTPUT, 2, 1, 1, &look);
+    ck_assert_int_eq(pare__picture_at(&look.view, 0).n, 1);
+    scene_free(&a.sc);
 }
 END_TEST
 
