@@ -314,6 +314,24 @@ START_TEST(frames_are_weighed_whatever_the_score_needs)
 }
 END_TEST
 
+/* A floor belongs to the budget; steps with an amount of their own leave that many. */
+START_TEST(own_amounts_know_no_floor)
+{
+    static const char *const recipes[] = {"vidcom2:keep=.1,stride@output", "evs:keep=.1,stride@output",
+                                          "vcast:keep=.1,stride@output"};
+    pare_frame f[4];
+    for (int i = 0; i < 4; i++) f[i] = frame_of(SIDE, SIDE);
+    for (size_t r = 0; r < sizeof recipes / sizeof recipes[0]; r++) {
+        counts c;
+        pare_reducer_opts o = clip_options(recipes[r]);
+        o.keep = .5;
+        o.min_per_frame = 10;
+        ck_assert_msg(run(vit, &o, f, 4, &c) == 0, "%s: %s", recipes[r], err.text);
+        ck_assert_int_eq(c.total, 24);
+    }
+}
+END_TEST
+
 START_TEST(an_allocator_has_sites)
 {
     static const char *const recipes[] = {"stride:alloc=vcast@block=1", "stride:alloc=vidcom2@patches",
@@ -433,6 +451,7 @@ int main(void)
     tcase_add_test(c, a_clip_of_tiles_ends_at_the_limit);
     tcase_add_test(c, photos_of_different_grids_share_tokens);
     tcase_add_test(c, frames_are_weighed_whatever_the_score_needs);
+    tcase_add_test(c, own_amounts_know_no_floor);
     tcase_add_test(c, an_allocator_has_sites);
     tcase_add_test(c, wrong_options_are_refused);
     tcase_add_test(c, times_must_be_numbers);

@@ -330,7 +330,8 @@ typedef struct pare_reducer_opts {
      * candidates, units that it keeps count as kept; a mask that keeps more than the budget is an error (INVALID). */
     double keep;              /* share of the candidate units, 0 < keep <= 1 */
     int64_t tokens;           /* of the whole clip; needs n_frames */
-    int64_t tokens_per_frame; /* of every temporal step, or of every photo with its tiles; all it has, if fewer */
+    int64_t tokens_per_frame; /* of every temporal step, or of every photo with its tiles; all it has, if fewer.
+                               * Where a mask keeps units, selectors that look across steps may shift some between them */
     int64_t n_frames;         /* frames that will be pushed; 0 = unknown. With tokens: an estimate is enough, the
                                * last window takes what is left; frames beyond it share what remains */
     int32_t min_per_frame;    /* floor of every temporal step, or of every photo with its tiles */

@@ -407,6 +407,7 @@ static int set_counts(pare__context *ctx, const pare__plan *plan, int32_t i, con
     if (!n || !must || !k_frame) return PARE_E_NOMEM;
     if (k < 0) {
         own_counts(ctx, &plan->recipe->step[i], n, must, rows->n_frame, k_frame, &v->k);
+        if (v->k >= 0) v->floor = 0; /* floors belong to the budget */
     } else {
         double *weight;
         int rc = pare__rows_weigh(ctx, plan, i, rows, v->pixels, &weight, err);

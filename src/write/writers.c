@@ -209,8 +209,10 @@ static int check_window(pare_writer *w, const pare_result_view *v, pare_error *e
         return pare_fail(err, PARE_E_LIMIT,
                          "%s: %" PRId64 " candidates are more than the %d that its indices can count", w->path,
                          w->n + v->n, INT32_MAX);
+    const int32_t has_pts = v->pts != NULL, has_mrope = v->mrope != NULL;
     if (w->n_window == 0) {
         w->d = v->d, w->n_prefix = has_prefix, w->n_class = has_logits;
+        w->has_pts = has_pts, w->has_mrope = has_mrope;
         w->unit = unit;
     }
     const struct {
@@ -219,6 +221,8 @@ static int check_window(pare_writer *w, const pare_result_view *v, pare_error *e
     } same[] = {{"width", v->d, w->d},
                 {"prefix tokens", has_prefix, w->n_prefix},
                 {"classes", has_logits, w->n_class},
+                {"times (0 none, 1 some)", has_pts, w->has_pts},
+                {"M-RoPE ids (0 none, 1 some)", has_mrope, w->has_mrope},
                 {"unit", unit, w->unit}};
     for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
         if (same[i].now != same[i].before)
