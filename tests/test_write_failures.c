@@ -124,6 +124,22 @@ START_TEST(wrong_calls)
 }
 END_TEST
 
+/* A file has times for every step or for none. */
+START_TEST(windows_without_times)
+{
+    pare_error err;
+    pare_writer *w = NULL;
+    window x;
+    ck_assert_int_eq(pare__writer_open(&w, in_dir("a"), NULL, &err), 0);
+    ck_assert_int_eq(pare__writer_append(w, make_window(&x, 0), &err), 0);
+    make_window(&x, 1);
+    x.v.pts = NULL;
+    ck_assert_int_eq(pare__writer_append(w, &x.v, &err), PARE_E_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.text, "times"));
+    pare__writer_close(&w);
+}
+END_TEST
+
 START_TEST(too_many_candidates)
 {
     pare_error err;
@@ -200,7 +216,7 @@ int main(void)
     } cases[] = {
         {"failures",
          {no_directory, read_only_directory, full_device, full_disk, no_finish_leaves_nothing, wrong_calls,
-          too_many_candidates}},
+          windows_without_times, too_many_candidates}},
         {"atomic", {replaces_on_commit_only, dash_is_stdout}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

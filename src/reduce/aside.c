@@ -58,7 +58,7 @@ static int64_t rest_of_floor(const pare__view *whole, const pare__view *v)
         const int64_t n = v->frame_start[f + 1] - v->frame_start[f];
         total += most < n ? most : n;
     }
-    return v->k < 0 || total <= v->k ? most : least > 0 ? least : 0;
+    return total <= v->k ? most : least > 0 ? least : 0;
 }
 
 /* Rows of every slot, and what each may keep beside what must stay. */
