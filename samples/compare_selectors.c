@@ -22,6 +22,7 @@ static int read_frames(const char *path, pare_frame *frames, int32_t *n, pare_er
     const pare_source_opts opts = {.struct_size = sizeof opts, .frames = MAX_FRAMES};
     pare_source *source = NULL;
     int rc = pare_source_open(&source, path, &opts, err);
+    frames[0].struct_size = sizeof frames[0];
     while (rc == 0 && *n < MAX_FRAMES && (rc = pare_source_read(source, &frames[*n], err)) == 0) {
         pare_frame *f = &frames[*n];
         const size_t row = (size_t)f->width * 3;
@@ -30,7 +31,7 @@ static int read_frames(const char *path, pare_frame *frames, int32_t *n, pare_er
         for (int32_t y = 0; y < f->height && rc == 0; y++) memcpy(rgb + row * (size_t)y, f->rgb + y * f->stride, row);
         f->rgb = rgb;
         f->stride = (int64_t)row;
-        ++*n;
+        if (++*n < MAX_FRAMES) frames[*n].struct_size = sizeof *frames;
     }
     pare_source_close(&source);
     return rc == PARE_EOF ? 0 : rc;

@@ -30,7 +30,7 @@ static void use(const pare_result_view *v)
 {
     printf("t=%.2f..%.2f s: %lld of %lld tokens", v->pts[0], v->pts[2 * v->grid[0] - 1], (long long)v->k,
            (long long)v->n);
-    for (int32_t t = 0; t < v->grid[0]; t++) printf(" %lld", (long long)(v->frame_start[t + 1] - v->frame_start[t]));
+    for (int32_t t = 0; t < v->grid[0]; t++) printf(" %lld", (long long)(v->row_start[t + 1] - v->row_start[t]));
     printf("\n");
 }
 

@@ -41,7 +41,7 @@ int main(int argc, char **argv)
     pare_source *source = NULL;
     pare_model *model = NULL;
     pare_result *result = NULL;
-    pare_frame frame;
+    pare_frame frame = {.struct_size = sizeof frame};
     if (argc < 2 || argc > 3) {
         fprintf(stderr, "usage: reduce_image IMAGE [HEATMAP.png]\n");
         return 2;

@@ -44,7 +44,7 @@ static int drain(job *j, pare_error *err)
 
 static int run(job *j, pare_error *err)
 {
-    pare_frame frame;
+    pare_frame frame = {.struct_size = sizeof frame};
     int rc = pare_source_read(j->source, &frame, err);
     while (rc == 0) {
         rc = pare_reducer_push(j->reducer, &frame, err);

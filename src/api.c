@@ -403,16 +403,16 @@ void pare_writer_close(pare_writer **w) { pare__writer_close(w); }
 static int make_heat(const pare_result *r, int32_t t, pare__heat *heat, pare__arena *arena)
 {
     const pare_result_view *v = &r->view;
-    const int64_t first = v->slot_start[t], units = v->slot_start[t + 1] - first;
+    const int64_t first = v->unit_start[t], units = v->unit_start[t + 1] - first;
     int32_t *owner = PARE__ARENA(arena, int32_t, v->n);
     uint8_t *kept = PARE__ARENA(arena, uint8_t, units);
     if (!owner || !kept) return PARE_E_NOMEM;
     pare__map_owner(&v->map, owner);
     memset(kept, 0, (size_t)units);
-    for (int64_t i = v->frame_start[t]; i < v->frame_start[t + 1]; i++) kept[v->map.anchor[i] - first] = 1;
+    for (int64_t i = v->row_start[t]; i < v->row_start[t + 1]; i++) kept[v->map.anchor[i] - first] = 1;
     /* a unit that only a run of an earlier step stands for was dropped from this one */
     for (int64_t i = first; i < first + units; i++)
-        if (owner[i] >= 0 && (owner[i] < v->frame_start[t] || owner[i] >= v->frame_start[t + 1])) owner[i] = -1;
+        if (owner[i] >= 0 && (owner[i] < v->row_start[t] || owner[i] >= v->row_start[t + 1])) owner[i] = -1;
     *heat = (pare__heat){.grid_h = v->slot[t].grid_h,
                          .grid_w = v->slot[t].grid_w,
                          .unit_px = r->unit_px,
@@ -421,7 +421,7 @@ static int make_heat(const pare_result *r, int32_t t, pare__heat *heat, pare__ar
                          .kept = kept,
                          .score = v->scores ? v->scores + first : NULL,
                          .size = v->map.size,
-                         .keep = (double)(v->frame_start[t + 1] - v->frame_start[t]) / (double)units};
+                         .keep = (double)(v->row_start[t + 1] - v->row_start[t]) / (double)units};
     return 0;
 }
 

@@ -155,7 +155,7 @@ pare_source *open_or_fail(const char *path, const pare_source_opts *opts)
 
 int read_all(pare_source *s, double *pts, uint64_t *hash, int max, pare_source_info *info)
 {
-    pare_frame f;
+    pare_frame f = {.struct_size = sizeof f};
     pare_error err = {0};
     int n = 0, rc;
     for (; !(rc = pare_source_read(s, &f, &err)); n++) {

@@ -68,7 +68,7 @@ START_TEST(reference_frames_by_index)
 {
     static const int index[] = {0, 1, 5, 9, 15, 35, 386, 389};
     pare_source *s = open_or_fail(fixture(NASA), NULL);
-    pare_frame f;
+    pare_frame f = {.struct_size = sizeof f};
     for (int i = 0, k = 0; k < 8; i++) {
         ck_assert_int_eq(pare_source_read(s, &f, NULL), 0);
         if (i != index[k]) continue;
@@ -95,7 +95,7 @@ START_TEST(reference_frames_by_time)
               {12.979633, 12.979633, NASA ".time12.979633.pt"}};
     for (int i = 0; i < 3; i++) {
         pare_source *s = open_or_fail(fixture(NASA), OPTS(.start = at[i].start));
-        pare_frame f;
+        pare_frame f = {.struct_size = sizeof f};
         ck_assert_int_eq(pare_source_read(s, &f, NULL), 0);
         ck_assert_double_eq_tol(f.pts, at[i].pts, 1e-5);
         expect_reference(&f, at[i].name, 480, 270);
@@ -109,7 +109,7 @@ START_TEST(reference_stamps)
     json_t *list = json_load_file(fixture(NASA ".stream3.all_frames_info.json"), 0, NULL);
     ck_assert_ptr_nonnull(list);
     pare_source *s = open_or_fail(fixture(NASA), NULL);
-    pare_frame f;
+    pare_frame f = {.struct_size = sizeof f};
     int rc;
     size_t n = 0;
     for (; !(rc = pare_source_read(s, &f, NULL)); n++) {
@@ -287,7 +287,7 @@ START_TEST(colours_and_orientation)
     for (size_t i = 0; i < sizeof looks / sizeof looks[0]; i++) {
         pare_source *s = open_or_fail(fixture(looks[i].name), NULL);
         pare_source_info info = {.struct_size = sizeof info};
-        pare_frame f;
+        pare_frame f = {.struct_size = sizeof f};
         ck_assert_int_eq(pare_source_get(s, &info, NULL), 0);
         ck_assert_int_eq(pare_source_read(s, &f, NULL), 0);
         ck_assert_msg(f.width == looks[i].width && f.height == looks[i].height && f.rotation == looks[i].rotation &&

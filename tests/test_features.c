@@ -63,8 +63,8 @@ START_TEST(media_and_steps_have_their_places)
     const pare_reducer_opts o = opts("none", 0);
     const pare_result_view *v = reduce(&r, t, 2, &o);
     ck_assert_int_eq(v->grid[0], 3);
-    ck_assert_int_eq(v->slot_start[1], 8);
-    ck_assert_int_eq(v->slot_start[3], 24);
+    ck_assert_int_eq(v->unit_start[1], 8);
+    ck_assert_int_eq(v->unit_start[3], 24);
     const int32_t second[6] = {0, 0, 1, 1, 3, 0}, photo[6] = {1, 0, 0, 3, 1, 0};
     ck_assert_mem_eq(v->place + 6 * 15, second, sizeof second);
     ck_assert_mem_eq(v->place + 6 * 23, photo, sizeof photo);
@@ -143,7 +143,7 @@ START_TEST(photos_are_no_frames_of_a_clip)
         const pare_reducer_opts o = opts(recipe[s], 0.5);
         const pare_result_view *v = reduce(&r, t, 2, &o);
         const pare_map *m = &v->map;
-        ck_assert_msg(v->frame_start[1] == N / 4 && v->k == N / 2, "%s: %d of %d", recipe[s], (int)v->frame_start[1],
+        ck_assert_msg(v->row_start[1] == N / 4 && v->k == N / 2, "%s: %d of %d", recipe[s], (int)v->row_start[1],
                       (int)v->k);
         const int64_t *start = m->member_start ? m->member_start : m->row_start;
         const int32_t *member = m->member_start ? m->member : m->index;

@@ -220,7 +220,7 @@ END_TEST
  * size of the batch. */
 static void same_rows(const pare_result_view *all, int32_t t, const pare_result_view *alone, const char *recipe)
 {
-    const int64_t first = all->frame_start[t], n = all->frame_start[t + 1] - first;
+    const int64_t first = all->row_start[t], n = all->row_start[t + 1] - first;
     ck_assert_msg(n == alone->k, "%s: photo %d keeps %d rows among others, %d alone", recipe, t, (int)n, (int)alone->k);
     for (int64_t i = 0; i < n; i++) {
         const int32_t *p = all->place + 6 * (first + i), *q = alone->place + 6 * i;

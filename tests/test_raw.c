@@ -32,7 +32,7 @@ static void expect_colour(const char *header, const uint8_t *frame, size_t n, co
     pare_error err = {0};
     void *self = NULL;
     ck_assert_msg(!pare__y4m_open_memory(&self, data, n_header + 6 + n, &info, &err), "%s: %s", header, err.text);
-    pare_frame f;
+    pare_frame f = {.struct_size = sizeof f};
     ck_assert_int_eq(pare__source_y4m.next(self, &f, &err), 0);
     for (int i = 0; i < f.width * f.height * 3; i++)
         ck_assert_msg(abs(f.rgb[i] - want[i % 3]) <= 1, "%s: sample %d is %d, not %d", header, i, f.rgb[i],
@@ -88,7 +88,7 @@ START_TEST(pixels_keep_their_places)
     static const uint8_t stream[] = "YUV4MPEG2 W3 H2 F1:1 Cmono XCOLORRANGE=FULL\nFRAME I\n\x01\x02\x03\x04\x05\x06";
     pare_source_info info = {0};
     void *self = NULL;
-    pare_frame f;
+    pare_frame f = {.struct_size = sizeof f};
     ck_assert_int_eq(pare__y4m_open_memory(&self, stream, sizeof stream - 1, &info, NULL), 0);
     ck_assert_int_eq(pare__source_y4m.next(self, &f, NULL), 0);
     for (int i = 0; i < 6; i++) ck_assert_int_eq(f.rgb[3 * i + i % 3], i + 1);
@@ -134,7 +134,7 @@ END_TEST
 /* Reads everything; returns the number of frames, checks their stamps (rate per second). */
 static int drain(pare_source *s, double rate, pare_source_info *info)
 {
-    pare_frame f;
+    pare_frame f = {.struct_size = sizeof f};
     pare_error err = {0};
     int n = 0, rc;
     while (!(rc = pare_source_read(s, &f, &err))) {
@@ -170,7 +170,7 @@ START_TEST(stream_without_frames)
 {
     pare_source *s;
     pare_error err;
-    pare_frame f;
+    pare_frame f = {.struct_size = sizeof f};
     put("YUV4MPEG2 W2 H2\n", 16);
     ck_assert_int_eq(pare_source_open(&s, path, NULL, NULL), 0);
     ck_assert_int_eq(pare_source_read(s, &f, &err), PARE_E_FORMAT);
@@ -187,7 +187,7 @@ START_TEST(raw_rgb)
     pare_source_opts opts = {.struct_size = sizeof opts, .format = "rgb24", .width = 4, .height = 2, .rate = 2};
     pare_source *s;
     pare_source_info info;
-    pare_frame f;
+    pare_frame f = {.struct_size = sizeof f};
     int64_t n;
     ck_assert_int_eq(pare_source_open(&s, path, &opts, NULL), 0);
     ck_assert_int_eq(pare_source_count(s, &n, NULL), 0);
@@ -216,7 +216,7 @@ START_TEST(sampled_file)
         .struct_size = sizeof opts, .format = "rgb24", .width = 1, .height = 1, .rate = 10, .frames = 4};
     static const int want[] = {0, 3, 6, 9};
     pare_source *s;
-    pare_frame f;
+    pare_frame f = {.struct_size = sizeof f};
     int64_t n;
     ck_assert_int_eq(pare_source_open(&s, path, &opts, NULL), 0);
     ck_assert_int_eq(pare_source_count(s, &n, NULL), 0);
@@ -273,7 +273,7 @@ static void stop_while_waiting(void)
 {
     volatile int stop = 0;
     pare_source *s;
-    pare_frame f;
+    pare_frame f = {.struct_size = sizeof f};
     pare_source_opts opts = {.struct_size = sizeof opts, .stop = &stop};
     ck_assert_int_eq(pare_source_open(&s, "-", &opts, NULL), 0);
     ck_assert_int_eq(pare_source_read(s, &f, NULL), 0);

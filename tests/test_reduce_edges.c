@@ -69,7 +69,7 @@ typedef struct counts {
 static void take(counts *c, const pare_result_view *v)
 {
     for (int32_t i = 0; i < v->grid[0]; i++)
-        if (c->n_slot < 64) c->slot[c->n_slot++] = v->frame_start[i + 1] - v->frame_start[i];
+        if (c->n_slot < 64) c->slot[c->n_slot++] = v->row_start[i + 1] - v->row_start[i];
     c->total += v->k;
 }
 

@@ -16,7 +16,7 @@
 
 enum { N = 6 };
 
-static const int64_t slot_start[] = {0, N}, number[N] = {0, 1, 2, 3, 4, 5};
+static const int64_t row_start[] = {0, N}, number[N] = {0, 1, 2, 3, 4, 5};
 static const int32_t place[N * 3] = {0, 0, 0, 0, 0, 1, 0, 0, 2, 0, 1, 0, 0, 1, 1, 0, 1, 2};
 static const float sizes[N] = {1, 1, 1, 1, 1, 1}, tokens[N * 2] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
 static const pare_slot slot = {.tile_rows = 1, .tile_cols = 1, .grid_h = 2, .grid_w = 3};
@@ -31,7 +31,7 @@ static pare_custom_view view(int64_t k)
                               .k = k,
                               .n_slot = 1,
                               .slot = &slot,
-                              .slot_start = slot_start,
+                              .row_start = row_start,
                               .place = place,
                               .index = number,
                               .sizes = sizes,

@@ -20,7 +20,7 @@ enum { MAX_N = 400 };
 static void expect_numbers(const char *path, const pare_source_opts *opts, const int *want, int n)
 {
     pare_source *s = open_or_fail(path, opts);
-    pare_frame f;
+    pare_frame f = {.struct_size = sizeof f};
     int64_t count;
     ck_assert_int_eq(pare_source_count(s, &count, NULL), 0);
     ck_assert_int_eq(count, n);
@@ -43,7 +43,7 @@ START_TEST(round_trip)
     write_clip(path, 64, 48, 25, 10, NULL);
     ck_assert_int_eq(scratch_files("tmp"), 0);
     pare_source *s = open_or_fail(path, NULL);
-    pare_frame f;
+    pare_frame f = {.struct_size = sizeof f};
     for (int i = 0; i < 25; i++) {
         ck_assert_int_eq(pare_source_read(s, &f, NULL), 0);
         ck_assert_int_eq(number_of(&f), i % 11);
@@ -73,7 +73,7 @@ START_TEST(odd_sizes_are_padded)
         const char *path = scratch("odd.mkv");
         write_clip(path, width, height, 1, 25, NULL);
         pare_source *s = open_or_fail(path, NULL);
-        pare_frame f;
+        pare_frame f = {.struct_size = sizeof f};
         ck_assert_int_eq(pare_source_read(s, &f, NULL), 0);
         ck_assert_int_eq(f.width, (width + 1) / 2 * 2);
         ck_assert_int_eq(f.height, (height + 1) / 2 * 2);
@@ -155,7 +155,7 @@ END_TEST
 START_TEST(range_past_the_end)
 {
     pare_error err;
-    pare_frame f;
+    pare_frame f = {.struct_size = sizeof f};
     const char *path = scratch("short.mp4");
     write_clip(path, 32, 32, 5, 10, NULL);
     for (int start = 1; start < 20; start += 9) {
@@ -193,7 +193,7 @@ START_TEST(counting_leaves_the_position)
     const char *path = scratch("count.mp4");
     write_clip(path, 32, 32, 12, 10, NULL);
     pare_source *s = open_or_fail(path, NULL);
-    pare_frame f;
+    pare_frame f = {.struct_size = sizeof f};
     for (int i = 0; i < 12; i++) {
         int64_t n;
         ck_assert_int_eq(pare_source_read(s, &f, NULL), 0);
@@ -211,7 +211,7 @@ START_TEST(stop_flag)
     const char *path = scratch("stop.mp4");
     write_clip(path, 32, 32, 12, 10, NULL);
     pare_source *s = open_or_fail(path, OPTS(.stop = &stop));
-    pare_frame f;
+    pare_frame f = {.struct_size = sizeof f};
     ck_assert_int_eq(pare_source_read(s, &f, NULL), 0);
     stop = 1;
     ck_assert_int_eq(pare_source_read(s, &f, NULL), PARE_EOF);
@@ -263,7 +263,7 @@ START_TEST(rotation)
         set_rotation(path, turns);
         pare_source *s = open_or_fail(path, NULL);
         pare_source_info info = {.struct_size = sizeof info};
-        pare_frame f;
+        pare_frame f = {.struct_size = sizeof f};
         ck_assert_int_eq(pare_source_get(s, &info, NULL), 0);
         ck_assert_int_eq(pare_source_read(s, &f, NULL), 0);
         ck_assert_int_eq(f.rotation, turns * 90);
@@ -304,7 +304,7 @@ START_TEST(size_changes_midway)
     append_file(both, first, 1);
     append_file(both, second, 1);
     pare_source *s = open_or_fail(both, NULL);
-    pare_frame f;
+    pare_frame f = {.struct_size = sizeof f};
     int rc, small = 0, large = 0;
     while (!(rc = pare_source_read(s, &f, NULL))) {
         ck_assert((f.width == 64 && f.height == 48) || (f.width == 96 && f.height == 64));
@@ -325,7 +325,7 @@ START_TEST(video_without_frames)
         const char *path = scratch(name[i]);
         write_clip(path, 32, 32, 0, 10, NULL);
         pare_source *s;
-        pare_frame f;
+        pare_frame f = {.struct_size = sizeof f};
         pare_error err = {0};
         int rc = pare_source_open(&s, path, NULL, &err);
         if (!rc) rc = pare_source_read(s, &f, &err);
@@ -370,7 +370,7 @@ END_TEST
 static void expect_pixels(const char *path, const uint8_t want[6])
 {
     pare_source *s = open_or_fail(path, NULL);
-    pare_frame f;
+    pare_frame f = {.struct_size = sizeof f};
     ck_assert_int_eq(pare_source_read(s, &f, NULL), 0);
     ck_assert_int_eq(f.width, 2);
     ck_assert_int_eq(f.height, 1);
@@ -401,7 +401,7 @@ START_TEST(smallest_and_largest_still)
 {
     const char *path = scratch("side.png");
     pare_error err = {0};
-    pare_frame f;
+    pare_frame f = {.struct_size = sizeof f};
     write_png(path, 1, 1, 3, 8, (const uint8_t[]){9, 8, 7});
     pare_source *s = open_or_fail(path, NULL);
     pare_source_info info = {.struct_size = sizeof info};
@@ -432,7 +432,7 @@ START_TEST(damaged_stills)
     const char *const path[] = {cut, scratch("cut.ppm"), scratch("head.png")};
     for (int i = 0; i < 3; i++) {
         pare_source *s;
-        pare_frame f;
+        pare_frame f = {.struct_size = sizeof f};
         pare_error err = {0};
         int rc = pare_source_open(&s, path[i], NULL, &err);
         if (!rc) rc = pare_source_read(s, &f, &err);

@@ -88,7 +88,7 @@ const pare_result_view *make_window(window *x, int w)
 {
     fill_rows(x, w);
     fill_steps(x, w);
-    x->v = (pare_result_view){.first_frame = w * STEPS,
+    x->v = (pare_result_view){.first_slot = w * STEPS,
                               .grid = {STEPS, GRID_H, GRID_W},
                               .slot = x->slot,
                               .n_prefix = 1,
@@ -103,7 +103,7 @@ const pare_result_view *make_window(window *x, int w)
                               .index = x->clip_index,
                               .sizes = x->sizes,
                               .pts = x->pts,
-                              .frame_start = x->frame_start,
+                              .row_start = x->frame_start,
                               .prefix = x->prefix,
                               .pooled = x->pooled,
                               .logits = x->logits,

@@ -222,7 +222,7 @@ static int draw_result(job *j, const pare_result *result, int at_end)
     int64_t per_step = j->model_info.temporal > 1 ? j->model_info.temporal : 1;
     int32_t n = 0;
     for (; n < j->n_queue; n++) {
-        int64_t index = j->first_waiting + n, slot = index / per_step * slots_of_picture(j) - v->first_frame;
+        int64_t index = j->first_waiting + n, slot = index / per_step * slots_of_picture(j) - v->first_slot;
         if (slot >= v->grid[0]) break;
         if (!is_wanted(j, &j->queue[n].frame, index, at_end)) continue;
         int rc = draw(j, result, (int32_t)slot, &j->queue[n].frame);
@@ -268,7 +268,7 @@ static int read_frames(job *j)
 {
     cli_common *c = &j->o->common;
     pare_error err = {0};
-    pare_frame frame;
+    pare_frame frame = {.struct_size = sizeof frame};
     int got = 0;
     while (!j->done && !*cli_stop_flag() && (got = pare_source_read(j->source, &frame, &err)) == 0) {
         pare_source_get(j->source, &j->info, NULL);

@@ -156,7 +156,7 @@ static int read_frames(cli_reduce_job *j, int *publish)
     pare_error err = {0};
     *publish = 0;
     for (int64_t n = 0;; n++) {
-        pare_frame frame;
+        pare_frame frame = {.struct_size = sizeof frame};
         double t0 = cli_now();
         int64_t damaged = j->info.n_damaged;
         int got = pare_source_read(j->source, &frame, &err);

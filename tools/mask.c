@@ -69,7 +69,7 @@ static int add_plane(cli_mask *m, const pare_frame *f, pare_error *err)
 
 static int read_plane(cli_mask *m, pare_error *err)
 {
-    pare_frame f;
+    pare_frame f = {.struct_size = sizeof f};
     const int rc = pare_source_read(m->source, &f, err);
     return rc != 0 ? rc : add_plane(m, &f, err);
 }
@@ -176,7 +176,7 @@ int cli_mask_next(cli_mask *m, pare_frame *frame, pare_error *err)
 
 int cli_mask_end(cli_mask *m, pare_error *err)
 {
-    pare_frame unused;
+    pare_frame unused = {.struct_size = sizeof unused};
     int left = 0;
     if (m->is_static) return 0;
     if (m->npy.bytes != NULL)

@@ -52,7 +52,8 @@ PARE_API int pare_source_get(const pare_source *s, pare_source_info *info, pare_
  * a damaged file, or a codec with hidden frames, it is an estimate. The reading position stays where it is.
  * Errors: UNSUPPORTED for input that cannot be read twice. */
 PARE_API int pare_source_count(pare_source *s, int64_t *n, pare_error *err);
-/* Next sampled frame, or PARE_EOF after the decoder is drained. The frame is borrowed until the next call on `s`.
+/* Next sampled frame, or PARE_EOF after the decoder is drained. `frame->struct_size` must be set and stays; the rest is
+ * filled as far as it goes. The pixels are borrowed until the next call on `s`.
  * Damaged frames are skipped and counted; a source that yields none fails with FORMAT, one whose range holds none with
  * INVALID. A file that is cut off ends there; a live input that breaks off fails with IO. */
 PARE_API int pare_source_read(pare_source *s, pare_frame *frame, pare_error *err);

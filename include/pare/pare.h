@@ -78,7 +78,7 @@ PARE_API int pare_fail(pare_error *err, int code, const char *format, ...)
 #endif
     ;
 
-/* "0.1.0" of the linked library. */
+/* "0.2.0" of the linked library. */
 PARE_API const char *pare_version(void);
 
 /* ---- runtime ------------------------------------------------------------------------------------------------ */
@@ -283,7 +283,7 @@ typedef struct pare_custom_view {
     int64_t n, k;           /* rows now, and rows asked for; k = -1: as many as the selector likes */
     int32_t n_slot;
     const pare_slot *slot;          /* [n_slot] */
-    const int64_t *slot_start;      /* [n_slot + 1] rows of each slot */
+    const int64_t *row_start;       /* [n_slot + 1] rows of each slot */
     const int64_t *slot_k;          /* [n_slot] what the allocator would give each, or NULL */
     const int32_t *place;           /* [n, 3] slot, row, col */
     const int64_t *index;           /* [n] the unit's number in the clip, as in pare_result_view.index */
@@ -369,10 +369,10 @@ enum {
 /* A result as arrays, all borrowed from it. Rows ascend by slot, row and col of their anchor. */
 typedef struct pare_result_view {
     uint32_t struct_size;
-    int32_t first_frame;       /* number of the first slot, counted over all windows */
+    int32_t first_slot;        /* number of the first slot, counted over all windows */
     int32_t grid[3];           /* slots, h, w in units, before any reduction; the largest where slots differ */
     const pare_slot *slot;     /* [grid[0]] what each slot shows */
-    const int64_t *slot_start; /* [grid[0] + 1] candidates of each slot */
+    const int64_t *unit_start; /* [grid[0] + 1] candidates of each slot */
     int32_t n_prefix;
     int32_t d; /* width of a token */
     int32_t n_class;
@@ -387,7 +387,7 @@ typedef struct pare_result_view {
     const int64_t *index; /* [k] anchor among all candidates of the clip */
     const float *sizes;   /* [k] patches represented, temporal runs included */
     const double *pts;    /* [slots, 2] pts of the first and last frame of each, seconds; NULL for bare features */
-    const int64_t *frame_start; /* [slots + 1] rows of each slot (slot_start counts its candidates) */
+    const int64_t *row_start; /* [slots + 1] rows of each slot (unit_start counts its candidates) */
     const int32_t
         *mrope;          /* [k, 3] t, y, x position ids of M-RoPE, counted from the first token of the medium (in tiles:
                            * of the tile); NULL where the family has none */

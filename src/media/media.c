@@ -284,6 +284,8 @@ static int read_sampled(pare_source *s, pare_frame *frame, pare_error *err)
 int pare_source_read(pare_source *s, pare_frame *frame, pare_error *err)
 {
     if (!s || !frame) return pare_fail(err, PARE_E_INVALID, "pare_source_read: %s is NULL", s ? "frame" : "source");
+    if (frame->struct_size < sizeof frame->struct_size)
+        return pare_fail(err, PARE_E_INVALID, "pare_source_read: struct_size of the frame is %u", frame->struct_size);
     if (s->done == PARE_EOF) return PARE_EOF;
     if (s->done) return pare_fail(err, PARE_E_STATE, "'%.160s': read after a failure", s->path);
     pare_frame got;
@@ -293,6 +295,7 @@ int pare_source_read(pare_source *s, pare_frame *frame, pare_error *err)
         return rc;
     }
     s->n_delivered++;
-    *frame = got;
+    got.struct_size = frame->struct_size;
+    memcpy(frame, &got, got.struct_size < sizeof got ? got.struct_size : sizeof got);
     return 0;
 }

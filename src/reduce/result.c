@@ -10,7 +10,7 @@ void pare__result_free(pare_result **r)
     pare_result *x = *r;
     pare__map_fini(&x->map);
     void *owned[] = {x->embeds, x->box,   x->sizes,       x->prefix, x->pooled, x->logits, x->scores, x->place,
-                     x->kind,   x->index, x->frame_start, x->pts,    x->fit,    x->mrope,  x->slot,   x->slot_start};
+                     x->kind,   x->index, x->frame_start, x->pts,    x->fit,    x->mrope,  x->slot,   x->unit_start};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) pare__free(owned[i]);
     pare__free(x);
     *r = NULL;
@@ -37,9 +37,9 @@ static int copy_frames(pare_result *r, const pare__window_out *w)
     if (!rc) rc = copy(&r->fit, w->fit, t, sizeof(pare__fit));
     if (!rc) rc = copy(&r->frame_start, w->rows->frame_start, t + 1, sizeof(int64_t));
     if (!rc) rc = copy(&r->slot, w->slot, t, sizeof(pare_slot));
-    if (!rc) rc = copy(&r->slot_start, w->rows->frame_start, t + 1, sizeof(int64_t));
+    if (!rc) rc = copy(&r->unit_start, w->rows->frame_start, t + 1, sizeof(int64_t));
     for (int64_t i = 0; !rc && i < t; i++)
-        r->slot_start[i + 1] = r->slot_start[i] + (int64_t)w->slot[i].grid_h * w->slot[i].grid_w;
+        r->unit_start[i + 1] = r->unit_start[i] + (int64_t)w->slot[i].grid_h * w->slot[i].grid_w;
     return rc;
 }
 
@@ -83,7 +83,7 @@ static void extent(const pare_result *r, int64_t row, const int32_t *thw, int32_
     const pare_map *m = &r->map.m;
     const int64_t *start = m->member_start ? m->member_start : m->row_start;
     const int32_t *member = m->member_start ? m->member : m->index;
-    const int64_t first = r->slot_start[thw[0]], last = r->slot_start[thw[0] + 1];
+    const int64_t first = r->unit_start[thw[0]], last = r->unit_start[thw[0] + 1];
     const int32_t w = r->slot[thw[0]].grid_w;
     int32_t box[4] = {thw[1], thw[2], thw[1] + 1, thw[2] + 1};
     int64_t n = 0;
@@ -149,9 +149,9 @@ static void fill_view(pare_result *r, const pare__window_out *w)
     r->unit_px = w->unit_px;
     r->view = (pare_result_view){.struct_size = sizeof r->view,
                                  .slot = r->slot,
-                                 .slot_start = r->slot_start,
+                                 .unit_start = r->unit_start,
                                  .mrope = r->mrope,
-                                 .first_frame = w->t0,
+                                 .first_slot = w->t0,
                                  .grid = {w->rows->n_frame, w->grid_h, w->grid_w},
                                  .unit = w->unit,
                                  .n_prefix = w->n_prefix,
@@ -166,7 +166,7 @@ static void fill_view(pare_result *r, const pare__window_out *w)
                                  .index = r->index,
                                  .sizes = r->sizes,
                                  .pts = r->pts,
-                                 .frame_start = r->frame_start,
+                                 .row_start = r->frame_start,
                                  .prefix = r->prefix,
                                  .pooled = r->pooled,
                                  .logits = r->logits,

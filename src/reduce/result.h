@@ -15,7 +15,7 @@ struct pare_result {
     float *embeds, *box, *sizes, *prefix, *pooled, *logits, *scores;
     int32_t *place, *mrope;
     pare_slot *slot;
-    int64_t *slot_start;
+    int64_t *unit_start;
     uint8_t *kind;
     int64_t *index, *frame_start;
     double *pts;

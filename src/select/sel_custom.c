@@ -184,7 +184,7 @@ static int show(const custom *c, const char *owner, const pare__view *v, pare_cu
                               .k = v->k,
                               .n_slot = v->n_frame,
                               .slot = slots_of(v),
-                              .slot_start = v->frame_start,
+                              .row_start = v->frame_start,
                               .slot_k = v->k_frame,
                               .place = v->thw,
                               .index = unit_numbers(v),

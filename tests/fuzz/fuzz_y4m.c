@@ -38,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (self || err.code >= 0) abort();
         return 0;
     }
-    pare_frame frame;
+    pare_frame frame = {.struct_size = sizeof frame};
     int64_t n = 0;
     int rc;
     while (!(rc = pare__source_y4m.next(self, &frame, &err))) {
