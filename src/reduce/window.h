@@ -73,6 +73,12 @@ int pare__rows_ignore(const pare__context *ctx, pare__rows *rows);
 /* Rows that the mask keeps whatever a step decides, among n that stand at window candidates origin[n]. */
 int64_t pare__count_must(const pare__context *ctx, const int32_t *origin, int64_t n);
 
+/* views.c: all rows, as step i of the plan sees them; its needs from `first_need` on are offered. k is left to the caller.
+ * Errors: INVALID (an array that the step needs is not there), NOMEM. */
+int pare__window_view(const pare__context *ctx, const pare__plan *plan, int32_t i, int32_t first_need,
+                      const pare__rows *rows, const pare__pixels *pixels, pare__view *v, pare_error *err);
+/* views.c: slots [f, f + count) of a window view: pointers moved, slots counted from the first of them. 0 or NOMEM. */
+int pare__part_view(const pare__view *window, int32_t f, int32_t count, pare__view *v);
 /* What a view takes from the context: memory, tools, slots, the caller's scores, text and selector. v->n and v->origin
  * are set already. */
 int pare__view_fill(const pare__context *ctx, const pare__step *step, pare__view *v);
