@@ -80,6 +80,14 @@ START_TEST(test_replies)
     ck_assert_int_eq(map.m.n_out, 2);
     ck_assert_int_eq(map.m.anchor[0], 1);
     ck_assert_int_eq(map.m.anchor[1], 3);
+    /* Rows as text, for programs that only print. */
+    static const char *const text[] = {"echo '[4, 1]'", "echo '{\"indices\":[1,4]}'"};
+    for (int i = 0; i < 2; i++) {
+        ck_assert_msg(ask_once(text[i], 5, 2, &map, &err) == 0, "%s", err.text);
+        ck_assert_int_eq(map.m.n_out, 2);
+        ck_assert_int_eq(map.m.anchor[0], 1);
+        ck_assert_int_eq(map.m.anchor[1], 4);
+    }
     /* One row: .5 .5 0 0 0 0, anchored at the lower of the two. */
     ck_assert_int_eq(ask_once("sh -c 'printf \"{\\\"weights\\\":[1,6]}\\n\\0\\0\\0\\077\\0\\0\\0\\077\"; printf "
                               "\"\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\"'",
@@ -151,6 +159,9 @@ static const failure failures[] = {
     {"echo hello", 5, 2, PARE_E_FORMAT, "'hello' is not {"},
     {"echo '{\"indices\":2,\"scores\":6}'", 5, 2, PARE_E_FORMAT, "is not {"},
     {"echo '{\"indices\":-1}'", 5, 2, PARE_E_FORMAT, "is not {"},
+    {"echo '[1, 99]'", 5, 2, PARE_E_FORMAT, "index 1 is 6, rows are 0 to 5"},
+    {"echo '[1, \"2\"]'", 5, 2, PARE_E_FORMAT, "is not {"},
+    {"echo '[1]'", 5, 2, PARE_E_FORMAT, "1 rows, 2 were asked of 6"},
     {"echo '{\"indices\":3}'", 5, 2, PARE_E_FORMAT, "3 rows, 2 were asked of 6"},
     {"echo '{\"indices\":7}'", 5, -1, PARE_E_FORMAT, "7 rows out of 6"},
     {"echo '{\"weights\":[2,5]}'", 5, 2, PARE_E_FORMAT, "weights [2,5] for 6 rows"},
@@ -160,7 +171,7 @@ static const failure failures[] = {
     {"echo '{\"scores\":6}'", 5, -1, PARE_E_INVALID, "need an amount"},
     {"printf '{\"indices\":1}\\n\\006\\0\\0\\0'", 5, 1, PARE_E_FORMAT, "index 0 is 6, rows are 0 to 5"},
     {"printf '{\"indices\":2}\\n\\001\\0\\0\\0\\001\\0\\0\\0'", 5, 2, PARE_E_FORMAT, "index 1 repeats row 1"},
-    {"head -c 5000 /dev/zero", 5, 2, PARE_E_FORMAT, "exceeds 4096 bytes"},
+    {"head -c 1100000 /dev/zero", 5, 2, PARE_E_FORMAT, "exceeds 1048576 bytes"},
     {"sh -c 'exec >&-; sleep 30'", 5, 2, PARE_E_IO, "closed its output"},
 };
 

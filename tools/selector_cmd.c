@@ -373,6 +373,7 @@ int cli_selector_select(void *user, const pare_custom_view *view, pare_selection
     if (rc == 1) rc = try_once(s, x, err);
     if (rc == 0) rc = cli_reply_apply(s->who, &x->reply, x->data, view, out, err);
     if (rc != 0) reap(s, 0, &status);
+    cli_reply_fini(&x->reply);
     free(x->data);
     free(x->piece);
     free(x);

@@ -9,7 +9,7 @@
  * the clip, slots = (medium, tile, t, tile rows, tile columns, grid rows, grid columns), k = -1: as many as it likes.
  * What needs= asks for follows; pixels u8 [pictures,H,W,3] come last. It answers on stdout with one JSON line and data:
  *
- *     {"indices":K}      K i32: the rows that stay
+ *     {"indices":K}      K i32: the rows that stay; or no data and [row,row,...] instead of K, or as the whole line
  *     {"weights":[K,n]}  K x n f32: merged rows, each sums to 1; the largest weight's place is inherited
  *     {"scores":n}       n f32: the k best stay, ties to the lower index
  *

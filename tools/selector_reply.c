@@ -13,9 +13,10 @@
 
 static int bad_line(const char *who, const char *line, size_t n, pare_error *err)
 {
-    return pare_fail(err, PARE_E_FORMAT,
-                     "%s: '%.*s' is not {\"indices\":K}, {\"weights\":[K,n]} or {\"scores\":n} with K >= 0", who,
-                     n > 60 ? 60 : (int)n, line);
+    return pare_fail(
+        err, PARE_E_FORMAT,
+        "%s: '%.*s' is not {\"indices\":K}, {\"weights\":[K,n]} or {\"scores\":n} with K >= 0, nor a list of rows", who,
+        n > 60 ? 60 : (int)n, line);
 }
 
 static int take_kind(const json_t *root, cli_reply *out, int64_t *columns)
@@ -53,21 +54,56 @@ static int check_counts(const char *who, const cli_reply *r, int64_t columns, co
     return 0;
 }
 
+/* Rows in the line itself: what a program without binary output prints. Too large ones become n, which is no row. */
+static int take_list(const json_t *list, const pare_custom_view *v, cli_reply *out)
+{
+    size_t i;
+    json_t *value;
+    out->kind = CLI_REPLY_INDICES;
+    out->rows = (int64_t)json_array_size(list);
+    out->list = malloc(((size_t)out->rows + 1) * sizeof *out->list);
+    if (out->list == NULL) return PARE_E_NOMEM;
+    json_array_foreach(list, i, value)
+    {
+        const json_int_t row = json_integer_value(value);
+        if (!json_is_integer(value)) return -1;
+        out->list[i] = (int32_t)(row < 0 ? -1 : row < v->n ? row : v->n);
+    }
+    return 0;
+}
+
+static int take_reply(const json_t *root, const pare_custom_view *v, cli_reply *out, int64_t *columns)
+{
+    const json_t *list = json_is_array(root) ? root : json_object_get(root, "indices");
+    *columns = 1;
+    if (json_is_array(list)) return take_list(list, v, out);
+    return json_is_object(root) && json_object_size(root) == 1 ? take_kind(root, out, columns) : -1;
+}
+
 int cli_reply_parse(const char *who, const char *line, size_t n, const pare_custom_view *v, cli_reply *out,
                     pare_error *err)
 {
     int64_t columns, values;
     json_t *root = json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL);
-    int rc = json_is_object(root) && json_object_size(root) == 1 ? take_kind(root, out, &columns) : -1;
+    out->list = NULL;
+    int rc = take_reply(root, v, out, &columns);
     json_decref(root);
-    if (rc != 0) return bad_line(who, line, n, err);
-    rc = check_counts(who, out, columns, v, err);
-    if (rc != 0) return rc;
+    rc = rc != 0 ? bad_line(who, line, n, err) : check_counts(who, out, columns, v, err);
+    if (rc != 0) {
+        cli_reply_fini(out);
+        return rc;
+    }
     if (__builtin_mul_overflow(out->rows, columns, &values) || values > MAX_DATA / 4)
         return pare_fail(err, PARE_E_LIMIT, "%s: %lld x %lld values, limit %lld bytes", who, (long long)out->rows,
                          (long long)columns, (long long)MAX_DATA);
-    out->n_bytes = values * 4;
+    out->n_bytes = out->list != NULL ? 0 : values * 4;
     return 0;
+}
+
+void cli_reply_fini(cli_reply *reply)
+{
+    free(reply->list);
+    reply->list = NULL;
 }
 
 /* ---- the data -------------------------------------------------------------------------------------------------- */
@@ -171,7 +207,7 @@ int cli_reply_apply(const char *who, const cli_reply *r, const uint8_t *data, co
 {
     switch (r->kind) {
     case CLI_REPLY_INDICES:
-        return apply_indices(who, r, data, v, out, err);
+        return apply_indices(who, r, r->list != NULL ? (const uint8_t *)r->list : data, v, out, err);
     case CLI_REPLY_WEIGHTS:
         return apply_weights(who, r, data, v, out, err);
     case CLI_REPLY_SCORES:

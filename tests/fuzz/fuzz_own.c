@@ -46,7 +46,10 @@ static void try_reply(const uint8_t *data, size_t size)
     if (end == NULL || end - data - 1 > CLI_MAX_REPLY_LINE) return;
     if (cli_reply_parse("x", (const char *)data + 1, (size_t)(end - data - 1), &v, &reply, &err) != 0) return;
     require(reply.n_bytes >= 0 && reply.n_bytes <= (int64_t)4 * N * N);
-    if ((int64_t)(data + size - end - 1) < reply.n_bytes) return;
+    if ((int64_t)(data + size - end - 1) < reply.n_bytes) {
+        cli_reply_fini(&reply);
+        return;
+    }
     pare__map_begin(&map, N);
     pare_selection out = {.map = &map, .n = N};
     if (cli_reply_apply("x", &reply, end + 1, &v, &out, &err) == 0) {
@@ -54,6 +57,7 @@ static void try_reply(const uint8_t *data, size_t size)
         require(pare__map_check(&map.m, PARE__MAP_SORTED, &err) == 0);
         require(v.k < 0 || map.m.n_out == v.k);
     }
+    cli_reply_fini(&reply);
     pare__map_fini(&map);
 }
 
