@@ -392,6 +392,7 @@ static int run(void *opts, const cli_list *inputs)
         return cli_usage(c, "heatmap writes .png .mp4 .m4v .mov .mkv .webm .ts, not %s", o->output);
     if (o->at > 0 && !j.single) return cli_usage(c, "--at picks the moment of a .png, not of %s", o->output);
     int rc = cli_pick_check(c, &o->pick);
+    if (rc == CLI_OK) rc = cli_own_check(c, &o->own, o->budget.recipe);
     if (rc == CLI_OK) rc = cli_budget_check(c, &o->budget);
     if (rc == CLI_OK) rc = cli_layout_check(c, &o->layout, &window);
     if (rc == CLI_OK) rc = cli_output_check(c, o->output, inputs);

@@ -81,6 +81,22 @@ static void print_option(const pare_option_info *o)
     printf(": %s\n", o->help != NULL ? o->help : "");
 }
 
+/* What every step takes, and the flags in words. */
+static void print_selector(const pare_list_entry *e)
+{
+    static const char *const flag[][2] = {
+        {"window", "decides over all frames of a window at once"},
+        {"merges", "merges: a token can be the mean of several"},
+        {"variable-count", "finds the count itself if an option below rules it and no budget is given"},
+        {"at-most", "may keep fewer than the budget allows"},
+        {"random", "random, by --seed"},
+        {"ours", "not published elsewhere"}};
+    for (size_t i = 0; i < sizeof flag / sizeof *flag; i++)
+        if (strstr(e->flags, flag[i][0]) != NULL) printf("  note: %s\n", flag[i][1]);
+    printf("  common options: keep=SHARE of its input or k=TOKENS per frame; alloc=NAME (pare list allocators)%s\n",
+           strstr(e->flags, "uses-score") != NULL ? "; score=NAME (pare list scores)" : "");
+}
+
 static void print_entry(int kind, int32_t i, const pare_list_entry *e)
 {
     pare_option_info o = {.struct_size = sizeof o};
@@ -89,7 +105,7 @@ static void print_entry(int kind, int32_t i, const pare_list_entry *e)
     if (has_text(e->cite)) printf("  source: %s\n", e->cite);
     if (has_text(e->sites)) printf("  sites: %s\n", e->sites);
     if (has_text(e->default_site)) printf("  default site: %s\n", e->default_site);
-    if (has_text(e->flags)) printf("  flags: %s\n", e->flags);
+    if (kind == PARE_LIST_SELECTORS) print_selector(e);
     if (e->n_options > 0) printf("  options:\n");
     for (int32_t k = 0; k < e->n_options && pare_list_option(kind, i, k, &o) == 0; k++) print_option(&o);
 }

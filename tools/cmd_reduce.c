@@ -318,6 +318,7 @@ static int run(void *opts, const cli_list *inputs)
     if (o->budget.recipe == NULL) o->budget.recipe = cli_own_recipe(&o->own);
     if (inputs->n == 0) return cli_usage(&o->common, "reduce: no input; pare reduce --help");
     int rc = cli_pick_check(&o->common, &o->pick);
+    if (rc == CLI_OK) rc = cli_own_check(&o->common, &o->own, o->budget.recipe);
     if (rc == CLI_OK) rc = cli_budget_check(&o->common, &o->budget);
     if (rc == CLI_OK) rc = cli_layout_check(&o->common, &o->layout, &window);
     if (rc == CLI_OK) rc = check_outputs(o, inputs);

@@ -109,6 +109,7 @@ static int run(void *opts, const cli_list *inputs)
     if (o->budget.recipe == NULL) o->budget.recipe = cli_own_recipe(&o->own);
     if (o->budget.recipe == NULL) return cli_usage(c, "tokens: --recipe is missing; pare list selectors");
     int rc = cli_budget_check(c, &o->budget);
+    if (rc == CLI_OK) rc = cli_own_check(c, &o->own, o->budget.recipe);
     if (rc == CLI_OK) rc = cli_output_check(c, o->output, inputs);
     if (rc == CLI_OK) rc = cli_own_open(&own, c, &o->own, 0);
     if (rc == CLI_OK) rc = cli_arrays_read(c, inputs->item[0], &a);

@@ -34,6 +34,17 @@ const char *cli_own_recipe(const cli_own_opts *o)
     return o->scores != NULL ? "topk:score=given@patches" : NULL;
 }
 
+int cli_own_check(cli_common *c, const cli_own_opts *o, const char *recipe)
+{
+    if (recipe == NULL) return CLI_OK;
+    if ((o->map != NULL || o->selector != NULL) && strstr(recipe, "custom") == NULL)
+        return cli_usage(c, "--%s is for a step custom or custom-window, which --recipe %s lacks",
+                         o->map != NULL ? "map" : "selector-cmd", recipe);
+    if (o->scores != NULL && strstr(recipe, "score=given") == NULL && strstr(recipe, "custom") == NULL)
+        return cli_usage(c, "--scores is for a step with score=given, which --recipe %s lacks", recipe);
+    return CLI_OK;
+}
+
 static int check_scores(const cli_own *own, pare_error *err)
 {
     char shape[96];

@@ -33,6 +33,8 @@ typedef struct cli_own {
 
 /* The recipe of what was given, or NULL: used where --recipe is missing. */
 const char *cli_own_recipe(const cli_own_opts *o);
+/* CLI_USAGE when no step of the recipe (NULL = the default one) reads what was given. */
+int cli_own_check(cli_common *c, const cli_own_opts *o, const char *recipe);
 /* Reads the files and prepares the program. `hold`: masks live as long as an input. cli_own_close accepts a zeroed or
  * half-built one; it warns of a program that did not end well. */
 int cli_own_open(cli_own *own, cli_common *c, const cli_own_opts *o, int hold);

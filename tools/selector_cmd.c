@@ -387,12 +387,8 @@ int cli_selector_open(cli_selector **out, const char *command, double timeout_s,
 {
     *out = NULL;
     cli_selector *s = calloc(1, sizeof *s);
-    char *exec = NULL;
-    if (s == NULL || asprintf(&exec, "exec %s", command) < 0) {
-        free(s);
-        return pare_fail(err, PARE_E_NOMEM, "out of memory for the selector command");
-    }
-    *s = (cli_selector){.command = exec, .timeout = timeout_s, .stop = stop, .to = -1, .from = -1};
+    if (s == NULL) return pare_fail(err, PARE_E_NOMEM, "out of memory for the selector command");
+    *s = (cli_selector){.command = command, .timeout = timeout_s, .stop = stop, .to = -1, .from = -1};
     snprintf(s->who, sizeof s->who, "selector command '%.60s%s'", command, strlen(command) > 60 ? "..." : "");
     *out = s;
     return 0;
@@ -407,7 +403,6 @@ int cli_selector_close(cli_selector **s, pare_error *err)
         const int exited = reap(*s, GRACE_S, &status);
         if (exited && status != 0) rc = describe_exit(*s, exited, status, "after its last reply", err);
     }
-    free((void *)(uintptr_t)(*s)->command);
     free(*s);
     *s = NULL;
     return rc;

@@ -17,7 +17,7 @@ const cli_option cli_common_options[] = {
     {"threads", 'j', CLI_INT, offsetof(cli_common, threads), "N", 0, 256, "worker threads (default: every CPU)"},
     {"json", 0, CLI_FLAG, offsetof(cli_common, json), NULL, 0, 0, "results on stdout as JSON"},
     {"progress", 0, CLI_CHOICE, offsetof(cli_common, progress), "auto|bar|json|none", 0, 0, "progress on stderr"},
-    {"quiet", 'q', CLI_FLAG, offsetof(cli_common, quiet), NULL, 0, 0, "errors only"},
+    {"quiet", 'q', CLI_FLAG, offsetof(cli_common, quiet), NULL, 0, 0, "nothing but errors on stderr"},
     {"verbose", 'v', CLI_FLAG, offsetof(cli_common, verbose), NULL, 0, 0, "say more on stderr"},
     {0},
 };

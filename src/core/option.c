@@ -66,7 +66,8 @@ void pare__print_float(double x, char *out, size_t size)
         snprintf(text, sizeof text, "%.*g", digits, x);
         char *comma = strchr(text, ',');
         if (comma) *comma = '.';
-        if (pare__parse_float(text, &back) == 0 && back == x) break;
+        const int is_short_power = digits < 7 && strchr(text, 'e') != NULL; /* 20 is read better than 2e+01 */
+        if (!is_short_power && pare__parse_float(text, &back) == 0 && back == x) break;
     }
     if (size) snprintf(out, size, "%s", text);
 }

@@ -12,7 +12,7 @@ static int select_rows(const void *priv, const pare__view *v, pare__map *map, pa
 
 const pare__selector pare__sel_topk = {
     .name = "topk",
-    .summary = "the tokens with the highest score",
+    .summary = "the tokens with the highest score (score=cls-attn unless given)",
     .cite = "Haurum et al., Which Tokens to Use?, ICCVW 2023; JoakimHaurum/TokenReduction",
     .sites = PARE__SITE_PATCHES | PARE__SITE_BLOCK | PARE__SITE_OUTPUT,
     .flags = PARE__USES_SCORE,

@@ -9,7 +9,8 @@ for kind in methods scores allocators selectors families backends writers; do
         expect 0 "" "$PARE" list "$name" | grep -q "^$name ($kind)" || fail "$name"
     done <json_names
 done
-expect 0 "" "$PARE" list selectors random | grep '('
+expect 0 "" "$PARE" list selectors random | grep '^[a-z].*('
 expect 1 "standard output" sh -c '"$PARE" --help >/dev/full'
+"$PARE" list topk mctf | grep -E 'common|tau_info'
 "$PARE" list selectors --json | jq -c 'select(.name == "tome") | .options[] | select(.name == "r") | .type'
 "$PARE" list selectors | grep -cE '^  (none|random|spatial-uniform|temporal-redundancy|topk|pool|tome) '

@@ -22,6 +22,7 @@ tensor flat.safetensors index d4
 "$PARE" bench -i "$clip" --frames 2 --size 56x56 --keep .125 --rounds 1 --scores each.npy --json |
     jq -c '.rows[-1] | [.recipe, .units_kept]'
 
+one_line 2 '--scores is for a step with score=given' run --scores same.npy --recipe tome
 one_line 2 'whole.npy: scores \[4,4\] do not fit the grid \[8,8\] of a frame' \
     "$PARE" reduce "$clip" --frames 1 --size 112x112 --scores whole.npy -o x.safetensors
 one_line 2 'flat.npy: scores \[32\] do not fit the grid \[8,8\]' \

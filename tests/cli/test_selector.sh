@@ -30,6 +30,9 @@ sed 's/,"arrays.*//' requests
 
 one_line 1 "selector command 'sh -c \"exit 3\"' exited with status 3 without a reply" run --selector-cmd 'sh -c "exit 3"' -o x.safetensors
 expect 1 "exited with status 127 without a reply" run --selector-cmd "./nothing here" -o x.safetensors
+one_line 1 "exited with status 7 without a reply" run --selector-cmd 'CODE=7; exit $CODE' -o x.safetensors
+one_line 2 "is for a step custom or custom-window, which --recipe tome lacks" run --selector-cmd true --recipe tome
+one_line 2 "--map is for a step custom" run --map x.safetensors --recipe tome
 one_line 1 "'hello' is not" run --selector-cmd "echo hello" -o x.safetensors
 one_line 1 "7 rows, 4 were asked of 16" run --selector-cmd "echo '{\"indices\":7}'" -o x.safetensors
 one_line 1 "no reply within 0.3 s" run --selector-cmd "sleep 30" --selector-timeout .3 -o x.safetensors
