@@ -65,8 +65,7 @@ static void collect(outcome *o, const pare_result_view *v)
     o->place = realloc(o->place, (size_t)((o->k + v->k) * 6 + 1) * sizeof(int32_t));
     memcpy(o->embeds + o->k * d, v->embeds, (size_t)(v->k * d) * sizeof(float));
     memcpy(o->place + o->k * 6, v->place, (size_t)(v->k * 6) * sizeof(int32_t));
-    for (int32_t t = 0; t < v->grid[0]; t++)
-        o->per_frame[v->first_slot + t] = v->row_start[t + 1] - v->row_start[t];
+    for (int32_t t = 0; t < v->grid[0]; t++) o->per_frame[v->first_slot + t] = v->row_start[t + 1] - v->row_start[t];
     o->k += v->k;
     o->n += v->n;
     o->n_window++;
