@@ -82,7 +82,7 @@ stage_sanitize()
 stage_release()
 {
     configure_and_build release all || return 1
-    ctest --test-dir "$build/release" --output-on-failure --timeout 600
+    ctest --test-dir "$build/release" --output-on-failure -j "$jobs" --timeout 600
 }
 
 stage_abi()
