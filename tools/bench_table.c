@@ -200,7 +200,8 @@ static void print_markdown(const cli_bench *b, FILE *f)
     }
     fputs("\n\nTimes are milliseconds per frame without decoding; encode includes embedding; speed-up is none's p50\n"
           "over the row's. units are kept units per frame, as counted in the results. cosine and agreement compare\n"
-          "pooled features frame by frame: a frame that repeats an earlier one may keep few tokens of its own.\n",
+          "pooled features frame by frame: a frame that repeats an earlier one may keep few tokens of its own;\n"
+          "where the pooled feature is the CLS token, a step at output comes too late to change it.\n",
           f);
 }
 

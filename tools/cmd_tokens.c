@@ -125,7 +125,10 @@ static int run(void *opts, const cli_list *inputs)
 
 const cli_command cli_cmd_tokens = {
     "tokens",
-    "[OPTIONS] FEATURES.safetensors|.npz --recipe STEPS [-o FILE]",
+    "[OPTIONS] FEATURES.safetensors|.npz --recipe STEPS [-o FILE]\n\n"
+    "FEATURES holds tokens [n,d] and what the recipe needs of q, k, v [n,d], cls_row, col_mean [n] (each also as\n"
+    "NAME.LAYER), scores [n], mask u8 [n], text_query [m,d], pixels u8 [T,H,W,3], prefix.NAME [slots,p,...] (the CLS\n"
+    "token's part of an array) and grid_thw [3] (without it the n tokens are one row)",
     "features in, fewer features out; no encoder",
     groups,
     sizeof(tokens_opts),
