@@ -322,6 +322,10 @@ static int finish(job *j)
     if (rc == CLI_OK && j->video != NULL && pare_video_writer_finish(j->video, &err) != 0)
         rc = cli_fail(c, &err, CLI_FAILED);
     cli_progress_end(&c->bar);
+    if (rc == CLI_OK && j->n_drawn == 0) {
+        cli_say(c, "%s: no frame at %g s or later, so there is nothing to paint", j->input, j->o->at);
+        return CLI_UNREADABLE;
+    }
     if (rc == CLI_OK) print_outcome(j);
     return rc == CLI_OK && j->cut ? CLI_UNREADABLE : rc;
 }

@@ -21,6 +21,9 @@ one_line 2 "heatmap writes .png .mp4 .* not a.gif" "$PARE" heatmap heat.png -o a
 one_line 1 "cannot write no/a.png" "$PARE" heatmap heat.png -o no/a.png -m nowhere
 "$PARE" heatmap heat.png $size -o a.png --json | jq -c --argjson w "$w" '[.input, .pictures, .width == $w, .damaged, .complete, .output]'
 
+# A window ends with the clip: no later result is left to fall back on.
+one_line 4 "no frame at 99 s" "$PARE" heatmap "$clip" --frames 2 --window 2 $size --at 99 -o none.png
+[ ! -e none.png ] || fail "a picture of nothing"
 # --at counts from the clip's first frame, like --start: a transport stream does not begin at 0.
 "$PARE" heatmap "$clip" --end 2 $size --recipe none --keep 1 -q -o late.ts >/dev/null
 for at in .5 1.5; do "$PARE" heatmap late.ts --start $at --end 2 --frames 1 $size --recipe none --keep 1 -o s$at.png >/dev/null; done
