@@ -31,7 +31,7 @@ $pare heatmap "$clip" --keep .25 --legend -o out/heat.mp4
 $pare heatmap "$clip" --keep .25 --legend --at 2 -o out/heat.png
 echo
 echo "== table (8 frames of the clip)"
-$pare bench -i "$clip" --frames 8 --keep 1,.25 --window all --recipe temporal-redundancy@patches --recipe tome@block --rounds 1 \
+$pare bench -i "$clip" --frames 8 --keep 1,.25 --window all --recipe temporal-redundancy@patches --recipe tome@block \
     -o out/table.md
 cat out/table.md
 echo
