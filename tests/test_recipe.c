@@ -80,6 +80,7 @@ START_TEST(refuses)
     refuse("topk@blok", "did you mean 'block'");
     refuse("tome@output", "does not act at 'output'");
     refuse("topk@block=3/2", "must ascend");
+    refuse("tome:r=1:r=2", "'r' is given twice");
     refuse("topk@block=x", "block 'x'");
     refuse("topk@output=3", "takes no '='");
     refuse("topk:keep", "not key=value");

@@ -268,7 +268,7 @@ START_TEST(refuses)
     refuse(o, "multiples of 14");
     o = options("random@patches");
     o.keep = 1e-4;
-    refuse(o, "leave none of the clip's");
+    refuse(o, "leave none of the");
     o = options("resize:keep=.5,resize");
     o.keep = 0.5;
     refuse(o, "only one step");

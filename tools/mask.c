@@ -93,6 +93,27 @@ static int open_pictures(cli_mask *m, pare_error *err)
 
 /* ---- npy ------------------------------------------------------------------------------------------------------- */
 
+/* Whole numbers 0..255 of any type become bytes where they stand. */
+static int take_bytes(cli_mask *m, int64_t n, pare_error *err)
+{
+    const pare_tensor *t = &m->npy.t;
+    uint8_t *to = (uint8_t *)(uintptr_t)t->data;
+    if (t->dtype == PARE_U8 || t->dtype == PARE_BOOL) return 0;
+    if (t->dtype != PARE_I64 && t->dtype != PARE_I32 && t->dtype != PARE_I8)
+        return pare_fail(err, PARE_E_INVALID, "%.120s: a mask holds bool or whole numbers 0..255, not fractions",
+                         m->path);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t value = ((const int8_t *)t->data)[i];
+        if (t->dtype == PARE_I32) value = ((const int32_t *)t->data)[i];
+        if (t->dtype == PARE_I64) value = ((const int64_t *)t->data)[i];
+        if (value < 0 || value > 255)
+            return pare_fail(err, PARE_E_INVALID, "%.120s: value %lld of the mask is %lld, not 0..255", m->path,
+                             (long long)i, (long long)value);
+        to[i] = (uint8_t)value;
+    }
+    return 0;
+}
+
 static int open_npy(cli_mask *m, pare_error *err)
 {
     char shape[96];
@@ -100,13 +121,14 @@ static int open_npy(cli_mask *m, pare_error *err)
     if (rc != 0) return rc;
     const pare_tensor *t = &m->npy.t;
     const int64_t n = pare_tensor_count(t);
-    if ((t->dtype != PARE_U8 && t->dtype != PARE_BOOL) || (t->n_dim != 2 && t->n_dim != 3) || n == 0)
-        return pare_fail(err, PARE_E_INVALID, "%.120s: a mask is u8 or bool [H,W] or [T,H,W], not %s %s", m->path,
-                         t->dtype == PARE_U8 || t->dtype == PARE_BOOL ? "of shape" : "another type of shape",
+    if ((t->n_dim != 2 && t->n_dim != 3) || n == 0)
+        return pare_fail(err, PARE_E_INVALID, "%.120s: a mask is [H,W] or [T,H,W], not %s", m->path,
                          cli_shape_text(t, shape, sizeof shape));
     if (t->shape[t->n_dim - 1] > INT32_MAX || t->shape[t->n_dim - 2] > INT32_MAX)
         return pare_fail(err, PARE_E_LIMIT, "%.120s: %s", m->path, cli_shape_text(t, shape, sizeof shape));
     m->is_static = t->n_dim == 2;
+    rc = take_bytes(m, n, err);
+    if (rc != 0) return rc;
     uint8_t *value = (uint8_t *)(uintptr_t)t->data;
     for (int64_t i = 0; t->dtype == PARE_BOOL && i < n; i++) value[i] = value[i] ? PARE_MASK_KEEP : PARE_MASK_FREE;
     return 0;

@@ -49,11 +49,9 @@ static int check_scores(const cli_own *own, pare_error *err)
 {
     char shape[96];
     const pare_tensor *t = &own->scores.t;
-    const int known = t->dtype == PARE_F32 || t->dtype == PARE_F64 || t->dtype == PARE_F16 || t->dtype == PARE_U8 ||
-                      t->dtype == PARE_I32;
-    if (known && t->n_dim >= 1 && t->n_dim <= 3 && pare_tensor_count(t) > 0) return 0;
-    return pare_fail(err, PARE_E_INVALID, "%.120s: scores are f2, f4, f8, u1 or i4 [T,h,w], [h,w] or [n], not %s%s",
-                     own->o->scores, known ? "" : "another type ", cli_shape_text(t, shape, sizeof shape));
+    if (t->n_dim >= 1 && t->n_dim <= 3 && pare_tensor_count(t) > 0) return 0;
+    return pare_fail(err, PARE_E_INVALID, "%.120s: scores are [T,h,w], [h,w] or [n], not %s", own->o->scores,
+                     cli_shape_text(t, shape, sizeof shape));
 }
 
 int cli_own_open(cli_own *own, cli_common *c, const cli_own_opts *o, int hold)

@@ -59,6 +59,9 @@ static int split_step(char *text, parts *p, pare_error *err)
             return pare_fail(err, PARE_E_INVALID, "recipe step '%s': '%s' is not key=value", p->name, item);
         if (p->n_pair == MAX_KEYS)
             return pare_fail(err, PARE_E_LIMIT, "recipe step '%s': more than %d options", p->name, MAX_KEYS);
+        for (int32_t i = 0; i < p->n_pair; i++)
+            if (!strcmp(p->pair[i].key, item))
+                return pare_fail(err, PARE_E_INVALID, "recipe step '%s': '%s' is given twice", p->name, item);
         p->pair[p->n_pair++] = (pair){.key = item, .value = value};
     }
     return 0;

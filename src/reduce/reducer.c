@@ -288,7 +288,7 @@ int pare__reducer_flush(pare_reducer *r, pare_error *err)
     pare_error e = {0};
     int rc = r->n_slot ? pare__reducer_window(r, 1, &e) : 0;
     if (!rc && r->stats.n_in && !r->stats.n_out)
-        rc = pare_fail(&e, PARE_E_INVALID, "recipe and budget leave none of the clip's %lld units",
+        rc = pare_fail(&e, PARE_E_INVALID, "recipe, budget and mask leave none of the %lld units",
                        (long long)r->stats.n_in);
     return failed(r, rc, &e, err);
 }

@@ -107,7 +107,7 @@ int pare__reduce_tokens(const pare_tensor *arrays, int32_t n_arrays, const pare_
     for (int64_t i = 0; !rc && i < n; i++) j.score[i] = NAN;
     if (!rc) rc = make_plan(&j, opts, err);
     if (!rc) rc = run_steps(&j, err);
-    if (!rc && !j.in.rows.n) rc = pare_fail(err, PARE_E_INVALID, "recipe and budget leave none of the tokens");
+    if (!rc && !j.in.rows.n) rc = pare_fail(err, PARE_E_INVALID, "recipe, budget and mask leave none of the tokens");
     if (!rc) rc = sort_rows(&j);
     const pare__window_out w = {.rows = &j.in.rows,
                                 .slot = j.in.slot,

@@ -41,7 +41,7 @@ one_line 2 'bool.npy: 2 masks, the input has more frames' \
 one_line 2 'bool.npy: more masks than the 1 frames' \
     "$PARE" reduce "$clip" --frames 1 --size 56x56 --mask bool.npy -o x.safetensors
 { npy '<f4' '1, 1' && bytes 0 0 0 0; } >float.npy
-one_line 2 'float.npy: a mask is u8 or bool \[H,W\] or \[T,H,W\]' run --mask float.npy
+one_line 2 'float.npy: a mask holds bool or whole numbers 0..255' run --mask float.npy
 one_line 2 'a mask is a picture' run --mask "$clip"
 one_line 4 'missing.png' run --mask missing.png
 one_line 2 '.' run --mask mask.npy --recipe random@output --tokens-per-frame 3 -o x.safetensors

@@ -39,6 +39,6 @@ one_line 4 'bad.npy: not a numpy array' sh -c 'echo hello, this is text >bad.npy
 one_line 4 'short.npy: 63 bytes of data, the shape needs 64' run --scores short.npy
 { npy '>f4' '4, 4' && zeros 64; } >big.npy
 one_line 4 "big.npy: type '>f4' \(big-endian\)" run --scores big.npy
-{ npy '<i8' '4, 4' && zeros 128; } >long.npy
-one_line 2 'long.npy: scores are f2, f4, f8, u1 or i4' run --scores long.npy
+{ npy '<i8' '2, 2, 2, 2' && zeros 128; } >long.npy
+one_line 2 'long.npy: scores are \[T,h,w\], \[h,w\] or \[n\], not' run --scores long.npy
 [ ! -e x.safetensors ] || fail "a file of a failed run"
