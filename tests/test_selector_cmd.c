@@ -149,7 +149,7 @@ typedef struct failure {
 static const failure failures[] = {
     {"nothing-is-called-so 2>/dev/null", 5, 2, PARE_E_IO, "exited with status 127 without a reply"},
     {"sh -c 'exit 3'", 5, 2, PARE_E_IO, "exited with status 3 without a reply"},
-    {"sh -c 'kill -9 $$'", 5, 2, PARE_E_IO, "ended by signal 9"},
+    {"kill -9 $$", 5, 2, PARE_E_IO, "ended by signal 9"},
     {"sleep 30", .2, 2, PARE_E_IO, "no reply within 0.2 s"},
     {"sh -c 'sleep 30 & sleep 30'", .2, 2, PARE_E_IO, "no reply within 0.2 s"},
     {"true", 5, 2, PARE_E_IO, "exited with status 0 without a reply"},
@@ -165,14 +165,13 @@ static const failure failures[] = {
     {"echo '{\"indices\":3}'", 5, 2, PARE_E_FORMAT, "3 rows, 2 were asked of 6"},
     {"echo '{\"indices\":7}'", 5, -1, PARE_E_FORMAT, "7 rows out of 6"},
     {"echo '{\"weights\":[2,5]}'", 5, 2, PARE_E_FORMAT, "weights [2,5] for 6 rows"},
-    {"echo '{\"weights\":[1,6]}'; head -c 24 /dev/zero", 5, 1, PARE_E_IO, "status 0"},
-    {"sh -c 'echo \"{\\\"weights\\\":[1,6]}\"; head -c 24 /dev/zero'", 5, 1, PARE_E_FORMAT, "row 0 sum to 0"},
+    {"echo '{\"weights\":[1,6]}'; head -c 24 /dev/zero", 5, 1, PARE_E_FORMAT, "row 0 sum to 0"},
     {"echo '{\"scores\":5}'", 5, 2, PARE_E_FORMAT, "5 scores for 6 rows"},
     {"echo '{\"scores\":6}'", 5, -1, PARE_E_INVALID, "need an amount"},
     {"printf '{\"indices\":1}\\n\\006\\0\\0\\0'", 5, 1, PARE_E_FORMAT, "index 0 is 6, rows are 0 to 5"},
     {"printf '{\"indices\":2}\\n\\001\\0\\0\\0\\001\\0\\0\\0'", 5, 2, PARE_E_FORMAT, "index 1 repeats row 1"},
     {"head -c 1100000 /dev/zero", 5, 2, PARE_E_FORMAT, "exceeds 1048576 bytes"},
-    {"sh -c 'exec >&-; sleep 30'", 5, 2, PARE_E_IO, "closed its output"},
+    {"exec >&-; sleep 30", 5, 2, PARE_E_IO, "closed its output"},
 };
 
 START_TEST(test_failures)
