@@ -253,13 +253,9 @@ static int fill_goals(pare_reducer *r, int64_t k, pare_error *err)
 static int begin_encoded(pare_reducer *r)
 {
     pare__rows *e = &r->encoded;
-    int rc = pare__rows_reset(e, r->slot, r->rows.n_frame);
-    if (!rc) rc = pare__grow((void **)&e->thw, &e->cap_thw, 3 * r->rows.n, sizeof *e->thw);
-    if (!rc) rc = pare__grow((void **)&e->size, &e->cap_size, r->rows.n, sizeof *e->size);
+    int rc = pare__rows_clear(e, r->rows.n_frame, r->rows.n);
     if (!rc) rc = pare__rows_reserve_x(e, r->rows.n + 1, r->model->hp.d_out);
     if (r->model->hp.d_out == r->model->hp.dim && r->model->hp.n_prefix) e->x_prefix = r->prefix;
-    e->n = 0;
-    pare__map_begin(&e->total, 0);
     return rc;
 }
 

@@ -37,19 +37,28 @@ static int64_t lay_slot(pare__rows *rows, int32_t t, const pare_slot *s, int64_t
     return end;
 }
 
-int pare__rows_reset(pare__rows *rows, const pare_slot *slot, int32_t n_slot)
+int pare__rows_clear(pare__rows *rows, int32_t n_slot, int64_t room)
 {
-    int64_t n = 0;
-    for (int32_t t = 0; t < n_slot; t++) n += (int64_t)slot[t].grid_h * slot[t].grid_w;
-    int rc = reserve(rows, n_slot, n);
-    if (!rc) rc = pare__map_identity(&rows->total, n);
+    const int rc = reserve(rows, n_slot, room);
     if (rc) return rc;
-    rows->n = n;
+    rows->n = 0;
     rows->n_frame = n_slot;
     rows->n_array = 0;
     rows->d = 0;
     rows->x_prefix = NULL;
     rows->frame_start[0] = 0;
+    pare__map_begin(&rows->total, 0);
+    return 0;
+}
+
+int pare__rows_reset(pare__rows *rows, const pare_slot *slot, int32_t n_slot)
+{
+    int64_t n = 0;
+    for (int32_t t = 0; t < n_slot; t++) n += (int64_t)slot[t].grid_h * slot[t].grid_w;
+    int rc = pare__rows_clear(rows, n_slot, n);
+    if (!rc) rc = pare__map_identity(&rows->total, n);
+    if (rc) return rc;
+    rows->n = n;
     for (int32_t t = 0; t < n_slot; t++) rows->frame_start[t + 1] = lay_slot(rows, t, &slot[t], rows->frame_start[t]);
     return 0;
 }

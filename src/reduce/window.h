@@ -58,6 +58,8 @@ typedef struct pare__rows {
 } pare__rows;
 
 void pare__rows_fini(pare__rows *rows);
+/* No rows yet, room for `room` of them in n_slot slots; no provenance, no x, no arrays. */
+int pare__rows_clear(pare__rows *rows, int32_t n_slot, int64_t room);
 /* All units of the slots' grids; identity provenance; no x, no arrays. */
 int pare__rows_reset(pare__rows *rows, const pare_slot *slot, int32_t n_slot);
 /* Room for n rows of width d in x. */
