@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "../select_scene.h"
+#include "encode/encoder.h"
 #include "model/tensorfile.h"
 
 typedef struct golden {
@@ -60,6 +61,10 @@ void golden_pruned(golden *g, const scene *sc, const pare_map *map);
 
 /* run() with the weights that the encoder fixtures were made with; skips the case where they are not there. */
 void golden_with_model(golden *g, void (*run)(golden *g, const pare_model *m));
+/* One segment through the encoder, `want` captured and `phase` called in each of the first n_block blocks;
+ * check(plan->user, pack) looks at what came out. plan: on_site, user and what else the case needs. */
+void golden_encode(golden *g, const pare_model *m, const pare__segment *seg, pare__encode_plan *plan, int32_t n_block,
+                   uint32_t want, pare__phase phase, void (*check)(void *user, const pare__pack *p));
 
 typedef void (*golden_runner)(golden *g);
 typedef struct golden_group {

@@ -242,8 +242,9 @@ static void check_result(whole_run *w, const pare__pack *p, const int32_t *order
     pare__free(x);
 }
 
-static void check_whole(whole_run *w, const pare__pack *p)
+static void check_whole(void *user, const pare__pack *p)
 {
+    whole_run *w = user;
     const pare_tensor *t = pare__tensors_find(w->g->file, "out.layer_map");
     if (!t || pare__tensor_count(t) != w->n_block * w->n) {
         golden_fail(w->g, "out.layer_map does not fit");
@@ -259,22 +260,6 @@ static void check_whole(whole_run *w, const pare__pack *p)
     check_result(w, p, order);
     pare__free(order);
     pare__free(theirs);
-}
-
-static int encode(whole_run *w, const pare_model *m, const pare__segment *seg)
-{
-    pare__encoder *e = NULL;
-    const pare__pack *pack;
-    pare__encode_plan plan = {.on_site = on_site, .user = w, .unbiased = w->step.sel->unbiased(w->step.priv)};
-    for (int32_t b = 0; b < w->n_block; b++) {
-        plan.want[b] = PARE__WANT_CLS_ROW;
-        plan.site[b] = 1u << PARE__PHASE_MID;
-    }
-    int rc = pare__encoder_create(&e, m, NULL, &plan, w->n, &w->g->err);
-    if (!rc) rc = pare__encoder_run(e, seg, 1, &pack, NULL, &w->g->err);
-    if (!rc) check_whole(w, pack);
-    pare__encoder_free(&e);
-    return rc;
 }
 
 /* "NAME=100/99/..": counts of the fixture include the prefix rows, those of the option do not. */
@@ -306,7 +291,10 @@ static void run_model(golden *g, const pare_model *m)
     golden_read(g, "embed", x, w.n * m->hp.dim);
     list_option(g, "prune_keep", "prune=", m->hp.n_prefix, options, sizeof options);
     list_option(g, "merge_keep", ":merge=", m->hp.n_prefix, options, sizeof options);
-    if (!g->err.code && !step_open(&w.step, "diffrate", options, &g->err)) encode(&w, m, &seg);
+    if (!g->err.code && !step_open(&w.step, "diffrate", options, &g->err)) {
+        pare__encode_plan plan = {.on_site = on_site, .user = &w, .unbiased = w.step.sel->unbiased(w.step.priv)};
+        golden_encode(g, m, &seg, &plan, w.n_block, PARE__WANT_CLS_ROW, PARE__PHASE_MID, check_whole);
+    }
     step_close(&w.step);
     pare__arena_fini(&w.arena);
     pare__free(x);

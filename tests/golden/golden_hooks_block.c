@@ -195,8 +195,10 @@ static int on_site(void *user, const pare__pack *p, int32_t block, pare__phase p
     return 1;
 }
 
-static void check_encoder(flow *f)
+static void check_encoder(void *user, const pare__pack *p)
 {
+    (void)p;
+    flow *f = user;
     const int64_t kept = f->after[f->n_block - 1] - 1;
     int32_t *row = PARE__NEW(int32_t, f->n + 1);
     for (int64_t i = 0; i < f->n; i++) row[i] = -1;
@@ -207,23 +209,6 @@ static void check_encoder(flow *f)
     golden_i32(f->g, "map", row, f->n);
     golden_f32(f->g, "final_tokens", f->final, f->target * f->width, WHOLE_ENCODER);
     pare__free(row);
-}
-
-static int encode(flow *f, const pare_model *m, const float *embed)
-{
-    pare__encoder *e = NULL;
-    const pare__pack *pack;
-    const pare__segment seg = {.tokens = embed, .grid_h = 1, .grid_w = (int32_t)f->n, .n = f->n};
-    pare__encode_plan plan = {.on_site = on_site, .user = f, .state_width = {1}};
-    for (int32_t b = 0; b < f->n_block; b++) {
-        plan.want[b] = PARE__WANT_CLS_ROW | PARE__WANT_V;
-        plan.site[b] = 1u << PARE__PHASE_POST;
-    }
-    int rc = pare__encoder_create(&e, m, NULL, &plan, f->n + 1, &f->g->err);
-    if (!rc) rc = pare__encoder_run(e, &seg, 1, &pack, NULL, &f->g->err);
-    if (!rc) check_encoder(f);
-    pare__encoder_free(&e);
-    return rc;
 }
 
 static void run_model(golden *g, const pare_model *m)
@@ -245,7 +230,11 @@ static void run_model(golden *g, const pare_model *m)
     f.final = PARE__NEW(float, f.target *f.width);
     golden_read(g, "embed", x, rows * embed->shape[1]);
     for (int64_t i = 0; i < f.n; i++) f.left[i] = (int32_t)i;
-    if (!g->err.code && !step_open(&f.step, "flowcut", "", &g->err)) encode(&f, m, x);
+    if (!g->err.code && !step_open(&f.step, "flowcut", "", &g->err)) {
+        const pare__segment seg = {.tokens = x, .grid_h = 1, .grid_w = (int32_t)f.n, .n = f.n};
+        pare__encode_plan plan = {.on_site = on_site, .user = &f, .state_width = {1}};
+        golden_encode(g, m, &seg, &plan, f.n_block, PARE__WANT_CLS_ROW | PARE__WANT_V, PARE__PHASE_POST, check_encoder);
+    }
     step_close(&f.step);
     pare__arena_fini(&f.arena);
     pare__free(x);

@@ -268,30 +268,15 @@ static int on_site(void *user, const pare__pack *p, int32_t block, pare__phase p
     return 1;
 }
 
-static void check_whole(whole *w, const pare__pack *p)
+static void check_whole(void *user, const pare__pack *p)
 {
+    whole *w = user;
     golden *g = w->g;
     golden_i32(g, "layer_map", w->layer_map, w->n_block * w->n);
     golden_i32(g, "map", w->row, w->n);
     golden_f32(g, "size", p->size, p->n, 0, 0);
     golden_cosine(g, "cls", p->x, p->d, 0.9999);
     golden_f32(g, "tokens", p->x, p->n * p->d, WHOLE_ENCODER);
-}
-
-static int encode(whole *w, const pare_model *m, const pare__segment *seg)
-{
-    pare__encoder *e = NULL;
-    const pare__pack *pack;
-    pare__encode_plan plan = {.on_site = on_site, .user = w, .unbiased = w->step.sel->unbiased(w->step.priv)};
-    for (int32_t b = 0; b < w->n_block; b++) {
-        plan.want[b] = PARE__WANT_K_MEAN;
-        plan.site[b] = 1u << PARE__PHASE_MID;
-    }
-    int rc = pare__encoder_create(&e, m, NULL, &plan, w->n, &w->g->err);
-    if (!rc) rc = pare__encoder_run(e, seg, 1, &pack, NULL, &w->g->err);
-    if (!rc) check_whole(w, pack);
-    pare__encoder_free(&e);
-    return rc;
 }
 
 static void run_model(golden *g, const pare_model *m)
@@ -308,7 +293,10 @@ static void run_model(golden *g, const pare_model *m)
     for (int64_t i = 0; i < w.n; i++) w.row[i] = (int32_t)i;
     r_options(json_object_get(g->params, "r"), options, sizeof options);
     strcat(options, golden_bool(g, "prop_attn") ? ":prop_attn=1" : ":prop_attn=0");
-    if (!g->err.code && !step_open(&w.step, "tome", options, &g->err)) encode(&w, m, &seg);
+    if (!g->err.code && !step_open(&w.step, "tome", options, &g->err)) {
+        pare__encode_plan plan = {.on_site = on_site, .user = &w, .unbiased = w.step.sel->unbiased(w.step.priv)};
+        golden_encode(g, m, &seg, &plan, w.n_block, PARE__WANT_K_MEAN, PARE__PHASE_MID, check_whole);
+    }
     step_close(&w.step);
     pare__arena_fini(&w.sc.arena);
     pare__free(w.row);

@@ -43,6 +43,21 @@ void golden_with_model(golden *g, void (*run)(golden *g, const pare_model *m))
     pare__model_free(&m);
 }
 
+void golden_encode(golden *g, const pare_model *m, const pare__segment *seg, pare__encode_plan *plan, int32_t n_block,
+                   uint32_t want, pare__phase phase, void (*check)(void *user, const pare__pack *p))
+{
+    pare__encoder *e = NULL;
+    const pare__pack *pack;
+    for (int32_t b = 0; b < n_block; b++) {
+        plan->want[b] = want;
+        plan->site[b] = (uint8_t)(1u << phase);
+    }
+    int rc = pare__encoder_create(&e, m, NULL, plan, m->hp.n_prefix + seg->n, &g->err);
+    if (!rc) rc = pare__encoder_run(e, seg, 1, &pack, NULL, &g->err);
+    if (!rc) check(plan->user, pack);
+    pare__encoder_free(&e);
+}
+
 /* Every output that the fixture holds must have been compared. */
 static void check_complete(golden *g)
 {
