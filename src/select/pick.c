@@ -127,3 +127,9 @@ const float *pare__require(const pare__view *v, const char *owner, pare__array a
                   (int)layer);
     return NULL;
 }
+
+const float *pare__require_score(const pare__view *v, const char *owner, pare_error *err)
+{
+    if (!v->score) pare_fail(err, PARE_E_INVALID, "selector '%s' needs a score: give score=", owner);
+    return v->score;
+}

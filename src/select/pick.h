@@ -37,4 +37,7 @@ int pare__need_pixels(const void *priv, int32_t site, pare__need *need);
 const float *pare__require(const pare__view *v, const char *owner, pare__array array, int32_t layer, int32_t *width,
                            pare_error *err);
 
+/* view->score, or the message that the step names none. */
+const float *pare__require_score(const pare__view *v, const char *owner, pare_error *err);
+
 #endif

@@ -147,7 +147,7 @@ static int select_rows(const void *priv, const pare__view *v, pare__map *map, pa
     ranked h;
     const float *x = pare__require(v, "diffrate", PARE__ARRAY_TOKENS, PARE__LAYER_HERE, NULL, err);
     if (!x) return PARE_E_INVALID;
-    if (!v->score) return pare_fail(err, PARE_E_INVALID, "selector 'diffrate' needs a score: give score=");
+    if (!pare__require_score(v, "diffrate", err)) return PARE_E_INVALID;
     const int64_t k = pare__budget(v);
     int rc = rank_all(v, k, &h);
     if (!rc) rc = join(v, x, k, count_pruned_to(p, v, k), &h);

@@ -85,7 +85,7 @@ static int fuse_rest(const pare__view *v, const int32_t *kept, int64_t n_kept, p
 static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
     const evit *p = priv;
-    if (!v->score) return pare_fail(err, PARE_E_INVALID, "selector 'evit' needs a score: give score=");
+    if (!pare__require_score(v, "evit", err)) return PARE_E_INVALID;
     const int64_t k = pare__budget(v), n_kept = count_kept(p, v, k);
     int32_t *kept = PARE__ARENA(v->arena, int32_t, n_kept + 1);
     int rc = kept ? pare__pick(NULL, v->score, v->n, n_kept, kept, v->arena) : PARE_E_NOMEM;

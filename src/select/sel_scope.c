@@ -34,7 +34,7 @@ static int select_rows(const void *priv, const pare__view *v, pare__map *map, pa
 {
     const scope *p = priv;
     int32_t d = 0;
-    if (!v->score) return pare_fail(err, PARE_E_INVALID, "selector 'scope' needs a score: give score=");
+    if (!pare__require_score(v, "scope", err)) return PARE_E_INVALID;
     const float *x = pare__require(v, "scope", PARE__ARRAY_TOKENS, PARE__LAYER_HERE, &d, err);
     if (!x) return PARE_E_INVALID;
     const int64_t k = pare__budget(v);

@@ -6,7 +6,7 @@
 static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
     (void)priv;
-    if (!v->score) return pare_fail(err, PARE_E_INVALID, "selector 'topk' needs a score: give score=");
+    if (!pare__require_score(v, "topk", err)) return PARE_E_INVALID;
     return pare__keep_best(v, v->score, map);
 }
 

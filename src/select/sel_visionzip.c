@@ -135,7 +135,7 @@ static int select_rows(const void *priv, const pare__view *v, pare__map *map, pa
     zip z;
     const float *key = pare__require(v, "visionzip", PARE__ARRAY_K_MEAN, LAYER, &d, err);
     if (!key) return PARE_E_INVALID;
-    if (!v->score) return pare_fail(err, PARE_E_INVALID, "selector 'visionzip' needs a score: give score=");
+    if (!pare__require_score(v, "visionzip", err)) return PARE_E_INVALID;
     const int64_t k = pare__budget(v), n_dominant = count_dominant(p, k);
     int rc = keep_dominant(v, n_dominant, &z);
     if (!rc && k > n_dominant) rc = gather_rest(v, key, d, k - n_dominant, &z);

@@ -124,7 +124,7 @@ static int select_rows(const void *priv, const pare__view *v, pare__map *map, pa
 {
     const vispruner *p = priv;
     int32_t d = 0;
-    if (!v->score) return pare_fail(err, PARE_E_INVALID, "selector 'vispruner' needs a score: give score=");
+    if (!pare__require_score(v, "vispruner", err)) return PARE_E_INVALID;
     const float *x = pare__require(v, "vispruner", PARE__ARRAY_TOKENS, PARE__LAYER_HERE, &d, err);
     if (!x) return PARE_E_INVALID;
     const int64_t k = pare__budget(v), first = (int64_t)((double)k * p->important);
