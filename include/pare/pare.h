@@ -349,6 +349,10 @@ typedef struct pare_reducer_opts {
     const float *text;         /* [n_text, d_text] embedded text for scores that ask for it, or NULL; borrowed for the
                                 * reducer's life */
     int32_t n_text, d_text;
+    /* Recipes whose steps all act at `output`: what they would read is kept in pare_result_view.features, so that one
+     * encoding serves many reductions (pare_reduce_tokens). Only with a recipe that removes nothing; copied. */
+    const char *const *capture; /* [n_capture] or NULL */
+    int32_t n_capture;
 } pare_reducer_opts;
 
 /* Sums since creation, over the windows that are decided. Times in milliseconds. */
@@ -357,6 +361,8 @@ typedef struct pare_reducer_stats {
     int64_t n_frames;    /* pushed until the last window was decided */
     int64_t n_in, n_out; /* candidate units before, rows after */
     double prep_ms, embed_ms, encode_ms, select_ms;
+    double flops; /* floating-point operations of the encoder as run, a multiply-add counted as two: patch projection,
+                   * linears, attention (scores and values), merger; recomputation for selectors included */
 } pare_reducer_stats;
 
 /* What a row stands for. */
@@ -413,6 +419,9 @@ PARE_API int pare_reducer_push(pare_reducer *r, const pare_frame *frame, pare_er
 PARE_API int pare_reducer_flush(pare_reducer *r, pare_error *err);
 /* 0 and a result owned by the caller, PARE_AGAIN, or PARE_EOF after flush. */
 PARE_API int pare_reducer_pull(pare_reducer *r, pare_result **out, pare_error *err);
+/* Begins a new timeline with another seed, as a newly created reducer would, but keeps the memory: what was pushed and
+ * not pulled is forgotten, statistics go on. Also after an error or a flush. Errors: NOMEM. */
+PARE_API int pare_reducer_reset(pare_reducer *r, uint64_t seed, pare_error *err);
 /* `stats->struct_size` must be set. */
 PARE_API int pare_reducer_get(const pare_reducer *r, pare_reducer_stats *stats, pare_error *err);
 /* The recipe as understood: methods expanded, sites and every option that differs from its default; budgets of the
@@ -432,6 +441,8 @@ PARE_API int pare_reduce(const pare_model *model, const pare_reducer_opts *opts,
 /* Reduction of features that the caller already has; no encoder. Named arrays, f32 unless said otherwise:
  *   tokens [n,d]                required
  *   q, k, v [n,d'] or [n,h,d'']  with an optional .LAYER; three axes tell the heads
+ *   k_mean [n,d'']               with an optional .LAYER; computed from k where it is not given
+ *   n_layer i32/i64 [1]          blocks of the encoder: then .LAYER counts from 0 and selectors' negative layers are found
  *   cls_row, col_mean [n]        with an optional .LAYER
  *   prefix.NAME [slots,p,...]    the same of the p prefix tokens of every slot, CLS first; NAME any of the above
  *   pixels u8 [T,H,W,3], scores [n] (score `given`), mask u8 [n] (PARE_MASK_*), text_query [m,d']
@@ -444,6 +455,35 @@ PARE_API int pare_reduce(const pare_model *model, const pare_reducer_opts *opts,
  * caller's selector returns. Any thread. */
 PARE_API int pare_reduce_tokens(const pare_tensor *arrays, int32_t n_arrays, const pare_reducer_opts *opts,
                                 pare_result **out, pare_error *err);
+
+/* What the model's classifier makes of tokens: `mean` [dim] their size-weighted mean after the final norm, `cls` [dim] the
+ * CLS token after the final norm, or NULL: then the mean stands in for it, and the logits speak of the tokens alone.
+ * logits [n_class]. Any thread. Errors: UNSUPPORTED (no classifier, or one that never reads the tokens' mean). */
+PARE_API int pare_model_head(const pare_model *m, const float *cls, const float *mean, float *logits, pare_error *err);
+
+/* ---- measures ----------------------------------------------------------------------------------------------- */
+
+/* Values [n] of the metrics names[n] (PARE_LIST_METRICS) over a result. `other`: for fidelity and coverage the run of
+ * recipe "none" over the same frames and window; for agreement another reduction of the same units; NULL if no name
+ * needs it. Results of pare_reduce_tokens will do where neither boxes nor prefix tokens are read. A value is NaN where
+ * the metric is not defined (one kept unit has no nearest neighbour) or the results lack what it reads (no scores); it
+ * is never infinite. The same input gives the same value at any thread count. Any thread.
+ * Errors: INVALID (no such name: the nearest is offered; `other` missing or of other frames), NOMEM, LIMIT. */
+PARE_API int pare_measure(const pare_result *r, const pare_result *other, const char *const *names, int32_t n,
+                          double *values, pare_error *err);
+
+/* What visual tokens cost the language model behind the encoder: a model of operations, not a clock. */
+typedef struct pare_llm_cost {
+    uint32_t struct_size;
+    double prefill_flops; /* of the whole prompt: linears and causal attention, a multiply-add counted as two */
+    int64_t kv_cells;     /* cache cells: one per token, whatever its position id */
+    double kv_bytes;      /* keys and values of all layers in 16 bits */
+} pare_llm_cost;
+
+/* Cost of a prompt of n_visual + n_text tokens for a named shape (PARE_LIST_LLMS). `cost->struct_size` must be set. Any
+ * thread. Errors: INVALID (no such name, a negative count). */
+PARE_API int pare_llm_cost_get(const char *llm, int64_t n_visual, int64_t n_text, pare_llm_cost *cost,
+                               pare_error *err);
 
 /* ---- trace: every stage of the reference arithmetic, for parity checks --------------------------------------- */
 
@@ -525,6 +565,8 @@ enum {
     PARE_LIST_FAMILIES,
     PARE_LIST_BACKENDS,
     PARE_LIST_WRITERS,
+    PARE_LIST_METRICS, /* flags: "reference", "other", "scores", "steps", "cls", "logits": what they read */
+    PARE_LIST_LLMS,
     PARE_LIST_COUNT
 };
 
@@ -543,6 +585,9 @@ typedef struct pare_list_entry {
     const char *flags; /* "merges,random" or "" */
     int32_t n_options;
     const char *default_site; /* where a step acts that names no site, or "" */
+    const char *formula;      /* of a metric or LLM shape, or "" */
+    const char *unit;         /* of a metric: its name ends in it; or "" */
+    int32_t better;           /* of a metric: 1 higher, -1 lower, 0 neither */
 } pare_list_entry;
 
 /* i-th entry of a table (`kind`: PARE_LIST_*), and one of its options; `out->struct_size` must be set. Strings are

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* What metrics share: the kept cells of every slot, which row stands for which unit, similarities of units to kept units,
+ * the un-merged features. Each part is made when first asked for and lives as long as the scene. */
+#ifndef PARE_MEASURE_SCENE_H
+#define PARE_MEASURE_SCENE_H
+
+#include "core/dense.h"
+#include "measure/metric.h"
+
+struct pare__scene {
+    const pare_result_view *v;     /* measured */
+    const pare_result_view *other; /* reference, another reduction, or NULL */
+    const pare__dense *dense;
+    pare__arena arena; /* owns the lazy parts */
+    /* Units: those of `other` where it is a reference, else v's own. A reduction that defined a grid of its own (resize)
+     * is seen on the reference's grid: a unit belongs to the row whose box holds its centre. */
+    int64_t n;
+    int32_t *owner;   /* [n] row of v that stands for the unit, -1 = none (pare__map_owner; boxes across grids) */
+    int32_t *anchor;  /* [k] unit of every row */
+    double *unit;     /* [n, d] features of the reference, double */
+    double *cosine;   /* [n] cosine with the most similar kept unit */
+    int32_t *nearest; /* [n] row of that kept unit; ties to the lower row */
+    double *rebuilt;  /* [n, d] un-merged: the row that stands for the unit, else its most similar row */
+};
+
+/* Fills the part; 0, NOMEM, INVALID. Calling twice costs nothing. */
+int pare__scene_owner(pare__scene *s, pare_error *err);
+int pare__scene_units(pare__scene *s, pare_error *err);
+int pare__scene_nearest(pare__scene *s, pare_error *err);
+int pare__scene_rebuilt(pare__scene *s, pare_error *err);
+
+/* ---- kernels that golden fixtures call directly; all brute force by definition (golden README, "Metric definitions") */
+
+/* Kept cells keep[n_keep] (raster indices) of one h x w grid. */
+typedef struct pare__cells {
+    const int32_t *keep;
+    int64_t n_keep;
+    int32_t h, w;
+} pare__cells;
+
+typedef enum { PARE__DISTANCE_CHEBYSHEV, PARE__DISTANCE_EUCLID, PARE__DISTANCE_L1 } pare__distance;
+
+/* Distance of every cell to its nearest kept cell: *largest and *mean (each may be NULL), in patches. n_keep > 0. */
+int pare__cells_cover(const pare__cells *c, pare__distance kind, double *largest, double *mean);
+int64_t pare__cells_empty_square(const pare__cells *c); /* side of the largest square without a kept cell; -1 = NOMEM */
+int64_t pare__cells_empty_rectangle(const pare__cells *c);                        /* area */
+void pare__cells_empty_lines(const pare__cells *c, int64_t *rows, int64_t *cols); /* longest runs */
+/* b x b bins: chi-square against uniform, entropy / ln(b b), Gini; each may be NULL. */
+int pare__cells_bins(const pare__cells *c, int32_t b, double *chi2, double *entropy, double *gini);
+double pare__cells_nn_mean(const pare__cells *c);     /* NaN for n_keep < 2 */
+double pare__cells_clark_evans(const pare__cells *c); /* NaN for n_keep < 2 */
+/* Points x[n, dim] in [0, 1): squared L2-star discrepancy (Warnock), squared centred L2 (Hickernell). */
+double pare__l2star_sq(const double *x, int64_t n, int32_t dim);
+double pare__l2centred_sq(const double *x, int64_t n, int32_t dim);
+
+/* Counts per step [t]. */
+typedef struct pare__count_stats {
+    double entropy, chi2, gini, min, max, share_empty, share_le1, longest_gap;
+} pare__count_stats;
+void pare__count_measure(const int64_t *count, int32_t t, pare__count_stats *out);
+
+/* Spearman (average ranks on ties) and Pearson; NaN for a constant argument. 0 or NOMEM. */
+int pare__spearman(const double *a, const double *b, int64_t n, double *out);
+double pare__pearson(const double *a, const double *b, int64_t n);
+double pare__top_mass(const double *score, int64_t n, double share); /* of the ceil(share n) largest; NaN: sum <= 0 */
+/* -sum p ln p of score / sum */
+double pare__mass_entropy(const double *score, int64_t n);
+/* Maps normalised to sum 1: KL(a|b), Jensen-Shannon, sum of minima. Natural log. */
+double pare__kl(const double *a, const double *b, int64_t n);
+double pare__js(const double *a, const double *b, int64_t n);
+double pare__overlap(const double *a, const double *b, int64_t n);
+
+/* Groupings a[n], b[n] of labels >= 0. */
+typedef struct pare__grouping {
+    double nmi, homogeneity, completeness, adjusted_rand;
+} pare__grouping;
+int pare__grouping_measure(const int32_t *a, const int32_t *b, int64_t n, pare__grouping *out);
+/* Intersection over union of two sets given as flags; NaN if both are empty. */
+double pare__iou(const uint8_t *a, const uint8_t *b, int64_t n);
+
+/* x[n, d]; keep[k] ascending rows of x: best cosine and nearest (index into keep) of every row. */
+int pare__nearest_kept(const pare__dense *dense, const double *x, int64_t n, int64_t d, const int32_t *keep, int64_t k,
+                       double *cosine, int32_t *nearest);
+/* exp(-sum p ln p), p = singular values / sum; NaN if all are 0. x is not changed. */
+int pare__effective_rank(const pare__dense *dense, const double *x, int64_t n, int64_t d, double *out, pare_error *err);
+/* a[n, da], b[n, db], columns centred here. NaN where one is constant. */
+int pare__linear_cka(const pare__dense *dense, const double *a, int64_t da, const double *b, int64_t db, int64_t n,
+                     double *out);
+/* Mean cosine and squared error of rows: over all rows and elements. */
+void pare__row_errors(const double *a, const double *b, int64_t n, int64_t d, double *cosine, double *mse,
+                      double *relative);
+
+#endif

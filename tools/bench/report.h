@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* Reports of a bench: one document, five formats, none of which knows more than the analysis. */
+#ifndef PARE_TOOLS_BENCH_REPORT_H
+#define PARE_TOOLS_BENCH_REPORT_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "analysis.h"
+
+typedef struct bench_report {
+    const bench *b;
+    json_t *header; /* facts of the run in order: command, date, version, machine, flags, BLAS, threads, ... */
+    bench_analysis *analysis; /* [b->n_section] */
+} bench_report;
+
+typedef struct bench_format {
+    const char *suffix; /* ".md" */
+    void (*print)(const bench_report *r, FILE *f);
+} bench_format;
+extern const bench_format bench_formats[]; /* md, csv, json, tex, svg; ends with suffix NULL */
+
+/* Facts of the run; the caller releases it. */
+json_t *bench_header(const bench *b);
+/* Writes `path` by its suffix, or to stdout (Markdown, JSON with --json). A directory: report.md, .csv, .json, .tex and
+ * pareto.svg in it. Exit code. */
+int bench_report_write(const bench *b, const char *path);
+
+#endif
