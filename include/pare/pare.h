@@ -403,6 +403,11 @@ typedef struct pare_result_view {
     const float *scores; /* [n] last score of every candidate (NaN: none), or NULL */
     pare_map map;        /* [k, n] */
     int32_t unit;        /* patches per unit side; 0 is read as 1 */
+    /* What the captured recipes (pare_reducer_opts.capture) read of this window, under the names and in the shapes of
+     * pare_reduce_tokens: reduced there, the window gives what its reducer would have given as the first of a timeline. A
+     * unit that a mask ignores was never encoded: its rows are 0. */
+    const pare_tensor *features; /* [n_features] or NULL */
+    int32_t n_features;
 } pare_result_view;
 
 /* Errors: INVALID (recipe, budget, geometry: the text names the step or option and offers the nearest name),
