@@ -5,11 +5,13 @@
 
 #include <pare/pare.h>
 
+#include "core/dense.h"
 #include "core/gemm.h"
 
 typedef struct pare__backend {
     const char *name, *summary;
     const pare__gemm *gemm;
+    const pare__dense *dense;
     /* Chooses kernels and threads of the library behind it (pare_runtime_init); core NULL = automatic. */
     int (*init)(const char *core, pare_error *err);
     /* Fills blas, blas_core, blas_core_best, blas_threads. */

@@ -20,6 +20,7 @@ const pare__backend pare__backend_c = {
     .name = "c",
     .summary = "plain C with double accumulation: the reference, slow",
     .gemm = &pare__gemm_c,
+    .dense = &pare__dense_c,
     .init = init,
     .describe = describe,
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* OpenBLAS: f32 products, and the choice of its kernels.
+/* OpenBLAS: f32 products, f64 products and singular values, and the choice of its kernels.
  *
  * A DYNAMIC_ARCH library picks its kernels ("core") from the CPUs it knew when it was released. Debian's 0.3.21 takes
  * Prescott kernels on Sapphire Rapids and Haswell kernels on Zen 5 although its own SkylakeX kernels run there, 4.5 and
@@ -61,6 +61,54 @@ static void nn(int64_t m, int64_t n, int64_t k, float alpha, const float *a, int
 }
 
 static const pare__gemm gemm = {"openblas", nt, nn};
+
+static void dense_nt(int64_t m, int64_t n, int64_t k, const double *a, int64_t lda, const double *b, int64_t ldb,
+                     double *c, int64_t ldc)
+{
+    if (m == 0 || n == 0) return;
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)m, (blasint)n, (blasint)k, 1, a, (blasint)lda, b,
+                (blasint)ldb, 0, c, (blasint)ldc);
+}
+
+/* ---- singular values ------------------------------------------------------------------------------------------ */
+
+/* LAPACK's, which OpenBLAS brings along; Fortran hands over the length of a text behind the arguments. */
+extern void dgesdd_(const char *job, const blasint *m, const blasint *n, double *a, const blasint *lda, double *sigma,
+                    double *u, const blasint *ldu, double *vt, const blasint *ldvt, double *work, const blasint *n_work,
+                    blasint *box, blasint *info, size_t job_length);
+
+/* Row-major a[m, n] is its transpose to Fortran, with the same values. n_work = -1 asks for the amount, in *work. */
+static blasint sigma_of(blasint m, blasint n, double *a, double *sigma, double *work, blasint n_work, blasint *box)
+{
+    const blasint one = 1;
+    blasint info = 0;
+    double none = 0;
+    dgesdd_("N", &n, &m, a, &n, sigma, &none, &one, &none, &one, work, &n_work, box, &info, 1);
+    return info;
+}
+
+static int singular_values(int64_t m, int64_t n, double *a, double *sigma, pare_error *err)
+{
+    const int64_t few = m < n ? m : n;
+    double *work = NULL, amount = 1;
+    if (few == 0) return 0;
+    blasint info = 0, *box = pare__malloc(8 * few, (int64_t)sizeof *box);
+    if (box) info = sigma_of((blasint)m, (blasint)n, a, sigma, &amount, -1, box);
+    if (box) work = pare__malloc((int64_t)amount, (int64_t)sizeof *work);
+    if (work && info == 0) info = sigma_of((blasint)m, (blasint)n, a, sigma, work, (blasint)amount, box);
+    int rc = 0;
+    if (!work)
+        rc = pare_fail(err, PARE_E_NOMEM, "out of memory for singular values of a %lld x %lld matrix", (long long)m,
+                       (long long)n);
+    else if (info != 0)
+        rc = pare_fail(err, PARE_E_EXTERNAL, "dgesdd of a %lld x %lld matrix failed with %d", (long long)m,
+                       (long long)n, (int)info);
+    pare__free(work);
+    pare__free(box);
+    return rc;
+}
+
+static const pare__dense dense = {"openblas", dense_nt, singular_values};
 
 /* ---- which core ---------------------------------------------------------------------------------------------- */
 
@@ -190,6 +238,7 @@ const pare__backend pare__backend_openblas = {
     .name = "openblas",
     .summary = "OpenBLAS, f32, kernels chosen from the CPU",
     .gemm = &gemm,
+    .dense = &dense,
     .init = init,
     .describe = describe,
 };
