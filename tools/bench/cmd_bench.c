@@ -1,35 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* pare bench: accuracy and latency of recipes over labelled photos, or latency and fidelity over clips.
- * Every item is decoded once a round and goes through all rows in turn, so that a busy machine hits all rows alike.
- * Rows: none first (the reference of agreement, cosine and speed-up), random, spatial-uniform and resize at every keep,
- * then the recipes asked for. A row keeps its reducer warm (window 1) unless its recipe looks across frames. */
+/* pare bench: accuracy, fidelity, uniformity and latency of recipes, compared fairly (analysis.h has the rules). Either
+ * one section from options (photos, clips, retrieval, documents), or the sections of a suite. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
-#include "bench.h"
-#include "publish.h"
+#include "../publish.h"
+#include "report.h"
+#include "suite.h"
 
-enum { MAX_KEEPS = 32, MAX_ROWS = 4096 };
+enum { DEFAULT_SEEDS = 5 };
 
 typedef struct bench_opts {
     cli_common common;
     cli_pick pick;
     cli_layout layout;
     cli_own_opts own;
-    cli_list inputs, recipes;
-    const char *data, *label_column, *keep, *output;
-    int64_t limit, stride, rounds;
+    cli_list inputs, recipes, roots;
+    const char *data, *label_column, *keep, *output, *task, *train, *head, *boxes, *suite, *journal;
+    int64_t limit, stride, rounds, seeds, train_stride, measure_stride, time_stride;
 } bench_opts;
-
-typedef struct runner {
-    bench_opts *o;
-    cli_bench b;
-    cli_photos photos; /* or clips */
-    double keeps[MAX_KEEPS];
-    int n_keep;
-} runner;
-
-static const char *const baselines[] = {"random@patches", "spatial-uniform@patches", "resize@frames"};
 
 static const cli_option own_options[] = {
     {"data", 'd', CLI_TEXT, offsetof(bench_opts, data), "CSV|DIR|TAR", 0, 0,
@@ -37,18 +27,47 @@ static const cli_option own_options[] = {
     {"label-column", 0, CLI_TEXT, offsetof(bench_opts, label_column), "NAME", 0, 0, "of the CSV (default: the second)"},
     {"input", 'i', CLI_LIST, offsetof(bench_opts, inputs), "FILE", 0, 0,
      "instead of --data: clips or photos (repeatable)"},
+    {"task", 0, CLI_TEXT, offsetof(bench_opts, task), "NAME", 0, 0,
+     "photos, clips, retrieval (halves of clips) or documents (pages made here); default: by the input"},
     {"recipe", 'r', CLI_LIST, offsetof(bench_opts, recipes), "STEPS|all", 0, 0, "a recipe (repeatable)"},
     {"keep", 'k', CLI_TEXT, offsetof(bench_opts, keep), "A,B,...", 0, 0, "shares that remain (default 1,.5,.25)"},
-    {"limit", 0, CLI_INT, offsetof(bench_opts, limit), "N", 1, 1e9, "at most N photos"},
-    {"stride", 0, CLI_INT, offsetof(bench_opts, stride), "N", 1, 1e9, "every N-th photo"},
+    {"limit", 0, CLI_INT, offsetof(bench_opts, limit), "N", 1, 1e9, "at most N items"},
+    {"stride", 0, CLI_INT, offsetof(bench_opts, stride), "N", 1, 1e9, "every N-th item"},
     {"rounds", 0, CLI_INT, offsetof(bench_opts, rounds), "N", 1, 1000, "times each item is run (default 1; clips 3)"},
-    {"output", 'o', CLI_TEXT, offsetof(bench_opts, output), "FILE", 0, 0,
-     ".md, .csv or .json (default: Markdown on stdout, also for -)"},
+    {"seeds", 0, CLI_INT, offsetof(bench_opts, seeds), "N", 1, 1000, "seeds of what is random (default 5)"},
+    {"output", 'o', CLI_TEXT, offsetof(bench_opts, output), "FILE|DIR/", 0, 0,
+     ".md, .csv, .json, .tex or .svg, or a folder for all of them (default: Markdown on stdout, also for -)"},
+    {0},
+};
+
+static const cli_option task_options[] = {
+    {"train", 0, CLI_TEXT, offsetof(bench_opts, train), "CSV|DIR|TAR", 0, 0,
+     "training photos: adds a weighted nearest-neighbour column"},
+    {"train-stride", 0, CLI_INT, offsetof(bench_opts, train_stride), "N", 1, 1e9, "every N-th of them"},
+    {"head", 0, CLI_TEXT, offsetof(bench_opts, head), "FILE", 0, 0,
+     "linear classifier (.safetensors: weight [C,d] or [C,2d], bias [C]) instead of the checkpoint's"},
+    {"boxes", 0, CLI_TEXT, offsetof(bench_opts, boxes), "FILE", 0, 0,
+     "objects of a clip in MOT format: how many of their patches are kept, or represented"},
+    {"measure-stride", 0, CLI_INT, offsetof(bench_opts, measure_stride), "N", 1, 1e9,
+     "coverage, uniformity and bias on every N-th item"},
+    {"time-stride", 0, CLI_INT, offsetof(bench_opts, time_stride), "N", 1, 1e9,
+     "recipes at output: run from end to end on every N-th item, else from one shared encoding"},
+    {0},
+};
+
+static const cli_option suite_options[] = {
+    {"suite", 0, CLI_TEXT, offsetof(bench_opts, suite), "NAME|FILE", 0, 0,
+     "what a suite says (v1), instead of the above"},
+    {"root", 0, CLI_LIST, offsetof(bench_opts, roots), "DIR", 0, 0, "where the suite's data are (repeatable)"},
+    {"journal", 0, CLI_TEXT, offsetof(bench_opts, journal), "DIR", 0, 0,
+     "keep finished cells there; the same command goes on where it was stopped (default with --suite: the -o folder)"},
     {0},
 };
 
 static const cli_group groups[] = {
     {"Table:", own_options, 0},
+    {"Tasks:", task_options, 0},
+    {"Suites:", suite_options, 0},
     {"Frames of a clip:", cli_pick_options, offsetof(bench_opts, pick)},
     {"Grid and windows:", cli_layout_options, offsetof(bench_opts, layout)},
     {"Scores and masks of your own (a single -i):", cli_own_options, offsetof(bench_opts, own)},
@@ -57,12 +76,12 @@ static const cli_group groups[] = {
     {0},
 };
 
-/* ---- rows ----------------------------------------------------------------------------------------------------- */
+/* ---- one section from options --------------------------------------------------------------------------------- */
 
-static int parse_keeps(runner *r)
+static int parse_keeps(bench_opts *o, bench_asked *ask)
 {
-    cli_common *c = &r->o->common;
-    const char *p = r->o->keep != NULL ? r->o->keep : "1,.5,.25";
+    cli_common *c = &o->common;
+    const char *p = o->keep != NULL ? o->keep : "1,.5,.25";
     while (*p != '\0') {
         char word[32];
         size_t n = strcspn(p, ",");
@@ -70,245 +89,174 @@ static int parse_keeps(runner *r)
         snprintf(word, sizeof word, "%.*s", n < sizeof word ? (int)n : 0, p);
         if (cli_parse_real(word, &value) != 0 || !(value > 0) || value > 1)
             return cli_usage(c, "--keep: '%.*s' is not a number above 0 and at most 1", (int)n, p);
-        if (r->n_keep == MAX_KEEPS) return cli_usage(c, "--keep: more than %d values", MAX_KEEPS);
-        r->keeps[r->n_keep++] = value;
+        if (ask->n_keep == BENCH_MAX_KEEPS) return cli_usage(c, "--keep: more than %d values", BENCH_MAX_KEEPS);
+        ask->keep[ask->n_keep++] = value;
         p += n + (p[n] == ',');
     }
-    return r->n_keep > 0 ? CLI_OK : cli_usage(c, "--keep: no value");
-}
-
-static int has_flag(const char *name, size_t n, const char *flag)
-{
-    static const int kinds[] = {PARE_LIST_SELECTORS, PARE_LIST_METHODS};
-    pare_list_entry e = {.struct_size = sizeof e};
-    for (size_t k = 0; k < 2; k++)
-        for (int32_t i = 0; pare_list(kinds[k], i, &e) == 0; i++)
-            if (strlen(e.name) == n && memcmp(e.name, name, n) == 0 && strstr(e.flags, flag) != NULL) return 1;
-    return 0;
-}
-
-/* Steps that the caller decides; a table of built-in ones passes them over. */
-static int is_own(const char *name, size_t n)
-{
-    return (n == 6 && memcmp(name, "custom", n) == 0) || (n == 13 && memcmp(name, "custom-window", n) == 0);
-}
-
-/* Does a step of the recipe see several frames at once? Then photos must not share its reducer. */
-static int looks_across(const char *recipe)
-{
-    for (const char *step = recipe; step != NULL; step = strchr(step, ',')) {
-        step += *step == ',';
-        if (has_flag(step, strcspn(step, ":@,"), "window")) return 1;
-    }
-    return 0;
-}
-
-/* Does a map decide a step of the recipe? It numbers the units of one input, and says how many stay. */
-static int is_mapped(const runner *r, const char *recipe)
-{
-    for (const char *step = r->o->own.map != NULL ? recipe : NULL; step != NULL; step = strchr(step, ',')) {
-        step += *step == ',';
-        if (is_own(step, strcspn(step, ":@,"))) return 1;
-    }
-    return 0;
-}
-
-/* Tries the row and adds it when a reducer can be made. Library code. */
-static int add_row(runner *r, const char *recipe, double keep, pare_error *err)
-{
-    cli_bench_row row = {.recipe = recipe, .keep = keep};
-    row.scored = strstr(recipe, "given") != NULL || strstr(recipe, "scores") != NULL;
-    row.fresh = r->b.video || r->b.info->temporal > 1 || looks_across(recipe) || is_mapped(r, recipe);
-    int rc = cli_bench_reducer(&r->b, &row, &row.reducer, err);
-    if (rc != 0) return rc;
-    if (row.fresh) pare_reducer_close(&row.reducer);
-    cli_bench_row *grown = r->b.n_row < MAX_ROWS ? realloc(r->b.row, ((size_t)r->b.n_row + 1) * sizeof *grown) : NULL;
-    if (grown == NULL) {
-        pare_reducer_close(&row.reducer);
-        return pare_fail(err, PARE_E_LIMIT, "no room for more than %d rows", r->b.n_row);
-    }
-    r->b.row = grown;
-    r->b.row[r->b.n_row++] = row;
-    return 0;
-}
-
-/* A recipe at every keep below 1; one that names all its amounts makes a single row. */
-static int add_recipe(runner *r, const char *recipe, int may_skip)
-{
-    pare_error err = {0}, own = {0};
-    if (is_mapped(r, recipe) && add_row(r, recipe, 0, &own) == 0) return CLI_OK;
-    for (int i = 0; i < r->n_keep; i++) {
-        if (r->keeps[i] >= 1) continue;
-        int rc = add_row(r, recipe, r->keeps[i], &err);
-        if (rc == PARE_E_INVALID && add_row(r, recipe, 0, &own) == 0) return CLI_OK;
-        if (rc == 0) continue;
-        if (!may_skip) return cli_fail(&r->o->common, &err, CLI_FAILED);
-        cli_say(&r->o->common, "skipped %s: %s", recipe, err.text);
-        return CLI_OK;
-    }
-    return CLI_OK;
-}
-
-static int is_baseline(const char *name)
-{
-    size_t n = strlen(name);
-    if (strcmp(name, "none") == 0) return 1;
-    for (size_t i = 0; i < sizeof baselines / sizeof *baselines; i++)
-        if (strncmp(baselines[i], name, n) == 0 && baselines[i][n] == '@') return 1;
-    return 0;
-}
-
-static int add_all(runner *r)
-{
-    static const int kinds[] = {PARE_LIST_SELECTORS, PARE_LIST_METHODS};
-    pare_list_entry e = {.struct_size = sizeof e};
-    int rc = CLI_OK;
-    for (size_t k = 0; k < 2; k++)
-        for (int32_t i = 0; rc == CLI_OK && pare_list(kinds[k], i, &e) == 0; i++)
-            if (!is_baseline(e.name) && !is_own(e.name, strlen(e.name))) rc = add_recipe(r, e.name, 1);
-    const char *own = cli_own_recipe(&r->o->own);
-    return rc == CLI_OK && own != NULL ? add_recipe(r, own, 0) : rc;
-}
-
-static int make_rows(runner *r)
-{
-    pare_error err = {0};
-    if (add_row(r, "none", 1, &err) != 0) return cli_fail(&r->o->common, &err, CLI_FAILED);
-    int rc = CLI_OK;
-    for (size_t i = 0; rc == CLI_OK && i < sizeof baselines / sizeof *baselines; i++)
-        rc = add_recipe(r, baselines[i], 0);
-    for (int32_t i = 0; rc == CLI_OK && i < r->o->recipes.n; i++) {
-        const char *recipe = r->o->recipes.item[i];
-        rc = strcmp(recipe, "all") == 0 ? add_all(r) : add_recipe(r, recipe, 0);
-    }
-    const char *own = r->o->recipes.n == 0 ? cli_own_recipe(&r->o->own) : NULL;
-    return rc == CLI_OK && own != NULL ? add_recipe(r, own, 0) : rc;
-}
-
-/* ---- the run -------------------------------------------------------------------------------------------------- */
-
-/* The caller's scores and masks for the frames of an item. */
-static int dress_frames(runner *r, const pare_source_info *info)
-{
-    const cli_budget none = {0};
-    const pare_reducer_opts opts = cli_reducer_opts(&r->o->common, &none, &r->o->layout, !r->b.video);
-    int rc = cli_own_begin(&r->b.own, r->b.model, r->b.info, &opts, info);
-    for (int32_t i = 0; rc == CLI_OK && i < r->b.frames.n; i++) rc = cli_own_frame(&r->b.own, &r->b.frames.item[i]);
-    return rc;
-}
-
-static int decode_item(runner *r, int32_t i)
-{
-    char buffer[64];
-    const cli_pick none = {0};
-    pare_source_info info;
-    const char *path = cli_photos_path(&r->photos, i, buffer, sizeof buffer);
-    cli_frames_free(&r->b.frames);
-    if (path == NULL) {
-        cli_say(&r->o->common, "%s: cannot be unpacked", r->photos.item[i].path);
-        return CLI_UNREADABLE;
-    }
-    int rc = cli_frames_read(&r->o->common, r->b.video ? &r->o->pick : &none, path, &r->b.frames, &info);
-    if (rc == CLI_OK && r->b.frames.n == 0) rc = CLI_UNREADABLE;
-    if (rc == CLI_UNREADABLE) cli_say(&r->o->common, "left out: %s", r->photos.item[i].path);
-    return rc == CLI_OK ? dress_frames(r, &info) : rc;
-}
-
-/* One photo, or two frames of a clip, through every row before anything is measured; a map speaks of all frames. */
-static int warm_up(runner *r)
-{
-    int32_t n = r->b.frames.n;
-    r->b.frames.n = n < 2 || r->o->own.map != NULL ? n : 2;
-    int rc = cli_bench_item(&r->b, -1, 0);
-    r->b.frames.n = n;
-    return rc;
-}
-
-/* A photo or clip that cannot be read is left out of every row. */
-static int run_rounds(runner *r, int64_t rounds)
-{
-    int64_t done = 0;
-    cli_progress_begin(&r->o->common.bar, r->o->common.quiet ? CLI_PROGRESS_NONE : r->o->common.progress,
-                       r->b.video ? "clips" : "photos", rounds * r->photos.n);
-    for (int64_t round = 0; round < rounds; round++)
-        for (int32_t i = 0; i < r->photos.n; i++) {
-            int rc = *cli_stop_flag() ? CLI_STOPPED : decode_item(r, i);
-            if (rc == CLI_UNREADABLE) {
-                r->b.n_failed += round == 0;
-                continue;
-            }
-            if (rc == CLI_OK && done == 0) rc = warm_up(r);
-            if (rc == CLI_OK) rc = cli_bench_item(&r->b, r->photos.item[i].class_index, 1);
-            if (rc != CLI_OK) return rc;
-            r->b.rounds = round + 1;
-            r->b.n_measured += round == 0;
-            cli_progress_step(&r->o->common.bar, ++done);
-        }
-    return CLI_OK;
+    return ask->n_keep > 0 ? CLI_OK : cli_usage(c, "--keep: no value");
 }
 
 /* 1 and what it is, or 0 for an input that cannot be opened: the run says so and leaves it out. */
-static int probe_input(runner *r, const char *path, pare_source_info *info)
+static int probe_input(const bench_opts *o, const char *path, pare_source_info *info)
 {
     pare_source *source = NULL;
     pare_error err = {0};
-    int rc = cli_source_try(&r->o->pick, path, &source, info, &err);
+    int rc = cli_source_try(&o->pick, path, &source, info, &err);
     pare_source_close(&source);
     return rc == 0;
 }
 
-/* --input: all photos or all clips, which can be read more than once. */
-static int take_inputs(runner *r, const cli_list *list)
+/* All photos or all clips, which can be read more than once. */
+static int probe_inputs(bench_opts *o, int *video)
 {
-    cli_common *c = &r->o->common;
+    cli_common *c = &o->common;
     const char *first = NULL;
-    r->b.data = list->n == 1 ? list->item[0] : "several inputs";
-    for (int32_t i = 0; i < list->n; i++) {
+    for (int32_t i = 0; i < o->inputs.n; i++) {
         pare_source_info info;
-        const char *path = list->item[i];
-        if (cli_photos_add(&r->photos, path, "", NULL) != 0) return CLI_FAILED;
+        const char *path = o->inputs.item[i];
         if (strcmp(path, "-") == 0) return cli_usage(c, "bench reads its inputs more than once, - comes only once");
-        if (!probe_input(r, path, &info)) continue;
+        if (!probe_input(o, path, &info)) continue;
         if (info.is_live) return cli_usage(c, "bench reads its inputs more than once, %s comes only once", path);
-        if (first != NULL && r->b.video == info.is_image)
+        if (first != NULL && *video == info.is_image)
             return cli_usage(c, "%s and %s: bench takes photos or clips, not both", first, path);
         if (first == NULL) first = path;
-        r->b.video = !info.is_image;
+        *video = !info.is_image;
     }
     return *cli_stop_flag() ? CLI_STOPPED : CLI_OK;
 }
 
-static int take_data(runner *r)
+static int choose_task(bench_opts *o, const bench_task **out)
 {
-    bench_opts *o = r->o;
-    r->b.data = o->data;
-    int rc = cli_photos_open(&o->common, o->data, o->label_column, &r->photos);
-    if (rc != CLI_OK) return rc;
-    cli_photos_thin(&r->photos, o->stride, o->limit);
-    return cli_photos_bind(&o->common, &r->photos, r->b.model, r->b.info->n_class);
+    const char *names[16];
+    int32_t n = 0, video = 0;
+    for (; bench_tasks[n] != NULL && n < 16; n++) names[n] = bench_tasks[n]->name;
+    if (o->task == NULL) {
+        const int rc = probe_inputs(o, &video);
+        *out = video ? &bench_task_clips : &bench_task_photos;
+        return rc;
+    }
+    for (int32_t i = 0; i < n; i++)
+        if (strcmp(names[i], o->task) == 0) {
+            *out = bench_tasks[i];
+            return CLI_OK;
+        }
+    const char *near = cli_nearest(o->task, names, n);
+    return cli_usage(&o->common, "--task: there is no '%s'%s%s%s", o->task, near != NULL ? "; did you mean '" : "",
+                     near != NULL ? near : "", near != NULL ? "'?" : "");
 }
 
-static int bench(runner *r)
+static int add_section(bench_opts *o, bench *b)
 {
-    bench_opts *o = r->o;
-    int rc = o->data != NULL ? take_data(r) : take_inputs(r, &o->inputs);
-    if (rc == CLI_OK) rc = make_rows(r);
+    const bench_task *task = NULL;
+    bench_asked ask = {.data = o->data,
+                       .label_column = o->label_column,
+                       .train = o->train,
+                       .boxes = o->boxes,
+                       .head = o->head,
+                       .input = o->inputs.item,
+                       .n_input = o->inputs.n,
+                       .stride = o->stride,
+                       .limit = o->limit,
+                       .train_stride = o->train_stride,
+                       .measure_stride = o->measure_stride,
+                       .time_stride = o->time_stride,
+                       .rounds = o->rounds,
+                       .n_seed = o->seeds > 0 ? (int32_t)o->seeds : DEFAULT_SEEDS,
+                       .recipe = o->recipes.item,
+                       .n_recipe = o->recipes.n,
+                       .layout = o->layout,
+                       .pick = o->pick};
+    int rc = choose_task(o, &task);
+    if (rc == CLI_OK) rc = parse_keeps(o, &ask);
     if (rc != CLI_OK) return rc;
-    rc = run_rounds(r, o->rounds > 0 ? o->rounds : r->b.video ? 3 : 1);
-    cli_progress_end(&o->common.bar);
-    r->b.interrupted = rc == CLI_STOPPED;
-    if (rc != CLI_OK && rc != CLI_STOPPED) return rc;
-    if (r->b.row[0].n_sample == 0) return rc == CLI_OK ? CLI_UNREADABLE : rc;
-    int printed = cli_bench_print(&r->b, o->output);
-    if (printed != CLI_OK) return printed;
-    return rc == CLI_OK && r->b.n_failed > 0 ? CLI_SOME : rc;
+    ask.name = task->name;
+    b->data = o->data != NULL    ? o->data
+              : o->inputs.n == 1 ? o->inputs.item[0]
+              : o->inputs.n > 1  ? "several inputs"
+                                 : "";
+    bench_add_section(b, task, &ask);
+    return CLI_OK;
+}
+
+/* ---- checks --------------------------------------------------------------------------------------------------- */
+
+static int check_source(bench_opts *o)
+{
+    cli_common *c = &o->common;
+    const int by_task = o->task != NULL && strcmp(o->task, bench_task_documents.name) == 0;
+    const int n = (o->data != NULL) + (o->inputs.n > 0) + (o->suite != NULL) + by_task;
+    if (n != 1) return cli_usage(c, "bench needs one of --data, -i, --suite and --task documents");
+    if (o->roots.n > 0 && o->suite == NULL) return cli_usage(c, "--root is for --suite");
+    if (o->suite != NULL && (o->keep != NULL || o->recipes.n > 0 || o->task != NULL))
+        return cli_usage(c, "--suite says itself which recipes, amounts and tasks there are");
+    if ((o->own.scores != NULL || o->own.mask != NULL) && o->inputs.n != 1)
+        return cli_usage(c, "--scores and --mask belong to one input: -i FILE, once");
+    return CLI_OK;
+}
+
+static int is_folder(const char *path)
+{
+    struct stat st;
+    const size_t n = path != NULL ? strlen(path) : 0;
+    return n > 0 && (path[n - 1] == '/' || (stat(path, &st) == 0 && S_ISDIR(st.st_mode)));
 }
 
 static int check_output(bench_opts *o)
 {
     const cli_list data = {.item = &o->data, .n = o->data != NULL};
+    if (cli_is_stdout(o->output)) return CLI_OK;
+    if (is_folder(o->output)) {
+        if (mkdir(o->output, 0777) == 0 || is_folder(o->output)) return CLI_OK;
+        return cli_usage(&o->common, "%s: cannot be made", o->output);
+    }
     int rc = cli_output_check(&o->common, o->output, &data);
     return rc == CLI_OK ? cli_output_check(&o->common, o->output, &o->inputs) : rc;
+}
+
+/* ---- the run -------------------------------------------------------------------------------------------------- */
+
+static int open_sections(bench *b)
+{
+    for (int32_t i = 0; i < b->n_section; i++) {
+        bench_section *s = &b->section[i];
+        int rc = s->task->open(b, s);
+        if (rc == CLI_OK) rc = bench_plan_rows(b, s);
+        if (rc != CLI_OK) return rc;
+    }
+    return CLI_OK;
+}
+
+static int open_journal(const bench_opts *o, bench *b)
+{
+    const char *dir = o->journal != NULL ? o->journal : o->suite != NULL && is_folder(o->output) ? o->output : NULL;
+    return dir != NULL ? bench_journal_open(b, dir, &b->journal) : CLI_OK;
+}
+
+static int run_sections(bench *b)
+{
+    int rc = CLI_OK;
+    for (int32_t i = 0; rc == CLI_OK && i < b->n_section; i++) rc = b->section[i].task->run(b, &b->section[i]);
+    cli_progress_end(&b->c->bar);
+    return rc;
+}
+
+/* An interrupted bench prints what it has. */
+static int bench_all(bench_opts *o, bench *b, int n_missing)
+{
+    int64_t n_cell = 0, n_failed = 0;
+    int rc = open_sections(b);
+    if (rc == CLI_OK) rc = open_journal(o, b);
+    if (rc == CLI_OK) rc = run_sections(b);
+    b->interrupted = rc == CLI_STOPPED;
+    if (rc != CLI_OK && rc != CLI_STOPPED) return rc;
+    for (int32_t i = 0; i < b->n_section; i++) {
+        n_cell += b->section[i].n_cell;
+        n_failed += b->section[i].n_failed;
+    }
+    if (n_cell == 0) return rc == CLI_OK ? CLI_UNREADABLE : rc;
+    const int printed = bench_report_write(b, o->output);
+    if (printed != CLI_OK) return printed;
+    return rc == CLI_OK && n_failed + n_missing > 0 ? CLI_SOME : rc;
 }
 
 static int run(void *opts, const cli_list *operands)
@@ -316,31 +264,33 @@ static int run(void *opts, const cli_list *operands)
     bench_opts *o = opts;
     cli_common *c = &o->common;
     pare_model *model = NULL;
-    pare_model_info info;
-    runner r = {.o = o, .photos = CLI_NO_PHOTOS, .b = {.c = c, .info = &info, .layout = &o->layout}};
+    pare_model_info info = {.struct_size = sizeof info};
+    bench_suite suite = {0};
     if (operands->n > 0) return cli_usage(c, "bench: name inputs with -i, not %s", operands->item[0]);
-    if ((o->data != NULL) == (o->inputs.n > 0)) return cli_usage(c, "bench needs either --data or -i");
-    if ((o->own.scores != NULL || o->own.mask != NULL) && o->inputs.n != 1)
-        return cli_usage(c, "--scores and --mask belong to one input: -i FILE, once");
-    int rc = cli_pick_check(c, &o->pick);
-    if (rc == CLI_OK) rc = cli_layout_check(c, &o->layout, &r.b.window);
-    if (rc == CLI_OK) rc = parse_keeps(&r);
-    if (rc == CLI_OK && !cli_is_stdout(o->output)) rc = check_output(o);
-    if (rc == CLI_OK) rc = cli_own_open(&r.b.own, c, &o->own, 1);
+    bench *b = calloc(1, sizeof *b);
+    if (b == NULL) return CLI_FAILED;
+    *b = (bench){.c = c, .info = &info, .seed = o->layout.seed};
+    int rc = check_source(o);
+    if (rc == CLI_OK) rc = cli_pick_check(c, &o->pick);
+    if (rc == CLI_OK) rc = cli_layout_check(c, &o->layout, &b->window);
+    if (rc == CLI_OK) rc = check_output(o);
+    if (rc == CLI_OK) rc = cli_own_open(&b->own, c, &o->own, 1);
+    if (rc == CLI_OK) rc = o->suite != NULL ? bench_suite_open(b, o->suite, &o->roots, &suite) : add_section(o, b);
     if (rc == CLI_OK) rc = cli_model_open(c, &model, &info);
-    r.b.model = model;
-    if (rc == CLI_OK) rc = bench(&r);
-    cli_bench_free(&r.b);
-    cli_own_close(&r.b.own);
-    cli_photos_close(&r.photos);
+    b->model = model;
+    if (rc == CLI_OK) rc = bench_all(o, b, suite.n_missing);
+    bench_free(b);
+    cli_own_close(&b->own);
+    bench_suite_close(&suite);
     pare_model_close(&model);
+    free(b);
     return rc;
 }
 
 const cli_command cli_cmd_bench = {
     "bench",
-    "[OPTIONS] (--data CSV|DIR|TAR | -i INPUT...)",
-    "accuracy-latency table of recipes",
+    "[OPTIONS] (--data CSV|DIR|TAR | -i INPUT... | --suite NAME)",
+    "recipes compared fairly: accuracy, latency, fidelity, uniformity",
     groups,
     sizeof(bench_opts),
     run,
