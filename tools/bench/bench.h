@@ -4,7 +4,7 @@
  * value per column. Cells go to the journal as they are finished; tables, verdicts and plots are made from cells alone.
  *
  *   cmd_bench.c, plan.c, suite.c  options or a suite file -> sections, rows
- *   run.c, cell.c                 a row on frames -> results, times; results -> a cell
+ *   run.c, cell.c, bias.c         a row on frames -> results, times; results -> a cell; mirrored and grey pictures
  *   task_*.c                      items, and what is right or wrong about them
  *   journal.c                     cells on disk, resumed after a kill
  *   stats.c, analysis.c           cells -> lines with intervals, comparisons, verdicts
@@ -90,6 +90,7 @@ typedef struct bench_row {
     int is_fresh;   /* a new reducer for every item: it looks across frames, or a map numbers the units of one input */
     int timed_only; /* nothing but time is taken (unused rows of a subset) */
     pare_reducer *reducer; /* kept warm between items, or NULL */
+    int is_warm;           /* has run once in this process: what it measures counts */
 } bench_row;
 
 typedef struct bench_item {
@@ -148,6 +149,11 @@ struct bench_section {
     int64_t n_cell, cap_cell;
     int64_t n_failed; /* items that could not be read */
     void *state;      /* the task's own */
+    /* Of run.c, bias.c and journal.c: */
+    pare_reducer *sharer;    /* recipe none that captures what the prefill-only rows read, or NULL */
+    struct bench_bias *bias; /* mirrored and grey runs, or NULL */
+    uint8_t *has;            /* [has_row, has_item] bits: cells that are there */
+    int32_t has_row, has_item;
 };
 
 struct bench {
@@ -178,8 +184,11 @@ void bench_free(bench *b);
 typedef struct bench_frames {
     const pare_frame *frame; /* [n] */
     int32_t n;
-    double decode_ms; /* per frame */
+    double decode_ms;   /* per frame */
+    uint64_t item_seed; /* bench_item_seed() of the item: chance depends on row and item, never on order or resume */
+    int write; /* 1: direct runs also write their results to a file, off the clock of BENCH_MS (BENCH_MS_WRITE) */
 } bench_frames;
+uint64_t bench_item_seed(const char *name);
 
 /* What one run left. Times are per frame. */
 typedef struct bench_run {
@@ -195,14 +204,18 @@ void bench_run_free(bench_run *run);
 
 /* A reducer for the row; library code. */
 int bench_reducer(const bench *b, const bench_section *s, const bench_row *row, pare_reducer **out, pare_error *err);
-/* Recipe none over the frames: row 0 of the section. `share`: keeps in its results what the prefill-only rows read. */
+/* Recipe none over the frames: row 0 of the section. `share`: keeps in its results what the prefill-only rows read; the
+ * clock is then that of a second run without this, so that row 0 is no slower than it has to be. */
 int bench_run_full(bench *b, bench_section *s, const bench_frames *frames, int share, bench_run *out);
 /* The row over the frames from end to end (`full` NULL), or reduced from the features of `full` where the row allows it
  * and they are there. */
 int bench_run_row(bench *b, bench_section *s, bench_row *row, const bench_frames *frames, const bench_run *full,
                   bench_run *out);
-/* Decodes an input. CLI_UNREADABLE: it was named on stderr and is to be left out. */
-int bench_decode(bench *b, bench_section *s, const char *path, cli_frames *out, double *decode_ms);
+/* Decodes an input and dresses its frames with the user's scores and masks; `name` stands in messages. CLI_UNREADABLE: it
+ * was named on stderr and is to be left out. */
+int bench_decode(bench *b, bench_section *s, const char *path, const char *name, cli_frames *out, double *decode_ms);
+/* Forgets the reducers and what was kept for sharing and bias; bench_free calls it, a task may when it is done. */
+void bench_run_close(bench_section *s);
 
 /* ---- cell.c: results to values -------------------------------------------------------------------------------- */
 
@@ -213,8 +226,18 @@ void bench_cell_cost(const bench *b, const bench_section *s, const bench_run *fu
 /* All library metrics, means over windows weighted by their slots; n/a where the row's kind of saving forbids it. */
 int bench_cell_measure(const bench *b, const bench_section *s, const bench_run *full, const bench_run *run,
                        bench_cell *cell);
-/* Size-weighted mean of the rows of slot t [d] into `out`; 0 when the slot has none. */
+/* Size-weighted mean of the rows of slot t [d] into `out`, and 1; 0 when the slot has none. */
 int bench_slot_mean(const pare_result_view *v, int32_t t, float *out);
+
+/* ---- bias.c, ranks.c: does the row look at the picture, or at the places? -------------------------------------- */
+
+/* BENCH_FLIP and BENCH_BLANK: runs the row on the mirrored frames and, once per row and grid, on grey ones. `run`: the
+ * row's run on the frames themselves. For items that are measured. */
+int bench_flip_blank(bench *b, bench_section *s, bench_row *row, const bench_frames *frames, const bench_run *full,
+                     const bench_run *run, bench_cell *cell);
+void bench_bias_free(struct bench_bias **bias);
+/* Spearman's rho with average ranks on ties; NaN where one of a[n], b[n] is constant or n < 2. 0 or -1 (memory). */
+int bench_spearman(const double *a, const double *b, int64_t n, double *out);
 
 /* ---- journal.c ------------------------------------------------------------------------------------------------ */
 
@@ -225,9 +248,10 @@ typedef struct bench_journal bench_journal;
  * A torn last line is cut off. DIR is locked while the bench runs. */
 int bench_journal_open(bench *b, const char *dir, bench_journal **out);
 void bench_journal_close(bench_journal **j);
-/* Is the cell there? */
+/* Is the cell there? O(1). */
 int bench_has(const bench_section *s, int32_t row, int32_t item);
-/* Takes a copy of the cell; on disk before it returns (one write, flushed; fdatasync every second). */
+/* Takes a copy of the cell; on disk before it returns (one write, flushed; fdatasync every second). A cell that is there
+ * already is passed over. */
 int bench_emit(bench *b, bench_section *s, const bench_cell *cell);
 /* DIR/name, for what a task wants to keep between runs (features of training photos); NULL without a journal. The
  * caller frees it. */
