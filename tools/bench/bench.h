@@ -148,6 +148,7 @@ struct bench_section {
     bench_cell *cell;
     int64_t n_cell, cap_cell;
     int64_t n_failed; /* items that could not be read */
+    int64_t n_frame;  /* of all measured items; 0 = one each */
     void *state;      /* the task's own */
     /* Of run.c, bias.c and journal.c: */
     pare_reducer *sharer;    /* recipe none that captures what the prefill-only rows read, or NULL */

@@ -8,6 +8,8 @@
 
 #include "analysis.h"
 
+enum { BENCH_SCHEMA_VERSION = 2 }; /* of the JSON report: tools/suite/bench.schema.json */
+
 typedef struct bench_report {
     const bench *b;
     json_t *header; /* facts of the run in order: command, date, version, machine, flags, BLAS, threads, ... */
