@@ -152,6 +152,7 @@ struct bench_section {
     void *state;      /* the task's own */
     /* Of run.c, bias.c and journal.c: */
     pare_reducer *sharer;    /* recipe none that captures what the prefill-only rows read, or NULL */
+    int cannot_share;        /* the model's tokens cannot be captured: every row runs from end to end */
     struct bench_bias *bias; /* mirrored and grey runs, or NULL */
     uint8_t *has;            /* [has_row, has_item] bits: cells that are there */
     int32_t has_row, has_item;
@@ -208,7 +209,8 @@ int bench_reducer(const bench *b, const bench_section *s, const bench_row *row, 
 /* Recipe none over the frames: row 0 of the section. `share`: keeps in its results what the prefill-only rows read; the
  * clock is then that of a second run without this, so that row 0 is no slower than it has to be. */
 int bench_run_full(bench *b, bench_section *s, const bench_frames *frames, int share, bench_run *out);
-/* The row over the frames from end to end (`full` NULL), or reduced from the features of `full` where the row allows it
+/* In both, `out` is BENCH_NO_RUN or an earlier run, which is released.
+ * The row over the frames from end to end (`full` NULL), or reduced from the features of `full` where the row allows it
  * and they are there. */
 int bench_run_row(bench *b, bench_section *s, bench_row *row, const bench_frames *frames, const bench_run *full,
                   bench_run *out);
