@@ -159,10 +159,22 @@ static void head_mean(const work *w, const float *part, int64_t seg, int64_t div
     for (int64_t i = 0; j->order && i < n; i++) out[j->order[at + i]] = sum[i];
 }
 
+/* Scores, and values where there is an output, of all pairs of rows in a segment. */
+static double count_flops(const pare__attention_job *j)
+{
+    double pairs = 0;
+    for (int64_t s = 0; s < j->n_seg; s++) {
+        const double n = (double)(j->cu[s + 1] - j->cu[s]);
+        pairs += n * n;
+    }
+    return (j->out ? 4.0 : 2.0) * pairs * j->n_head * j->head_dim;
+}
+
 void pare__attention_run(const pare__exec *ex, const pare__attention_job *job)
 {
     work w = {.ex = ex, .job = job, .n = job->cu[job->n_seg], .whole = job->col_mean || job->order};
     for (int64_t s = 0; s < job->n_seg; s++) w.n_task += tasks_of(&w, s);
+    if (ex->flops) *ex->flops += count_flops(job);
     pare__pool_run(ex->pool, w.n_task, run_task, &w);
     for (int64_t s = 0; s < job->n_seg; s++) {
         int64_t n = job->cu[s + 1] - job->cu[s];

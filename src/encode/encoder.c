@@ -191,6 +191,7 @@ int pare__encoder_create(pare__encoder **out, const pare_model *model, pare__poo
     e->plan = *plan;
     e->ex.pool = pool;
     e->ex.vec = pare__vec_best();
+    e->ex.flops = &e->pack.flops;
     e->ex.gemm = plan->gemm ? plan->gemm : pare__backends[0]->gemm;
     e->pack.n_prefix = model->hp.n_prefix;
     e->pack.d = model->hp.dim;

@@ -64,6 +64,7 @@ typedef struct pare__pack {
                                     * prefix rows are x after the final norm where d_out == d, else 0 */
     int32_t d_out;
     int64_t cap_rows;
+    double flops; /* spent on this pack: what was multiplied, a multiply-add counted as two */
 } pare__pack;
 
 typedef enum { PARE__PHASE_PRE, PARE__PHASE_MID, PARE__PHASE_POST } pare__phase;
@@ -130,5 +131,8 @@ int pare__encoder_run(pare__encoder *e, const pare__segment *seg, int32_t n_seg,
  * a model with a merger they are [n, d_out] and pooled [d_out] is their mean. */
 void pare__head(const pare_model *m, const float *prefix, const float *token, const float *size, int64_t n,
                 float *pooled, float *logits);
+/* The same classifier on what the caller has: cls [dim] or NULL, mean [dim] of the tokens -> logits [n_class]. Without
+ * CLS the mean stands in its place. A classifier of a mean over all rows takes `mean` as it is. Errors: UNSUPPORTED. */
+int pare__head_logits(const pare_model *m, const float *cls, const float *mean, float *logits, pare_error *err);
 
 #endif

@@ -74,6 +74,7 @@ static void lay_all(pare__encoder *e, const pare__segment *seg, int32_t n_seg)
     p->n = p->n_unit = 0;
     p->has_size = 0;
     p->n_capture = 0;
+    p->flops = 0;
     e->n_taken = 0;
     e->windows.ready = 0;
     for (int32_t i = 0; i < n_seg; i++) {

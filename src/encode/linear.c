@@ -123,6 +123,7 @@ void pare__linear_run(const pare__exec *ex, const pare__linear_job *job)
     tiling t = {.ex = ex, .job = job, .n_out = job->linear->n_out};
     if (job->epilogue == PARE__EPILOGUE_GATED) t.n_out /= 2;
     cut(&t);
+    if (ex->flops) *ex->flops += 2.0 * (double)job->rows * job->linear->n_in * job->linear->n_out;
     pare__pool_run(ex->pool, t.n_row_tile * t.n_col_tile, run_tile, &t);
 }
 

@@ -25,6 +25,7 @@ typedef struct pare__exec {
     const pare__gemm *gemm;
     float *scratch;       /* [workers, scratch_size] */
     int64_t scratch_size; /* floats per worker */
+    double *flops;        /* counts what is multiplied, or NULL; written by the calling thread only */
 } pare__exec;
 
 /* ---- linear.c ------------------------------------------------------------------------------------------------- */
