@@ -37,9 +37,9 @@ typedef struct pare__metric {
     int (*compute)(pare__scene *s, double *out, pare_error *err);
 } pare__metric;
 
-/* All metrics, in the order of `pare list metrics`; ends with NULL. */
-extern const pare__metric *const pare__metrics[];
-const pare__metric *pare__metric_find(const char *name);
+/* i-th of all metrics, in the order of `pare list metrics`; NULL past the end. */
+const pare__metric *pare__metric_at(int32_t i);
+const pare__metric *pare__metric_find(const char *name); /* NULL: no such metric */
 
 /* The tables that metrics.c joins; each ends with name == NULL. */
 extern const pare__metric pare__met_fidelity[], pare__met_coverage[], pare__met_uniform[], pare__met_steps[],

@@ -16,7 +16,7 @@ struct pare__scene {
      * is seen on the reference's grid: a unit belongs to the row whose box holds its centre. */
     int64_t n;
     int32_t *owner;   /* [n] row of v that stands for the unit, -1 = none (pare__map_owner; boxes across grids) */
-    int32_t *anchor;  /* [k] unit of every row */
+    int32_t *anchor;  /* [k] unit of every row; across grids the one whose centre is nearest to that of the row's box */
     double *unit;     /* [n, d] features of the reference, double */
     double *cosine;   /* [n] cosine with the most similar kept unit */
     int32_t *nearest; /* [n] row of that kept unit; ties to the lower row */
@@ -28,6 +28,8 @@ int pare__scene_owner(pare__scene *s, pare_error *err);
 int pare__scene_units(pare__scene *s, pare_error *err);
 int pare__scene_nearest(pare__scene *s, pare_error *err);
 int pare__scene_rebuilt(pare__scene *s, pare_error *err);
+/* The result whose grid the units are of: `other`, else v. */
+const pare_result_view *pare__scene_grid(const pare__scene *s);
 
 /* ---- kernels that golden fixtures call directly; all brute force by definition (golden README, "Metric definitions") */
 
@@ -38,22 +40,32 @@ typedef struct pare__cells {
     int32_t h, w;
 } pare__cells;
 
+/* Kept cells of a slot on the units' grid, ascending, each once; the list lives in the arena. */
+int pare__scene_cells(pare__scene *s, int32_t slot, pare__cells *out, pare_error *err);
+
 typedef enum { PARE__DISTANCE_CHEBYSHEV, PARE__DISTANCE_EUCLID, PARE__DISTANCE_L1 } pare__distance;
 
-/* Distance of every cell to its nearest kept cell: *largest and *mean (each may be NULL), in patches. n_keep > 0. */
+/* Distance of every cell to its nearest kept cell: *largest and *mean (each may be NULL), in patches. 0, NOMEM, or
+ * INVALID where nothing is kept. */
 int pare__cells_cover(const pare__cells *c, pare__distance kind, double *largest, double *mean);
 int64_t pare__cells_empty_square(const pare__cells *c); /* side of the largest square without a kept cell; -1 = NOMEM */
 int64_t pare__cells_empty_rectangle(const pare__cells *c);                        /* area */
 void pare__cells_empty_lines(const pare__cells *c, int64_t *rows, int64_t *cols); /* longest runs */
-/* b x b bins: chi-square against uniform, entropy / ln(b b), Gini; each may be NULL. */
+/* b x b bins, of which those count that hold a cell of the grid (all, unless it is narrower than b): chi-square against
+ * uniform, entropy / ln(bins), Gini; each may be NULL. 0 or NOMEM. */
 int pare__cells_bins(const pare__cells *c, int32_t b, double *chi2, double *entropy, double *gini);
 double pare__cells_nn_mean(const pare__cells *c);     /* NaN for n_keep < 2 */
 double pare__cells_clark_evans(const pare__cells *c); /* NaN for n_keep < 2 */
 /* Points x[n, dim] in [0, 1): squared L2-star discrepancy (Warnock), squared centred L2 (Hickernell). */
 double pare__l2star_sq(const double *x, int64_t n, int32_t dim);
 double pare__l2centred_sq(const double *x, int64_t n, int32_t dim);
+/* The former for cell centres of a t x h x w lattice (t = 0: h x w) with count[t, h, w] points each, in linear time; the
+ * counts become prefix sums. NaN without points. */
+double pare__lattice_l2star_sq(int32_t *count, int32_t t, int32_t h, int32_t w);
+/* Its exact expectation over random sets of k cells without replacement; 0 < k <= cells. */
+double pare__lattice_l2star_random_sq(int64_t k, int32_t t, int32_t h, int32_t w);
 
-/* Counts per step [t]. */
+/* Counts per step [t], t > 0. Entropy over ln t: NaN for one step; entropy, chi2 and gini: NaN where all counts are 0. */
 typedef struct pare__count_stats {
     double entropy, chi2, gini, min, max, share_empty, share_le1, longest_gap;
 } pare__count_stats;
@@ -62,10 +74,11 @@ void pare__count_measure(const int64_t *count, int32_t t, pare__count_stats *out
 /* Spearman (average ranks on ties) and Pearson; NaN for a constant argument. 0 or NOMEM. */
 int pare__spearman(const double *a, const double *b, int64_t n, double *out);
 double pare__pearson(const double *a, const double *b, int64_t n);
-double pare__top_mass(const double *score, int64_t n, double share); /* of the ceil(share n) largest; NaN: sum <= 0 */
-/* -sum p ln p of score / sum */
+double pare__top_mass(const double *score, int64_t n, double share); /* of the ceil(share n) largest; NaN as in maps */
+/* -sum p ln p / ln n of score / sum; NaN for n = 1 */
 double pare__mass_entropy(const double *score, int64_t n);
-/* Maps normalised to sum 1: KL(a|b), Jensen-Shannon, sum of minima. Natural log. */
+/* Maps normalised to sum 1: KL(a|b) (infinite where b alone is 0), Jensen-Shannon, sum of minima. Natural log. NaN for
+ * what is no mass: a negative value, or a sum of 0. */
 double pare__kl(const double *a, const double *b, int64_t n);
 double pare__js(const double *a, const double *b, int64_t n);
 double pare__overlap(const double *a, const double *b, int64_t n);
