@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/* What the tasks of the bench share (task.h). */
+#include "task.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "analysis.h"
+
+/* ---- items ---------------------------------------------------------------------------------------------------- */
+
+int bench_add_item(bench *b, bench_section *s, const char *name, int32_t class_index)
+{
+    const int is_full = (s->n_item & (s->n_item - 1)) == 0;
+    if (is_full) { /* the array grows at every power of two */
+        bench_item *grown = realloc(s->item, (size_t)(s->n_item > 0 ? 2 * s->n_item : 1) * sizeof *grown);
+        if (grown == NULL) goto nomem;
+        s->item = grown;
+    }
+    s->item[s->n_item] = (bench_item){.name = strdup(name), .class_index = class_index};
+    if (s->item[s->n_item].name == NULL) goto nomem;
+    s->n_item++;
+    return CLI_OK;
+nomem:
+    cli_say(b->c, "%s: out of memory for %d items", s->ask.name, s->n_item + 1);
+    return CLI_FAILED;
+}
+
+void bench_fold_items(bench_section *s, int in_blocks)
+{
+    for (int32_t i = 0; i < s->n_item; i++)
+        s->item[i].fold = in_blocks ? (int32_t)((int64_t)i * BENCH_FOLDS / s->n_item) : i % BENCH_FOLDS;
+}
+
+/* ---- lists of files ------------------------------------------------------------------------------------------- */
+
+static int list_inputs(bench *b, bench_section *s, cli_photos *out)
+{
+    for (int32_t i = 0; i < s->ask.n_input; i++)
+        if (cli_photos_add(out, s->ask.input[i], "", NULL) != 0) {
+            cli_say(b->c, "out of memory for %d inputs", s->ask.n_input);
+            return CLI_FAILED;
+        }
+    return CLI_OK;
+}
+
+int bench_list_photos(bench *b, bench_section *s, cli_photos *out)
+{
+    int rc =
+        s->ask.data != NULL ? cli_photos_open(b->c, s->ask.data, s->ask.label_column, out) : list_inputs(b, s, out);
+    if (rc == CLI_OK) cli_photos_thin(out, s->ask.stride, s->ask.limit);
+    return rc;
+}
+
+static int is_clip(const char *name)
+{
+    static const char *const suffixes[] = {".mkv", ".mp4", ".avi", ".mov", ".webm", ".m4v",
+                                           ".ts",  ".mpg", ".y4m", ".gif", ".ogv",  ".wmv"};
+    for (size_t i = 0; name[0] != '.' && i < sizeof suffixes / sizeof *suffixes; i++)
+        if (cli_has_suffix(name, suffixes[i])) return 1;
+    return 0;
+}
+
+/* The clips of a folder in the order of their names; one file is a list of one. */
+static int list_folder(bench *b, const char *path, cli_photos *out)
+{
+    struct stat st;
+    struct dirent **entry = NULL;
+    if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode)) return cli_photos_add(out, path, "", NULL) == 0 ? 0 : CLI_FAILED;
+    const int n = scandir(path, &entry, NULL, alphasort);
+    int rc = n < 0 ? CLI_UNREADABLE : CLI_OK;
+    if (n < 0) cli_say(b->c, "%s: cannot be read", path);
+    for (int i = 0; i < n; i++) {
+        char *file = NULL;
+        const int wanted = rc == CLI_OK && is_clip(entry[i]->d_name);
+        if (wanted &&
+            (asprintf(&file, "%s/%s", path, entry[i]->d_name) < 0 || cli_photos_add(out, file, "", NULL) != 0))
+            rc = CLI_FAILED;
+        free(file);
+        free(entry[i]);
+    }
+    free(entry);
+    if (rc != CLI_OK || out->n > 0) return rc;
+    cli_say(b->c, "%s: no clips", path);
+    return CLI_UNREADABLE;
+}
+
+/* What cannot be opened now will be named and left out when its turn comes. */
+static int check_clip(bench *b, bench_section *s, const char *path)
+{
+    pare_source *source = NULL;
+    pare_source_info info = {.struct_size = sizeof info};
+    pare_error err = {0};
+    if (strcmp(path, "-") == 0) return cli_usage(b->c, "bench reads its inputs more than once, - comes only once");
+    const int rc = cli_source_try(&s->ask.pick, path, &source, &info, &err);
+    pare_source_close(&source);
+    if (rc != 0) return CLI_OK;
+    if (info.is_live) return cli_usage(b->c, "bench reads its inputs more than once, %s comes only once", path);
+    if (info.is_image) return cli_usage(b->c, "%s: a photo, task %s takes clips", path, s->task->name);
+    return CLI_OK;
+}
+
+int bench_list_clips(bench *b, bench_section *s, cli_photos *out)
+{
+    int rc = s->ask.data != NULL ? list_folder(b, s->ask.data, out) : list_inputs(b, s, out);
+    if (rc == CLI_OK) cli_photos_thin(out, s->ask.stride, s->ask.limit);
+    for (int32_t i = 0; rc == CLI_OK && i < out->n; i++) rc = check_clip(b, s, out->item[i].path);
+    return rc == CLI_OK && *cli_stop_flag() ? CLI_STOPPED : rc;
+}
+
+/* ---- rows ----------------------------------------------------------------------------------------------------- */
+
+int32_t bench_fallback_column(const bench *b)
+{
+    return bench_column_find(b->info->n_class > 0 ? "logit_agreement_share" : "pooled_cosine");
+}
+
+int bench_is_missing(const bench_section *s, int32_t first, int32_t end)
+{
+    for (int32_t r = 0; r < s->n_row; r++)
+        for (int32_t i = first; i < end; i++)
+            if (!bench_has(s, r, i)) return 1;
+    return 0;
+}
+
+int bench_has_prefill(const bench_section *s)
+{
+    for (int32_t r = 0; r < s->n_row; r++)
+        if (s->row[r].saves == BENCH_SAVES_PREFILL) return 1;
+    return 0;
+}
+
+typedef struct times {
+    double ms[BENCH_MS_WRITE + 1];
+} times;
+
+static int by_total(const void *a, const void *b)
+{
+    const double x = ((const times *)a)->ms[BENCH_MS], y = ((const times *)b)->ms[BENCH_MS];
+    return (x > y) - (x < y);
+}
+
+/* The other rounds of a timed row; their results are those of the first. */
+static int repeat(bench *b, bench_section *s, bench_row *row, const bench_frames *frames, int64_t rounds,
+                  bench_run *out)
+{
+    const double write_ms = out->ms[BENCH_MS_WRITE];
+    bench_frames again = *frames;
+    times *t = calloc((size_t)rounds, sizeof *t);
+    int rc = t != NULL ? CLI_OK : CLI_FAILED;
+    if (t == NULL) cli_say(b->c, "out of memory for %lld rounds", (long long)rounds);
+    again.write = 0;
+    if (t != NULL) memcpy(t[0].ms, out->ms, sizeof t->ms);
+    for (int64_t i = 1; rc == CLI_OK && i < rounds; i++) {
+        bench_run run = BENCH_NO_RUN;
+        rc = *cli_stop_flag() ? CLI_STOPPED : bench_run_row(b, s, row, &again, NULL, &run);
+        memcpy(t[i].ms, run.ms, sizeof run.ms);
+        bench_run_free(&run);
+    }
+    if (rc == CLI_OK) {
+        qsort(t, (size_t)rounds, sizeof *t, by_total);
+        memcpy(out->ms, t[(rounds - 1) / 2].ms, sizeof out->ms);
+        out->ms[BENCH_MS_WRITE] = write_ms;
+    }
+    free(t);
+    return rc;
+}
+
+int bench_run_rounds(bench *b, bench_section *s, bench_row *row, const bench_frames *frames, const bench_run *full,
+                     int64_t rounds, bench_run *out)
+{
+    if (*cli_stop_flag()) return CLI_STOPPED;
+    const int rc = bench_run_row(b, s, row, frames, full, out);
+    return rc != CLI_OK || out->shared || rounds < 2 ? rc : repeat(b, s, row, frames, rounds, out);
+}
+
+/* ---- features ------------------------------------------------------------------------------------------------- */
+
+int32_t bench_run_width(const bench_run *run) { return run->n_result > 0 ? pare_result_get(run->result[0])->d : 0; }
+
+enum { MEAN_COLUMNS = 64 };
+
+/* Columns [first, first + n) of the mean; sums in double. */
+static void mean_columns(const bench_run *run, double total, int32_t first, int32_t n, float *out)
+{
+    double sum[MEAN_COLUMNS] = {0};
+    for (int64_t i = 0; i < run->n_result; i++) {
+        const pare_result_view *v = pare_result_get(run->result[i]);
+        for (int64_t r = 0; r < v->k; r++)
+            for (int32_t j = 0; j < n; j++) sum[j] += (double)v->sizes[r] * (double)v->embeds[r * v->d + first + j];
+    }
+    for (int32_t j = 0; j < n; j++) out[first + j] = (float)(sum[j] / total);
+}
+
+int bench_run_mean(const bench_run *run, float *out)
+{
+    const int32_t d = bench_run_width(run);
+    double total = 0;
+    for (int64_t i = 0; i < run->n_result; i++) {
+        const pare_result_view *v = pare_result_get(run->result[i]);
+        for (int64_t r = 0; r < v->k; r++) total += (double)v->sizes[r];
+    }
+    for (int32_t j = 0; total > 0 && j < d; j += MEAN_COLUMNS)
+        mean_columns(run, total, j, d - j < MEAN_COLUMNS ? d - j : MEAN_COLUMNS, out);
+    return total > 0;
+}
+
+int32_t bench_argmax(const float *x, int32_t n)
+{
+    int32_t best = -1;
+    for (int32_t i = 0; i < n; i++)
+        if (best < 0 || x[i] > x[best]) best = i;
+    return best;
+}
+
+double bench_cosine(const float *x, const float *y, int32_t n)
+{
+    double xy = 0, xx = 0, yy = 0;
+    for (int32_t i = 0; i < n; i++) {
+        xy += (double)x[i] * (double)y[i];
+        xx += (double)x[i] * (double)x[i];
+        yy += (double)y[i] * (double)y[i];
+    }
+    if (xx <= 0 || yy <= 0) return xx <= 0 && yy <= 0;
+    return xy / sqrt(xx * yy);
+}
+
+/* ---- the run -------------------------------------------------------------------------------------------------- */
+
+void bench_progress_begin(bench *b, const char *unit, int64_t total)
+{
+    cli_progress_end(&b->c->bar);
+    cli_progress_begin(&b->c->bar, b->c->quiet ? CLI_PROGRESS_NONE : b->c->progress, unit, total);
+}
+
+int bench_all_failed(const bench_section *s)
+{
+    return s->n_item > 0 && s->n_failed >= s->n_item ? CLI_UNREADABLE : CLI_OK;
+}
