@@ -6,6 +6,8 @@
 #include <pare/pare.h>
 
 #include "encode/backend.h"
+#include "measure/llm.h"
+#include "measure/metric.h"
 #include "model/family.h"
 #include "select/allocator.h"
 #include "select/score.h"
@@ -18,6 +20,9 @@ typedef struct raw {
     unsigned sites, flags;
     const pare__option *options;
     unsigned default_site;
+    const char *formula, *unit;
+    unsigned reads;
+    int32_t better;
 } raw;
 
 static int raw_method(int32_t i, raw *r)
@@ -41,7 +46,7 @@ static int raw_score(int32_t i, raw *r)
 {
     if (!in_table((const void *const *)pare__scores, i)) return 0;
     const pare__score *s = pare__scores[i];
-    *r = (raw){s->name, s->summary, s->cite, s->sites, 0, s->options, 0};
+    *r = (raw){.name = s->name, .summary = s->summary, .cite = s->cite, .sites = s->sites, .options = s->options};
     return 1;
 }
 
@@ -49,7 +54,7 @@ static int raw_allocator(int32_t i, raw *r)
 {
     if (!in_table((const void *const *)pare__allocators, i)) return 0;
     const pare__allocator *a = pare__allocators[i];
-    *r = (raw){a->name, a->summary, a->cite, a->sites, 0, a->options, 0};
+    *r = (raw){.name = a->name, .summary = a->summary, .cite = a->cite, .sites = a->sites, .options = a->options};
     return 1;
 }
 
@@ -57,7 +62,13 @@ static int raw_selector(int32_t i, raw *r)
 {
     if (!in_table((const void *const *)pare__selectors, i)) return 0;
     const pare__selector *s = pare__selectors[i];
-    *r = (raw){s->name, s->summary, s->cite, s->sites, s->flags, s->options, (unsigned)s->default_site};
+    *r = (raw){.name = s->name,
+               .summary = s->summary,
+               .cite = s->cite,
+               .sites = s->sites,
+               .flags = s->flags,
+               .options = s->options,
+               .default_site = (unsigned)s->default_site};
     return 1;
 }
 
@@ -82,10 +93,33 @@ static int raw_writer(int32_t i, raw *r)
     return 1;
 }
 
+static int raw_metric(int32_t i, raw *r)
+{
+    const pare__metric *m = pare__metric_at(i);
+    if (!m) return 0;
+    *r = (raw){.name = m->name,
+               .summary = m->summary,
+               .cite = m->cite,
+               .formula = m->formula,
+               .unit = m->unit,
+               .reads = m->reads,
+               .better = m->better};
+    return 1;
+}
+
+static int raw_llm(int32_t i, raw *r)
+{
+    for (int32_t j = 0; j <= i; j++)
+        if (!pare__llms[j].name) return 0;
+    const pare__llm *l = &pare__llms[i];
+    *r = (raw){.name = l->name, .summary = l->summary, .cite = l->cite, .formula = pare__llm_formula};
+    return 1;
+}
+
 static int (*const kinds[PARE_LIST_COUNT])(int32_t i, raw *r) = {
     [PARE_LIST_METHODS] = raw_method,     [PARE_LIST_SCORES] = raw_score,    [PARE_LIST_ALLOCATORS] = raw_allocator,
     [PARE_LIST_SELECTORS] = raw_selector, [PARE_LIST_FAMILIES] = raw_family, [PARE_LIST_BACKENDS] = raw_backend,
-    [PARE_LIST_WRITERS] = raw_writer};
+    [PARE_LIST_WRITERS] = raw_writer,     [PARE_LIST_METRICS] = raw_metric,  [PARE_LIST_LLMS] = raw_llm};
 
 /* ---- texts: one static string for every combination of bits --------------------------------------------------- */
 
@@ -94,7 +128,7 @@ typedef struct bit_name {
     const char *name;
 } bit_name;
 
-enum { N_SITE = 4, N_FLAG = 8, TEXT = 96 };
+enum { N_SITE = 4, N_FLAG = 8, N_READ = 6, TEXT = 96 };
 
 static const bit_name site_names[N_SITE] = {{PARE__SITE_FRAMES, "frames"},
                                             {PARE__SITE_PATCHES, "patches"},
@@ -105,7 +139,11 @@ static const bit_name flag_names[N_FLAG] = {{PARE__SCOPE_WINDOW, "window"},   {P
                                             {PARE__USES_SCORE, "uses-score"}, {PARE__KEEPS_ORDER, "keeps-order"},
                                             {PARE__AT_MOST, "at-most"},       {PARE__ORIGINAL, "ours"}};
 
-static char site_text[1 << N_SITE][TEXT], flag_text[1 << N_FLAG][TEXT];
+static const bit_name read_names[N_READ] = {
+    {PARE__READS_REFERENCE, "reference"}, {PARE__READS_OTHER, "other"}, {PARE__READS_SCORES, "scores"},
+    {PARE__READS_STEPS, "steps"},         {PARE__READS_CLS, "cls"},     {PARE__READS_LOGITS, "logits"}};
+
+static char site_text[1 << N_SITE][TEXT], flag_text[1 << N_FLAG][TEXT], read_text[1 << N_READ][TEXT];
 
 static void make_texts(char (*text)[TEXT], const bit_name *names, int n)
 {
@@ -121,6 +159,7 @@ static void make_all_texts(void)
 {
     make_texts(site_text, site_names, N_SITE);
     make_texts(flag_text, flag_names, N_FLAG);
+    make_texts(read_text, read_names, N_READ);
 }
 
 static int mask_of(const bit_name *names, int n, unsigned bits)
@@ -148,6 +187,12 @@ static int give(void *out, const void *own, size_t own_size)
     return 0;
 }
 
+static const char *flags_of(const raw *r)
+{
+    return r->reads ? read_text[mask_of(read_names, N_READ, r->reads)]
+                    : flag_text[mask_of(flag_names, N_FLAG, r->flags)];
+}
+
 int pare_list(int kind, int32_t i, pare_list_entry *out)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -159,7 +204,10 @@ int pare_list(int kind, int32_t i, pare_list_entry *out)
                                  .cite = r.cite ? r.cite : "",
                                  .sites = site_text[mask_of(site_names, N_SITE, r.sites)],
                                  .default_site = site_text[mask_of(site_names, N_SITE, r.default_site)],
-                                 .flags = flag_text[mask_of(flag_names, N_FLAG, r.flags)],
+                                 .flags = flags_of(&r),
+                                 .formula = r.formula ? r.formula : "",
+                                 .unit = r.unit ? r.unit : "",
+                                 .better = r.better,
                                  .n_options = r.options ? pare__option_count(r.options) : 0};
     return give(out, &own, sizeof own);
 }

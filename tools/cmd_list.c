@@ -10,8 +10,8 @@ typedef struct list_opts {
 } list_opts;
 
 /* Names by PARE_LIST_*. */
-static const char *const kinds[PARE_LIST_COUNT] = {"methods",  "scores",   "allocators", "selectors",
-                                                   "families", "backends", "writers"};
+static const char *const kinds[PARE_LIST_COUNT] = {"methods",  "scores",  "allocators", "selectors", "families",
+                                                   "backends", "writers", "metrics",    "llms"};
 
 static const cli_group groups[] = {{"Common:", cli_common_options, 0}, {0}};
 
@@ -50,6 +50,9 @@ static json_t *entry_json(int kind, int32_t i, const pare_list_entry *e)
     cli_json_text(j, "sites", e->sites);
     cli_json_text(j, "default_site", e->default_site);
     cli_json_text(j, "flags", e->flags);
+    cli_json_text(j, "formula", e->formula);
+    cli_json_text(j, "unit", e->unit);
+    cli_json_int(j, "better", e->better);
     for (int32_t k = 0; k < e->n_options && pare_list_option(kind, i, k, &o) == 0; k++)
         json_array_append_new(options, option_json(&o));
     json_object_set_new(j, "options", options);
@@ -60,12 +63,22 @@ static json_t *entry_json(int kind, int32_t i, const pare_list_entry *e)
 
 static int has_text(const char *text) { return text != NULL && text[0] != '\0'; }
 
+static int name_width(int kind)
+{
+    pare_list_entry e = {.struct_size = sizeof e};
+    size_t width = 20;
+    for (int32_t i = 0; pare_list(kind, i, &e) == 0; i++)
+        if (strlen(e.name) > width) width = strlen(e.name);
+    return (int)width;
+}
+
 static void print_table(int kind)
 {
     pare_list_entry e = {.struct_size = sizeof e};
+    const int width = name_width(kind);
     printf("%s\n", kinds[kind]);
     for (int32_t i = 0; pare_list(kind, i, &e) == 0; i++) {
-        printf("  %-20s %s", e.name, has_text(e.summary) ? e.summary : "");
+        printf("  %-*s %s", width, e.name, has_text(e.summary) ? e.summary : "");
         if (has_text(e.sites)) printf(" [%s]", e.sites);
         putchar('\n');
     }
@@ -97,12 +110,23 @@ static void print_selector(const pare_list_entry *e)
            strstr(e->flags, "uses-score") != NULL ? "; score=NAME (pare list scores)" : "");
 }
 
+static void print_metric(const pare_list_entry *e)
+{
+    printf("  unit: %s; %s\n", e->unit,
+           e->better > 0   ? "higher is better"
+           : e->better < 0 ? "lower is better"
+                           : "neither end is better");
+    if (has_text(e->flags)) printf("  reads: %s\n", e->flags);
+}
+
 static void print_entry(int kind, int32_t i, const pare_list_entry *e)
 {
     pare_option_info o = {.struct_size = sizeof o};
     printf("%s (%s)\n", e->name, kinds[kind]);
     if (has_text(e->summary)) printf("  %s\n", e->summary);
+    if (has_text(e->formula)) printf("  formula: %s\n", e->formula);
     if (has_text(e->cite)) printf("  source: %s\n", e->cite);
+    if (kind == PARE_LIST_METRICS) print_metric(e);
     if (has_text(e->sites)) printf("  sites: %s\n", e->sites);
     if (has_text(e->default_site)) printf("  default site: %s\n", e->default_site);
     if (kind == PARE_LIST_SELECTORS) print_selector(e);
@@ -171,8 +195,8 @@ static int run(void *opts, const cli_list *names)
 
 const cli_command cli_cmd_list = {
     "list",
-    "[methods|scores|allocators|selectors|families|backends|writers] [NAME]...",
-    "what can be named in a recipe or an option",
+    "[methods|scores|allocators|selectors|families|backends|writers|metrics|llms] [NAME]...",
+    "what can be named in a recipe, an option or a table",
     groups,
     sizeof(list_opts),
     run,
