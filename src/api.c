@@ -15,6 +15,8 @@
 #include "encode/backend.h"
 #include "encode/prep.h"
 #include "encode/trace.h"
+#include "measure/metric.h"
+#include "measure/llm.h"
 #include "model/family.h"
 #include "model/model.h"
 #include "model/tensorfile.h"
@@ -308,6 +310,11 @@ int pare_reducer_pull(pare_reducer *r, pare_result **out, pare_error *err)
     return r ? pare__reducer_pull(r, out, err) : no_argument("pare_reducer_pull", "reducer", err);
 }
 
+int pare_reducer_reset(pare_reducer *r, uint64_t seed, pare_error *err)
+{
+    return r ? pare__reducer_reset(r, seed, err) : no_argument("pare_reducer_reset", "reducer", err);
+}
+
 int pare_reducer_get(const pare_reducer *r, pare_reducer_stats *stats, pare_error *err)
 {
     if (!r) return no_argument("pare_reducer_get", "reducer", err);
@@ -356,6 +363,34 @@ int pare_reduce_tokens(const pare_tensor *arrays, int32_t n_arrays, const pare_r
     pare_custom custom;
     const int rc = take_reducer_opts(&o, &custom, opts, "pare_reduce_tokens", err);
     return rc ? rc : pare__reduce_tokens(arrays, n_arrays, &o, out, err);
+}
+
+int pare_model_head(const pare_model *m, const float *cls, const float *mean, float *logits, pare_error *err)
+{
+    if (!m) return no_argument("pare_model_head", "model", err);
+    if (!mean || !logits) return no_argument("pare_model_head", mean ? "logits" : "mean", err);
+    return pare__head_logits(m, cls, mean, logits, err);
+}
+
+int pare_llm_cost_get(const char *llm, int64_t n_visual, int64_t n_text, pare_llm_cost *cost, pare_error *err)
+{
+    if (!llm) return no_argument("pare_llm_cost_get", "llm", err);
+    pare_llm_cost own = {.struct_size = sizeof own};
+    const int rc = pare__llm_cost(llm, n_visual, n_text, &own, err);
+    return rc ? rc : give_struct(cost, &own, sizeof own, "pare_llm_cost_get", err);
+}
+
+/* ---- measures --------------------------------------------------------------------------------------------------- */
+
+int pare_measure(const pare_result *r, const pare_result *other, const char *const *names, int32_t n, double *values,
+                 pare_error *err)
+{
+    if (!r) return no_argument("pare_measure", "result", err);
+    if (n < 0) return pare_fail(err, PARE_E_INVALID, "pare_measure: %d names", n);
+    if (n > 0 && (!names || !values)) return no_argument("pare_measure", names ? "values" : "names", err);
+    for (int32_t i = 0; i < n; i++)
+        if (!names[i]) return pare_fail(err, PARE_E_INVALID, "pare_measure: name %d of %d is missing", i, n);
+    return pare__measure(&r->view, other ? &other->view : NULL, pare__backends[0]->dense, names, n, values, err);
 }
 
 int pare_trace(const pare_model *model, const pare_trace_opts *opts, const pare_tensor *pixels,

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-pare_test(test_features MODULES core model encode select reduce view write api SOURCES test_features.c)
+pare_test(test_features MODULES core model encode select reduce measure view write api SOURCES test_features.c)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 pare_test(test_recipe MODULES core model encode select reduce SOURCES test_recipe.c)
-pare_test(test_reduce MODULES core model encode select reduce view write api SOURCES test_reduce.c)
+pare_test(test_reduce MODULES core model encode select reduce measure view write api SOURCES test_reduce.c)
 set_tests_properties(test_reduce PROPERTIES TIMEOUT 900)
 pare_fuzz(fuzz_recipe MODULES core model encode select reduce SOURCES fuzz/fuzz_recipe.c CORPUS fuzz/corpus/recipe)
-pare_test(test_places MODULES core model encode select reduce view write api
+pare_test(test_places MODULES core model encode select reduce measure view write api
           SOURCES test_places.c test_places_reducer.c marker.c tiny_model.c)
-pare_test(test_properties MODULES core model encode select reduce view write api
+pare_test(test_properties MODULES core model encode select reduce measure view write api
           SOURCES test_properties.c test_properties_reducer.c select_table.c select_scene.c tiny_model.c)
-pare_test(test_reduce_edges MODULES core model encode select reduce view write api
+pare_test(test_reduce_edges MODULES core model encode select reduce measure view write api
           SOURCES test_reduce_edges.c tiny_model.c)

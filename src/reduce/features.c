@@ -17,6 +17,7 @@ static const struct {
               {"q", PARE__ARRAY_Q, 0},
               {"k", PARE__ARRAY_K, 0},
               {"v", PARE__ARRAY_V, 0},
+              {"k_mean", PARE__ARRAY_K_MEAN, 0},
               {"cls_row", PARE__ARRAY_CLS_ROW, 1},
               {"col_mean", PARE__ARRAY_COL_MEAN, 1}};
 enum { N_INPUTS = sizeof inputs / sizeof inputs[0] };
@@ -183,16 +184,6 @@ static void mean_heads(const float *k, int64_t n, int64_t n_head, int64_t head_d
         }
 }
 
-/* Keys serve twice: as they are, and as their mean over heads. */
-static int add_mean_keys(pare__features *f, const pare_tensor *t, int32_t layer, const float *k, pare_error *err)
-{
-    const int64_t n_head = t->n_dim == 3 ? t->shape[1] : 1, width = row_width(t, f->rows.n) / n_head;
-    float *mean = add_array(f, t, (pare__need){PARE__ARRAY_K_MEAN, layer}, width, err);
-    if (!mean) return PARE_E_LIMIT;
-    mean_heads(k, f->rows.n, n_head, width, mean);
-    return 0;
-}
-
 static int note_heads(pare__features *f, const pare_tensor *t, pare_error *err)
 {
     if (t->n_dim != 3) return 0;
@@ -219,27 +210,52 @@ static int match_input(const char *name, const char *input, int32_t *layer)
     return 1;
 }
 
-static int find_input(const char *name, int32_t *layer)
+/* The input that a name stands for, or -1; its layer counted from 0 where the number of layers is known. */
+static int find_input(const pare__features *f, const char *name, int32_t *layer)
 {
-    for (int i = 0; i < N_INPUTS; i++)
-        if (match_input(name, inputs[i].name, layer)) return i;
+    for (int i = 0; i < N_INPUTS; i++) {
+        if (!match_input(name, inputs[i].name, layer)) continue;
+        if (*layer < 0) *layer += f->n_layer;
+        return i;
+    }
     return -1;
+}
+
+static int check_layer(const pare__features *f, const pare_tensor *t, int32_t layer, pare_error *err)
+{
+    if (!f->n_layer || layer == PARE__LAYER_ANY || (layer >= 0 && layer < f->n_layer)) return 0;
+    return pare_fail(err, PARE_E_INVALID, "%s: there is no such layer, n_layer is %d", t->name, f->n_layer);
 }
 
 static int add_input(pare__features *f, const pare_tensor *t, pare_error *err)
 {
     int32_t layer;
-    const int i = find_input(t->name, &layer);
+    const int i = find_input(f, t->name, &layer);
     if (i < 0 || (inputs[i].array == PARE__ARRAY_TOKENS && layer == PARE__LAYER_ANY)) return 0;
     if (find_array(&f->rows, inputs[i].array, layer) >= 0) return twice(t, err);
     const int64_t width = row_width(t, f->rows.n);
     if (!width || (inputs[i].is_row && width != 1)) return wrong_rows(t, f->rows.n, err);
-    int rc = note_heads(f, t, err);
+    int rc = check_layer(f, t, layer, err);
+    if (!rc) rc = note_heads(f, t, err);
     if (rc) return rc;
     float *data = add_array(f, t, (pare__need){inputs[i].array, layer}, width, err);
     if (!data) return PARE_E_LIMIT;
     pare__tensor_f32(t, data);
-    return inputs[i].array == PARE__ARRAY_K ? add_mean_keys(f, t, layer, data, err) : 0;
+    return 0;
+}
+
+/* Keys serve twice: as they are, and as their mean over heads, unless that is given too. */
+static int add_mean_keys(pare__features *f, const pare_tensor *t, pare_error *err)
+{
+    int32_t layer;
+    const int i = find_input(f, t->name, &layer);
+    if (i < 0 || inputs[i].array != PARE__ARRAY_K || find_array(&f->rows, PARE__ARRAY_K_MEAN, layer) >= 0) return 0;
+    const int32_t key = find_array(&f->rows, PARE__ARRAY_K, layer);
+    const int64_t n_head = t->n_dim == 3 ? t->shape[1] : 1, width = f->rows.array[key].width / n_head;
+    float *mean = add_array(f, t, (pare__need){PARE__ARRAY_K_MEAN, layer}, width, err);
+    if (!mean) return PARE_E_LIMIT;
+    mean_heads(f->rows.array[key].data, f->rows.n, n_head, width, mean);
+    return 0;
 }
 
 /* ---- prefix tokens ------------------------------------------------------------------------------------------------ */
@@ -261,23 +277,12 @@ static int read_prefix(pare__features *f, const pare_tensor *t, int64_t width, f
     return 0;
 }
 
-static int add_mean_prefix(pare__features *f, int32_t array, int32_t layer)
-{
-    const int32_t mean = find_array(&f->rows, PARE__ARRAY_K_MEAN, layer);
-    float *to = pare__rows_add_prefix(&f->rows, mean, f->n_prefix);
-    if (!to) return PARE_E_NOMEM;
-    const int64_t width = f->rows.array[mean].width;
-    mean_heads(f->rows.array[array].prefix, (int64_t)f->n_slot * f->n_prefix, f->rows.array[array].width / width, width,
-               to);
-    return 0;
-}
-
 static int add_prefix(pare__features *f, const pare_tensor *t, pare_error *err)
 {
     static const char start[] = "prefix.";
     int32_t layer;
     if (strncmp(t->name, start, sizeof start - 1)) return 0;
-    const int i = find_input(t->name + sizeof start - 1, &layer);
+    const int i = find_input(f, t->name + sizeof start - 1, &layer);
     if (i < 0) return 0;
     if (inputs[i].array == PARE__ARRAY_TOKENS && layer == PARE__LAYER_ANY) {
         if (f->x_prefix) return twice(t, err);
@@ -289,8 +294,21 @@ static int add_prefix(pare__features *f, const pare_tensor *t, pare_error *err)
     if (array < 0) return pare_fail(err, PARE_E_INVALID, "%s: there is no '%s'", t->name, t->name + sizeof start - 1);
     if (f->rows.has_prefix[array]) return twice(t, err);
     float *to;
-    const int rc = read_prefix(f, t, f->rows.array[array].width, &to, array, err);
-    return rc || inputs[i].array != PARE__ARRAY_K ? rc : add_mean_prefix(f, array, layer);
+    return read_prefix(f, t, f->rows.array[array].width, &to, array, err);
+}
+
+/* The mean over heads of the keys of prefix tokens, unless that is given too. */
+static int add_mean_prefix(pare__features *f, int32_t array)
+{
+    const pare__view_array *key = &f->rows.array[array];
+    const int32_t mean = find_array(&f->rows, PARE__ARRAY_K_MEAN, key->need.layer);
+    if (key->need.array != PARE__ARRAY_K || !f->rows.has_prefix[array] || f->rows.has_prefix[mean]) return 0;
+    const int64_t width = f->rows.array[mean].width;
+    if (key->width % width) return 0;
+    float *to = pare__rows_add_prefix(&f->rows, mean, f->n_prefix);
+    if (!to) return PARE_E_NOMEM;
+    mean_heads(key->prefix, (int64_t)f->n_slot * f->n_prefix, key->width / width, width, to);
+    return 0;
 }
 
 /* ---- everything else ----------------------------------------------------------------------------------------------- */
@@ -316,6 +334,18 @@ static int read_pixels(pare__features *f, const pare_tensor *t, pare_error *err)
                            .temporal = (int32_t)(t->shape[0] / f->n_slot),
                            .mean = {0.485f, 0.456f, 0.406f},
                            .std = {0.229f, 0.224f, 0.225f}};
+    return 0;
+}
+
+static int read_layers(pare__features *f, const pare_tensor *t, pare_error *err)
+{
+    if (!t) return 0;
+    const int rc = check_integers(t, 1, err);
+    if (rc) return rc;
+    const int64_t n = integer(t, 0);
+    if (pare__tensor_count(t) != 1 || n < 1 || n > PARE__MAX_BLOCKS)
+        return pare_fail(err, PARE_E_INVALID, "n_layer: must be one number, 1..%d", PARE__MAX_BLOCKS);
+    f->n_layer = (int32_t)n;
     return 0;
 }
 
@@ -379,8 +409,11 @@ int pare__features_read(pare__features *f, const pare_tensor *arrays, int32_t n_
     int rc = 0;
     for (int32_t i = 0; !rc && i < n_arrays; i++) rc = check_array(&arrays[i], i, err);
     if (!rc) rc = read_tokens(f, arrays, n_arrays, err);
+    if (!rc) rc = read_layers(f, find(arrays, n_arrays, "n_layer"), err);
     for (int32_t i = 0; !rc && i < n_arrays; i++) rc = add_input(f, &arrays[i], err);
+    for (int32_t i = 0; !rc && i < n_arrays; i++) rc = add_mean_keys(f, &arrays[i], err);
     for (int32_t i = 0; !rc && i < n_arrays; i++) rc = add_prefix(f, &arrays[i], err);
+    for (int32_t i = 0; !rc && i < f->rows.n_array; i++) rc = add_mean_prefix(f, i);
     if (!rc) rc = read_pixels(f, find(arrays, n_arrays, "pixels"), err);
     if (!rc) rc = read_scores(f, find(arrays, n_arrays, "scores"), err);
     if (!rc) rc = read_mask(f, find(arrays, n_arrays, "mask"), err);

@@ -9,6 +9,7 @@ typedef struct pare__features {
     pare__rows rows; /* tokens in x, the other arrays beside it; layers as named, or PARE__LAYER_ANY */
     pare_slot *slot; /* [n_slot] */
     int32_t n_slot, n_head;
+    int32_t n_layer;  /* 0 = unknown: layers are names */
     int32_t is_tiled; /* slots are pictures with their tiles */
     int32_t n_prefix;
     int32_t grid_h, grid_w; /* the largest */

@@ -123,13 +123,16 @@ static int64_t whole_clip_limit(const pare_reducer *r)
     return limit - limit % r->per_picture;
 }
 
-static int grow_pixels(pare_reducer *r, int32_t cap)
+/* Room of n bytes, the first `kept` of them as they were; what is there already serves again. */
+static int reserve(void **ptr, int64_t *bytes, int64_t n, int64_t kept)
 {
-    uint8_t *pixels = pare__malloc(cap + 1, slot_bytes(r));
-    if (!pixels) return PARE_E_NOMEM;
-    if (r->pixels) memcpy(pixels, r->pixels, (size_t)(r->n_slot * slot_bytes(r)));
-    pare__free(r->pixels);
-    r->pixels = pixels;
+    if (n <= *bytes) return 0;
+    void *grown = pare__malloc(n, 1);
+    if (!grown) return PARE_E_NOMEM;
+    if (kept) memcpy(grown, *ptr, (size_t)kept);
+    pare__free(*ptr);
+    *ptr = grown;
+    *bytes = n;
     return 0;
 }
 
@@ -140,26 +143,26 @@ static int grow_window(pare_reducer *r, int32_t cap, pare_error *err)
         return pare_fail(err, PARE_E_LIMIT, "window of the whole clip: more than %lld grids of %d x %d units",
                          (long long)limit, r->ctx.grid_h, r->ctx.grid_w);
     if (r->window < 0 && cap > limit) cap = (int32_t)limit;
-    if (grow_pixels(r, cap)) return PARE_E_NOMEM;
     const int64_t units = slot_units(r), d = r->model->hp.dim, f32 = sizeof(float);
     const struct {
         void **ptr;
-        int64_t size;
-    } per_slot[] = {{(void **)&r->pts, 2 * sizeof(double)},
-                    {(void **)&r->fit, sizeof(pare__fit)},
-                    {(void **)&r->slot, sizeof(pare_slot)},
-                    {(void **)&r->held, sizeof(int32_t)},
-                    {(void **)&r->goal, sizeof(pare__goal)},
-                    {(void **)&r->segment, sizeof(pare__segment)},
-                    {(void **)&r->mask, units},
-                    {(void **)&r->given, units * f32},
-                    {(void **)&r->score, units * f32},
-                    {(void **)&r->prefix, (r->model->hp.n_prefix * d + 1) * f32},
-                    {(void **)&r->pooled, (d > r->model->hp.d_out ? d : r->model->hp.d_out) * f32},
-                    {(void **)&r->logits, (r->model->hp.n_class + 1) * f32}};
-    for (size_t i = 0; i < sizeof per_slot / sizeof per_slot[0]; i++) {
-        int64_t kept = r->n_slot ? r->cap : 0; /* slots of another grid have another size */
-        if (pare__grow(per_slot[i].ptr, &kept, cap, per_slot[i].size)) return PARE_E_NOMEM;
+        int64_t size, more; /* bytes of a slot; slots beyond cap */
+    } array[PARE__SLOT_ARRAYS] = {{(void **)&r->pixels, slot_bytes(r), 1},
+                                  {(void **)&r->pts, 2 * sizeof(double), 0},
+                                  {(void **)&r->fit, sizeof(pare__fit), 0},
+                                  {(void **)&r->slot, sizeof(pare_slot), 0},
+                                  {(void **)&r->held, sizeof(int32_t), 0},
+                                  {(void **)&r->goal, sizeof(pare__goal), 0},
+                                  {(void **)&r->segment, sizeof(pare__segment), 0},
+                                  {(void **)&r->mask, units, 0},
+                                  {(void **)&r->given, units * f32, 0},
+                                  {(void **)&r->score, units * f32, 0},
+                                  {(void **)&r->prefix, (r->model->hp.n_prefix * d + 1) * f32, 0},
+                                  {(void **)&r->pooled, (d > r->model->hp.d_out ? d : r->model->hp.d_out) * f32, 0},
+                                  {(void **)&r->logits, (r->model->hp.n_class + 1) * f32, 0}};
+    for (size_t i = 0; i < PARE__SLOT_ARRAYS; i++) {
+        const int64_t n = (cap + array[i].more) * array[i].size;
+        if (reserve(array[i].ptr, &r->bytes[i], n, r->n_slot * array[i].size)) return PARE_E_NOMEM;
     }
     r->cap = cap;
     return 0;

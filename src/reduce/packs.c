@@ -348,6 +348,7 @@ int pare__reducer_encode(pare_reducer *r, int64_t k, pare_error *err)
         rc = begin_pack(r, first, n_seg);
         if (!rc) rc = pare__encoder_run(r->encoder, r->segment + first, n_seg, &pack, r->encode_ms, err);
         if (!rc) rc = gather_pack(r, pack);
+        if (!rc) r->flops += pack->flops;
         first += n_seg;
     }
     return rc ? rc : join_provenance(r);

@@ -59,16 +59,22 @@ static int collect(const pare__step *s, pare__need *need, int32_t *n_own)
     return n;
 }
 
+/* The layer asked for, counted from 0; HERE at a block site stays. */
+static int count_layer(const pare__step *s, int32_t asked, int32_t n_layer, int32_t *out, pare_error *err)
+{
+    *out = asked;
+    if (asked == PARE__LAYER_HERE && s->site == PARE__SITE_BLOCK) return 0;
+    *out = asked == PARE__LAYER_HERE ? n_layer - 1 : asked < 0 ? asked + n_layer : asked;
+    if (*out >= 0 && *out < n_layer) return 0;
+    return pare_fail(err, PARE_E_INVALID, "recipe step '%s': layer %d, but the model has layers 0..%d", s->sel->name,
+                     asked, n_layer - 1);
+}
+
 static int resolve_layer(const pare__step *s, pare__need *need, int32_t n_layer, pare_error *err)
 {
-    if (need->layer == PARE__LAYER_HERE) {
-        if (s->site == PARE__SITE_BLOCK) return 0;
-        need->layer = n_layer - 1;
-    }
-    const int32_t layer = need->layer < 0 ? need->layer + n_layer : need->layer;
-    if (layer < 0 || layer >= n_layer)
-        return pare_fail(err, PARE_E_INVALID, "recipe step '%s': layer %d, but the model has layers 0..%d",
-                         s->sel->name, need->layer, n_layer - 1);
+    int32_t layer;
+    const int rc = count_layer(s, need->layer, n_layer, &layer, err);
+    if (rc || layer == PARE__LAYER_HERE) return rc;
     if (s->site == PARE__SITE_PATCHES || s->site == PARE__SITE_FRAMES)
         return pare_fail(err, PARE_E_INVALID, "recipe step '%s' needs what the encoder computes: it cannot act at '%s'",
                          s->sel->name, pare__site_name(s->site));
@@ -244,6 +250,20 @@ int pare__plan_make(pare__plan *plan, pare__recipe *recipe, const pare_model *mo
         if (!rc && model) rc = plan_site(plan, i, err);
     }
     return rc ? rc : plan_budget(plan, rate, err);
+}
+
+int pare__plan_layers(pare__plan *plan, int32_t n_layer, pare_error *err)
+{
+    plan->n_layer = n_layer;
+    for (int32_t i = 0; i < plan->recipe->n; i++) {
+        pare__step_plan *sp = &plan->step[i];
+        for (int32_t j = 0; j < sp->n_need; j++) {
+            if (!capture_bit(&sp->need[j])) continue;
+            const int rc = count_layer(&plan->recipe->step[i], sp->need[j].layer, n_layer, &sp->layer[j], err);
+            if (rc) return rc;
+        }
+    }
+    return 0;
 }
 
 /* ---- several blocks ------------------------------------------------------------------------------------------- */

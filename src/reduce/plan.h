@@ -33,6 +33,10 @@ typedef struct pare__plan {
 int pare__plan_make(pare__plan *plan, pare__recipe *recipe, const pare_model *model, const pare__rate *rate,
                     pare_error *err);
 
+/* Features of an encoder of n_layer blocks, planned without a model: layers that steps ask for become 0..n_layer-1.
+ * Errors: INVALID. */
+int pare__plan_layers(pare__plan *plan, int32_t n_layer, pare_error *err);
+
 /* What the selector and the score of a step ask for, need[PARE__MAX_STEP_NEEDS]; returns the count. */
 int pare__step_needs(const pare__step *step, pare__need *need);
 

@@ -29,13 +29,22 @@ static int keep_recipe_text(pare_reducer *r)
     return 0;
 }
 
-static int plan_recipe(pare_reducer *r, pare_error *err)
+/* Budgets count temporal steps. */
+static int begin_rate(pare_reducer *r, pare_error *err)
 {
-    int rc = pare__rate_init(&r->rate, &r->opts, err);
+    const int rc = pare__rate_init(&r->rate, &r->opts, err);
     const int32_t temporal = r->opts.video ? r->model->hp.temporal : 1;
     r->rate.n_frames = (r->rate.n_frames + temporal - 1) / temporal;
+    return rc;
+}
+
+static int plan_recipe(pare_reducer *r, pare_error *err)
+{
+    int rc = begin_rate(r, err);
     if (!rc) rc = pare__recipe_parse(&r->recipe, r->opts.recipe ? r->opts.recipe : "none", err);
     if (!rc) rc = pare__plan_make(&r->plan, &r->recipe, r->model, &r->rate, err);
+    if (!rc) rc = pare__kept_plan(&r->kept, r->model, &r->opts, &r->plan, err);
+    r->opts.capture = NULL; /* the caller's */
     return rc ? rc : keep_recipe_text(r);
 }
 
@@ -106,15 +115,21 @@ int pare__reducer_create(pare_reducer **out, const pare_model *model, const pare
     return rc;
 }
 
-void pare__reducer_free(pare_reducer **out)
+static void drop_results(pare_reducer *r)
 {
-    if (!out || !*out) return;
-    pare_reducer *r = *out;
     while (r->head) {
         pare_result *next = r->head->next;
         pare__result_free(&r->head);
         r->head = next;
     }
+    r->tail = NULL;
+}
+
+void pare__reducer_free(pare_reducer **out)
+{
+    if (!out || !*out) return;
+    pare_reducer *r = *out;
+    drop_results(r);
     pare__encoder_free(&r->encoder);
     pare__pool_free(&r->pool);
     pare__recipe_fini(&r->recipe);
@@ -128,6 +143,45 @@ void pare__reducer_free(pare_reducer **out)
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) pare__free(owned[i]);
     pare__free(r);
     *out = NULL;
+}
+
+/* ---- reset ---------------------------------------------------------------------------------------------------- */
+
+static void forget_clip(pare_reducer *r)
+{
+    r->error = (pare_error){0};
+    r->is_flushed = r->is_resized = 0;
+    r->width = r->height = 0;
+    r->n_slot = r->n_held = r->t0 = 0;
+    r->n_pushed = r->n_step = r->n_counted = 0;
+    r->clip_in = r->clip_out = 0;
+    r->has_previous = r->has_mask = r->n_given = 0;
+    r->media_start = 0;
+    r->final_left = 0;
+}
+
+/* What selectors carry from window to window. */
+static void forget_carry(pare_reducer *r)
+{
+    for (int32_t i = 0; i < r->recipe.n; i++) {
+        const pare__step *s = &r->recipe.step[i];
+        if (s->carry) memset(s->carry, 0, s->carry_size);
+    }
+}
+
+int pare__reducer_reset(pare_reducer *r, uint64_t seed, pare_error *err)
+{
+    const int rc = begin_rate(r, err); /* `resize` spends the budget on the grid */
+    if (rc) return rc;
+    drop_results(r);
+    forget_clip(r);
+    forget_carry(r);
+    pare__arena_clear(&r->arena);
+    r->opts.seed = r->ctx.seed = seed;
+    r->ctx.origin0 = 0;
+    r->ctx.floor = pare__rate_floor(&r->rate);
+    r->ctx.most = pare__rate_most(&r->rate);
+    return 0;
 }
 
 /* ---- one window ----------------------------------------------------------------------------------------------- */
@@ -194,8 +248,14 @@ static int queue_result(pare_reducer *r)
                                 .pts = r->pts,
                                 .fit = r->fit};
     pare_result *result = NULL;
-    const int rc = pare__result_make(&result, &w);
+    int rc = pare__result_make(&result, &w);
     if (rc) return rc;
+    rc = pare__kept_make(result,
+                         &(pare__kept_window){.kept = &r->kept, .ctx = &r->ctx, .rows = &r->encoded, .px = &r->px});
+    if (rc) {
+        pare__result_free(&result);
+        return rc;
+    }
     if (r->tail)
         r->tail->next = result;
     else
@@ -220,9 +280,13 @@ static void advance(pare_reducer *r, int64_t n_in)
 
 static void count(pare_reducer *r, int64_t n_in)
 {
-    r->stats.n_frames = r->n_pushed;
+    r->stats.n_frames += r->n_pushed - r->n_counted;
+    r->n_counted = r->n_pushed;
     r->stats.n_in += n_in;
     r->stats.n_out += r->encoded.n;
+    r->clip_in += n_in;
+    r->clip_out += r->encoded.n;
+    r->stats.flops = r->flops;
     r->stats.embed_ms = r->encode_ms[0];
     r->stats.encode_ms = r->encode_ms[1];
     r->stats.select_ms = r->ctx.select_ms;
@@ -287,9 +351,9 @@ int pare__reducer_flush(pare_reducer *r, pare_error *err)
     r->is_flushed = 1;
     pare_error e = {0};
     int rc = r->n_slot ? pare__reducer_window(r, 1, &e) : 0;
-    if (!rc && r->stats.n_in && !r->stats.n_out)
+    if (!rc && r->clip_in && !r->clip_out)
         rc = pare_fail(&e, PARE_E_INVALID, "recipe, budget and mask leave none of the %lld units",
-                       (long long)r->stats.n_in);
+                       (long long)r->clip_in);
     return failed(r, rc, &e, err);
 }
 

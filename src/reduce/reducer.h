@@ -11,6 +11,7 @@
 #include "core/fit.h"
 #include "core/slot.h"
 #include "encode/encoder.h"
+#include "reduce/kept.h"
 #include "reduce/plan.h"
 #include "reduce/rate.h"
 #include "reduce/result.h"
@@ -22,12 +23,15 @@ typedef struct pare__goal {
     int64_t final;                  /* rows that the final step's last block must leave; -1 = it is no block step */
 } pare__goal;
 
+enum { PARE__SLOT_ARRAYS = 13 }; /* pixels, and those listed in grow_window() */
+
 struct pare_reducer {
     const pare_model *model;
     pare_reducer_opts opts;
     pare_custom custom; /* copied: opts.custom points here, or is NULL */
     pare__recipe recipe;
     pare__plan plan;
+    pare__kept kept;
     pare__rate rate;
     char *recipe_text;
     pare__pool *pool;
@@ -50,6 +54,7 @@ struct pare_reducer {
     int32_t t0;               /* clip index of slot 0 */
     int64_t n_pushed, n_step; /* frames; temporal steps begun before the window */
     uint8_t *pixels;          /* [cap + 1, temporal, height, width, 3]; the last holds the frame before the window */
+    int64_t bytes[PARE__SLOT_ARRAYS]; /* allocated behind each array that has one entry per slot */
     int32_t has_previous;
     double media_start;        /* pts of the medium's first frame */
     pare_slot *slot;           /* [cap] */
@@ -78,7 +83,9 @@ struct pare_reducer {
 
     pare_result *head, *tail; /* results waiting to be pulled */
     pare_reducer_stats stats;
-    double encode_ms[2];
+    double encode_ms[2], flops;
+    int64_t n_counted;         /* frames of this timeline that the statistics hold */
+    int64_t clip_in, clip_out; /* of this timeline: candidates, rows */
 };
 
 int pare__reducer_create(pare_reducer **out, const pare_model *model, const pare_reducer_opts *opts, pare_error *err);
@@ -86,6 +93,7 @@ void pare__reducer_free(pare_reducer **r);
 int pare__reducer_push(pare_reducer *r, const pare_frame *frame, pare_error *err);
 int pare__reducer_flush(pare_reducer *r, pare_error *err);
 int pare__reducer_pull(pare_reducer *r, pare_result **out, pare_error *err);
+int pare__reducer_reset(pare_reducer *r, uint64_t seed, pare_error *err);
 
 /* intake.c: makes room for the frame: the window's geometry with its first frame, more slots, or a window decided. */
 int pare__reducer_room(pare_reducer *r, const pare_frame *frame, pare_error *err);

@@ -9,8 +9,9 @@ void pare__result_free(pare_result **r)
     if (!r || !*r) return;
     pare_result *x = *r;
     pare__map_fini(&x->map);
-    void *owned[] = {x->embeds, x->box,   x->sizes,       x->prefix, x->pooled, x->logits, x->scores, x->place,
-                     x->kind,   x->index, x->frame_start, x->pts,    x->fit,    x->mrope,  x->slot,   x->unit_start};
+    void *owned[] = {x->embeds, x->box,   x->sizes, x->prefix,     x->pooled,      x->logits,
+                     x->scores, x->place, x->kind,  x->index,      x->frame_start, x->pts,
+                     x->fit,    x->mrope, x->slot,  x->unit_start, x->feature};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) pare__free(owned[i]);
     pare__free(x);
     *r = NULL;

@@ -21,6 +21,7 @@ struct pare_result {
     double *pts;
     pare__fit *fit;           /* [t] */
     int32_t unit_px;          /* pixels of a unit side on the grid */
+    pare_tensor *feature;     /* one block with its names and data, or NULL */
     struct pare_result *next; /* queue of the reducer */
 };
 

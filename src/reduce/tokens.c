@@ -31,12 +31,14 @@ static int make_plan(job *j, const pare_reducer_opts *opts, pare_error *err)
     if (!rc) rc = pare__rate_check(&j->rate, (int64_t)j->in.grid_h * j->in.grid_w * per_picture, err);
     if (!rc) rc = pare__recipe_parse(&j->recipe, o.recipe ? o.recipe : "none", err);
     if (!rc) rc = pare__plan_make(&j->plan, &j->recipe, NULL, &j->rate, err);
+    if (!rc && j->in.n_layer) rc = pare__plan_layers(&j->plan, j->in.n_layer, err);
     if (rc) return rc;
     j->ctx = (pare__context){.arena = &j->arena,
                              .gemm = pare__backends[0]->gemm,
                              .vec = pare__vec_best(),
                              .seed = o.seed,
                              .n_head = j->in.n_head,
+                             .n_layer = j->in.n_layer,
                              .n_prefix = j->in.n_prefix,
                              .slot = j->in.slot,
                              .grid_h = j->in.grid_h,

@@ -4,9 +4,11 @@
 
 #include "reduce/window.h"
 
-/* The array of this kind and layer; else the one without a layer; else the only one of its kind. */
-static const pare__view_array *find_array(const pare__rows *rows, pare__array kind, int32_t layer)
+/* The array of this kind and layer; else the one without a layer; else the only one of its kind, where nobody knows how
+ * many layers there are. */
+static const pare__view_array *find_array(const pare__rows *rows, pare__array kind, int32_t layer, int32_t n_layer)
 {
+    const int is_exact = n_layer > 0 && layer != PARE__LAYER_HERE;
     const pare__view_array *any = NULL;
     int32_t n_kind = 0;
     for (int32_t i = 0; i < rows->n_array; i++) {
@@ -16,7 +18,7 @@ static const pare__view_array *find_array(const pare__rows *rows, pare__array ki
         if (!any || a->need.layer == PARE__LAYER_ANY) any = a;
         n_kind++;
     }
-    return any && (n_kind == 1 || any->need.layer == PARE__LAYER_ANY) ? any : NULL;
+    return any && ((n_kind == 1 && !is_exact) || any->need.layer == PARE__LAYER_ANY) ? any : NULL;
 }
 
 /* Is it an array of tokens, as opposed to what the caller gave or the pixels? */
@@ -26,16 +28,18 @@ static int is_row_array(pare__array kind)
 }
 
 /* Offers each need of the step from the `first` on under the name it was asked by. */
-static int offer_arrays(const pare__rows *rows, const pare__step *step, const pare__step_plan *sp, int32_t first,
+static int offer_arrays(const pare__rows *rows, const pare__plan *plan, int32_t i_step, int32_t first,
                         pare__view_array *array, int32_t *n_array, pare_error *err)
 {
+    const pare__step *step = &plan->recipe->step[i_step];
+    const pare__step_plan *sp = &plan->step[i_step];
     *n_array = 0;
     for (int32_t i = first; i < sp->n_need; i++) {
         const pare__array kind = sp->need[i].array;
         if (!is_row_array(kind)) continue;
         pare__view_array found = {.width = rows->d, .data = rows->x, .prefix = rows->x_prefix};
         const int is_here = kind == PARE__ARRAY_TOKENS && sp->need[i].layer == PARE__LAYER_HERE;
-        const pare__view_array *a = is_here ? NULL : find_array(rows, kind, sp->layer[i]);
+        const pare__view_array *a = is_here ? NULL : find_array(rows, kind, sp->layer[i], plan->n_layer);
         if (a) {
             found = *a;
             if (!rows->has_prefix[a - rows->array]) found.prefix = NULL;
@@ -116,7 +120,7 @@ int pare__window_view(const pare__context *ctx, const pare__plan *plan, int32_t 
                       .floor = ctx->per_picture > 1 ? 0 : ctx->floor,
                       .array = array,
                       .pixels = pixels};
-    const int rc = offer_arrays(rows, step, &plan->step[i], first_need, array, &v->n_array, err);
+    const int rc = offer_arrays(rows, plan, i, first_need, array, &v->n_array, err);
     return rc ? rc : pare__view_fill(ctx, step, v);
 }
 
