@@ -105,6 +105,7 @@ typedef struct bench_cell {
 
 typedef struct bench bench;
 typedef struct bench_section bench_section;
+typedef struct bench_bias bench_bias;
 
 /* A task opens its items and runs all rows over them, cell by cell, skipping cells that the journal has. */
 typedef struct bench_task {
@@ -151,10 +152,10 @@ struct bench_section {
     int64_t n_frame;  /* of all measured items; 0 = one each */
     void *state;      /* the task's own */
     /* Of run.c, bias.c and journal.c: */
-    pare_reducer *sharer;    /* recipe none that captures what the prefill-only rows read, or NULL */
-    int cannot_share;        /* the model's tokens cannot be captured: every row runs from end to end */
-    struct bench_bias *bias; /* mirrored and grey runs, or NULL */
-    uint8_t *has;            /* [has_row, has_item] bits: cells that are there */
+    pare_reducer *sharer; /* recipe none that captures what the prefill-only rows read, or NULL */
+    int cannot_share;     /* the model's tokens cannot be captured: every row runs from end to end */
+    bench_bias *bias;     /* mirrored and grey runs, or NULL */
+    uint8_t *has;         /* [has_row, has_item] bits: cells that are there */
     int32_t has_row, has_item;
 };
 
@@ -238,7 +239,7 @@ int bench_slot_mean(const pare_result_view *v, int32_t t, float *out);
  * row's run on the frames themselves. For items that are measured. */
 int bench_flip_blank(bench *b, bench_section *s, bench_row *row, const bench_frames *frames, const bench_run *full,
                      const bench_run *run, bench_cell *cell);
-void bench_bias_free(struct bench_bias **bias);
+void bench_bias_free(bench_bias **bias);
 /* Spearman's rho with average ranks on ties; NaN where one of a[n], b[n] is constant or n < 2. 0 or -1 (memory). */
 int bench_spearman(const double *a, const double *b, int64_t n, double *out);
 
