@@ -206,14 +206,13 @@ bench_section *bench_add_section(bench *b, const bench_task *task, const bench_a
 static void free_section(bench_section *s)
 {
     if (s->task != NULL) s->task->close(s);
-    for (int32_t i = 0; i < s->n_row; i++) {
-        pare_reducer_close(&s->row[i].reducer);
-        free(s->row[i].recipe);
-    }
+    bench_run_close(s);
+    for (int32_t i = 0; i < s->n_row; i++) free(s->row[i].recipe);
     for (int32_t i = 0; i < s->n_item; i++) free(s->item[i].name);
     free(s->row);
     free(s->item);
     free(s->cell);
+    free(s->has);
 }
 
 void bench_free(bench *b)
