@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/* The report as Markdown: facts, then for every section what resize says, the tables of each kind of saving
+ * (report_md_lines.c), what was chosen on other folds, where documents are lost, and in the end the rules. */
+#include <math.h>
+#include <string.h>
+
+#include "report_md.h"
+#include "report_table.h"
+
+/* ---- small tables (ctx: bench_analysis) ------------------------------------------------------------------------ */
+
+static void choice_saves(const void *ctx, int32_t row, int32_t which, char out[BENCH_MAX_CELL])
+{
+    (void)which;
+    snprintf(out, BENCH_MAX_CELL, "%s", bench_saves_name[((const bench_analysis *)ctx)->choice[row].saves]);
+}
+
+static void choice_recipe(const void *ctx, int32_t row, int32_t which, char out[BENCH_MAX_CELL])
+{
+    const char *recipe = ((const bench_analysis *)ctx)->choice[row].recipe;
+    (void)which;
+    bench_table_escape(recipe != NULL ? recipe : "", out, BENCH_MAX_CELL);
+}
+
+static void choice_keep(const void *ctx, int32_t row, int32_t which, char out[BENCH_MAX_CELL])
+{
+    (void)which;
+    snprintf(out, BENCH_MAX_CELL, "%.3g", ((const bench_analysis *)ctx)->choice[row].keep);
+}
+
+static void choice_folds(const void *ctx, int32_t row, int32_t which, char out[BENCH_MAX_CELL])
+{
+    const bench_choice *c = &((const bench_analysis *)ctx)->choice[row];
+    (void)which;
+    snprintf(out, BENCH_MAX_CELL, "%d of %d", c->n_times, c->n_fold);
+}
+
+static void choice_primary(const void *ctx, int32_t row, int32_t which, char out[BENCH_MAX_CELL])
+{
+    const bench_analysis *a = ctx;
+    const bench_interval i = bench_shown_interval(which, a->choice[row].primary);
+    int32_t n;
+    const int digits = bench_columns(&n)[which].digits;
+    if (!isfinite(i.value) || !isfinite(i.lo) || !isfinite(i.hi))
+        snprintf(out, BENCH_MAX_CELL, isfinite(i.value) ? "%.*f" : "n/a", digits, i.value);
+    else
+        snprintf(out, BENCH_MAX_CELL, "%.*f [%.*f, %.*f]", digits, i.value, digits, i.lo, digits, i.hi);
+}
+
+static void print_choice(const bench_analysis *a, FILE *f)
+{
+    int32_t n;
+    bench_table t = {.ctx = a, .n_row = a->n_choice};
+    const int32_t primary = a->section->primary;
+    if (a->n_choice == 0) return;
+    fputs("### Chosen on four folds, reported on the fifth\n\n", f);
+    bench_table_add_text(&t, "saves", choice_saves);
+    bench_table_add(&t, "keep", 0, choice_keep);
+    bench_table_add_text(&t, "most often chosen", choice_recipe);
+    bench_table_add(&t, "folds", 0, choice_folds);
+    bench_table_add(&t, bench_columns(&n)[primary].title, primary, choice_primary);
+    bench_table_print(&t, f);
+}
+
+static void half_recipe(const void *ctx, int32_t row, int32_t which, char out[BENCH_MAX_CELL])
+{
+    (void)which;
+    bench_table_escape(((const bench_analysis *)ctx)->half[row].recipe, out, BENCH_MAX_CELL);
+}
+
+static void half_saves(const void *ctx, int32_t row, int32_t which, char out[BENCH_MAX_CELL])
+{
+    (void)which;
+    snprintf(out, BENCH_MAX_CELL, "%s", bench_saves_name[((const bench_analysis *)ctx)->half[row].saves]);
+}
+
+static void half_keep(const void *ctx, int32_t row, int32_t which, char out[BENCH_MAX_CELL])
+{
+    const bench_half *h = &((const bench_analysis *)ctx)->half[row];
+    (void)which;
+    if (isfinite(h->keep))
+        snprintf(out, BENCH_MAX_CELL, "%s%.3f", h->is_below ? "below " : "", h->keep);
+    else
+        snprintf(out, BENCH_MAX_CELL, "n/a");
+}
+
+static void print_half(const bench_analysis *a, FILE *f)
+{
+    bench_table t = {.ctx = a, .n_row = a->n_half};
+    if (a->n_half == 0) return;
+    fputs("### The keep at which half of the numbers are lost\n\nOf those that are read without reduction, between the "
+          "measured amounts; lower is better.\n\n",
+          f);
+    bench_table_add_text(&t, "recipe", half_recipe);
+    bench_table_add_text(&t, "saves", half_saves);
+    bench_table_add(&t, "keep", 0, half_keep);
+    bench_table_print(&t, f);
+}
+
+/* ---- the document ---------------------------------------------------------------------------------------------- */
+
+static const char legend[] = "*Italics*: baselines. **Bold**: best of its amount and ahead of random beyond its "
+                             "interval. Marks: K! kept more than "
+                             "asked (never wins), own: the recipe's own amount, < at most what was asked, by design. "
+                             "n/a: not defined there. Times "
+                             "are per frame, from decoding to the last row; speed-up is none's p50 over the line's, "
+                             "*of ideal* what is realised of "
+                             "the speed-up by operations. Differences are line minus baseline, item by item.\n\n";
+
+static const char rules[] =
+    "## Rules\n\n"
+    "1. Lines that save encoder time and lines that save prefill only are two tables, never ranked across.\n"
+    "2. Where only the prefill is saved, the CLS token and the pooled feature are untouched: columns that read them "
+    "are "
+    "n/a, and accuracy is judged by the rows that are left alone.\n"
+    "3. A line is compared with resize and spatial-uniform at the same milliseconds (between the baseline's measured "
+    "points) and at the same number of units, item by item; random is the mean over its seeds.\n"
+    "4. Intervals are 95 % percentiles of a paired bootstrap over items; p of 0/1 outcomes at equal amounts is "
+    "McNemar's. "
+    "A line wins or loses only if its interval excludes zero and p stays below .05 after Holm's correction over the "
+    "table's lines.\n"
+    "5. What is chosen is chosen on four folds of the items and reported on the fifth.\n"
+    "6. If resize wins, the report says so.\n";
+
+static void print_section(const bench_analysis *a, FILE *f)
+{
+    const bench_section *s = a->section;
+    fprintf(f, "## %s: %s\n\n", s->ask.name != NULL ? s->ask.name : s->task->name, s->task->title);
+    if (a->resize_says[0] != '\0') fprintf(f, "**%s**\n\n", a->resize_says);
+    if (s->task->note != NULL && s->task->note[0] != '\0') fprintf(f, "%s\n\n", s->task->note);
+    bench_print_saving(a, BENCH_SAVES_ENCODER, f);
+    bench_print_saving(a, BENCH_SAVES_PREFILL, f);
+    print_choice(a, f);
+    print_half(a, f);
+}
+
+/* Without any recipe or baseline there is still the line without reduction. */
+static int has_only_none(const bench_analysis *a)
+{
+    for (int32_t i = 0; i < a->n_line; i++)
+        if (!bench_line_is_none(&a->line[i])) return 0;
+    return 1;
+}
+
+void bench_print_markdown(const bench_report *r, FILE *f)
+{
+    fputs("# pare bench\n\n", f);
+    bench_print_facts(r->header, "- ", ": ", f);
+    fputc('\n', f);
+    for (int32_t i = 0; i < r->b->n_section; i++) {
+        print_section(&r->analysis[i], f);
+        if (has_only_none(&r->analysis[i])) bench_print_saving(&r->analysis[i], BENCH_SAVES_NOTHING, f);
+    }
+    fputs(legend, f);
+    fputs(rules, f);
+}
