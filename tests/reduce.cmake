@@ -9,3 +9,6 @@ pare_test(test_properties MODULES core model encode select reduce measure view w
           SOURCES test_properties.c test_properties_reducer.c select_table.c select_scene.c tiny_model.c)
 pare_test(test_reduce_edges MODULES core model encode select reduce measure view write api
           SOURCES test_reduce_edges.c tiny_model.c)
+pare_test(test_capture MODULES core model encode select reduce measure view write api
+          SOURCES test_capture.c tiny_model.c)
+set_tests_properties(test_capture PROPERTIES TIMEOUT 900)
