@@ -15,8 +15,8 @@
 #include "encode/backend.h"
 #include "encode/prep.h"
 #include "encode/trace.h"
-#include "measure/metric.h"
 #include "measure/llm.h"
+#include "measure/metric.h"
 #include "model/family.h"
 #include "model/model.h"
 #include "model/tensorfile.h"
@@ -372,6 +372,8 @@ int pare_model_head(const pare_model *m, const float *cls, const float *mean, fl
     return pare__head_logits(m, cls, mean, logits, err);
 }
 
+/* ---- measures ------------------------------------------------------------------------------------------------- */
+
 int pare_llm_cost_get(const char *llm, int64_t n_visual, int64_t n_text, pare_llm_cost *cost, pare_error *err)
 {
     if (!llm) return no_argument("pare_llm_cost_get", "llm", err);
@@ -379,8 +381,6 @@ int pare_llm_cost_get(const char *llm, int64_t n_visual, int64_t n_text, pare_ll
     const int rc = pare__llm_cost(llm, n_visual, n_text, &own, err);
     return rc ? rc : give_struct(cost, &own, sizeof own, "pare_llm_cost_get", err);
 }
-
-/* ---- measures --------------------------------------------------------------------------------------------------- */
 
 int pare_measure(const pare_result *r, const pare_result *other, const char *const *names, int32_t n, double *values,
                  pare_error *err)
@@ -392,6 +392,8 @@ int pare_measure(const pare_result *r, const pare_result *other, const char *con
         if (!names[i]) return pare_fail(err, PARE_E_INVALID, "pare_measure: name %d of %d is missing", i, n);
     return pare__measure(&r->view, other ? &other->view : NULL, pare__backends[0]->dense, names, n, values, err);
 }
+
+/* ---- trace ---------------------------------------------------------------------------------------------------- */
 
 int pare_trace(const pare_model *model, const pare_trace_opts *opts, const pare_tensor *pixels,
                const pare_frame *frames, int32_t n, pare_stage_fn stage, void *user, pare_error *err)

@@ -9,8 +9,9 @@ if(PARE_FIXTURES)
 endif()
 
 # Parity of selectors with the published methods, straight through the tables.
-pare_test(golden_methods MODULES core model encode select
+pare_test(golden_methods MODULES core model encode select measure
           SOURCES golden/golden_methods.c golden/golden_compare.c golden/golden_spread.c golden/golden_merge.c
                   golden/golden_time.c golden/golden_video.c golden/golden_video_merge.c golden/golden_bend.c golden/golden_bend_encoder.c golden/golden_greedy.c golden/golden_tiles.c golden/golden_hooks.c golden/golden_hooks_block.c
+                  golden/golden_measure.c golden/golden_measure_features.c
                   select_scene.c)
 target_compile_definitions(golden_methods PRIVATE PARE_BUILT_WITH_FIXTURES="${PARE_FIXTURES}")

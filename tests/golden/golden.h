@@ -35,6 +35,8 @@ void golden_read(golden *g, const char *name, float *out, int64_t n);
 /* Compares with out[.canonical].NAME; absent tensors are skipped. Rule: |a - b| <= rel * max|b| + abs. */
 void golden_i32(golden *g, const char *name, const int32_t *got, int64_t n);
 void golden_f32(golden *g, const char *name, const float *got, int64_t n, double rel, double abs);
+/* In double, against a tensor of f64 "out.NAME". */
+void golden_f64(golden *g, const char *name, const double *got, int64_t n, double rel, double abs);
 /* The same against exactly "out.NAME", canonical or not. */
 void golden_raw_i32(golden *g, const char *name, const int32_t *got, int64_t n);
 void golden_raw_f32(golden *g, const char *name, const float *got, int64_t n, double rel, double abs);
@@ -74,6 +76,7 @@ typedef struct golden_group {
 extern const golden_group golden_spread[], golden_merge[], golden_time[], golden_video[], golden_video_merge[],
     golden_greedy[], golden_tiles[];
 extern const golden_group golden_hooks[], golden_hooks_block[];
+extern const golden_group golden_measure[], golden_measure_features[];
 extern const golden_group golden_bend[], golden_bend_encoder[]; /* end with NULL */
 
 #endif

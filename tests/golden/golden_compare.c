@@ -181,6 +181,25 @@ void golden_raw_f32(golden *g, const char *name, const float *got, int64_t n, do
     compare_f32(g, full, got, n, rel, abs);
 }
 
+void golden_f64(golden *g, const char *name, const double *got, int64_t n, double rel, double abs)
+{
+    char full[160];
+    snprintf(full, sizeof full, "out.%s", name);
+    const pare_tensor *t = expect(g, full, n);
+    if (!t) return;
+    if (t->dtype != PARE_F64) {
+        golden_fail(g, "%s is not f64", full);
+        return;
+    }
+    double *want = PARE__NEW(double, n + 1), most = 0;
+    memcpy(want, t->data, (size_t)n * sizeof *want);
+    for (int64_t i = 0; i < n; i++) most = fmax(most, fabs(want[i]));
+    for (int64_t i = 0; i < n && !g->err.code; i++)
+        if (!(fabs(got[i] - want[i]) <= rel * most + abs))
+            golden_fail(g, "%s[%lld]: %.17g, %.17g expected", full, (long long)i, got[i], want[i]);
+    pare__free(want);
+}
+
 void golden_choice(golden *g, const char *name, const int32_t *got, int64_t n, const float *score)
 {
     char full[160];

@@ -19,9 +19,10 @@ typedef struct tally {
 
 static golden_runner find_runner(const char *group)
 {
-    const golden_group *const tables[] = {golden_spread,      golden_merge, golden_time,         golden_video,
-                                          golden_video_merge, golden_bend,  golden_bend_encoder, golden_greedy,
-                                          golden_tiles,       golden_hooks, golden_hooks_block};
+    const golden_group *const tables[] = {golden_spread,          golden_merge, golden_time,         golden_video,
+                                          golden_video_merge,     golden_bend,  golden_bend_encoder, golden_greedy,
+                                          golden_tiles,           golden_hooks, golden_hooks_block,  golden_measure,
+                                          golden_measure_features};
     for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
         for (const golden_group *e = tables[t]; e->name; e++)
             if (!strcmp(e->name, group)) return e->run;
