@@ -243,9 +243,9 @@ static int64_t whole_lines(const char *text, size_t size)
 {
     static const char magic[] = BENCH_JOURNAL_MAGIC;
     const size_t n = size < sizeof magic - 1 ? size : sizeof magic - 1;
-    const char *end = memrchr(text, '\n', size);
     if (memcmp(text, magic, n) != 0) return -1;
-    return end != NULL ? end + 1 - text : 0;
+    while (size > 0 && text[size - 1] != '\n') size--;
+    return (int64_t)size;
 }
 
 static int load_file(bench *b, bench_journal *j, const json_t *head)
