@@ -115,7 +115,8 @@ int bench_list_clips(bench *b, bench_section *s, cli_photos *out)
 
 int32_t bench_fallback_column(const bench *b)
 {
-    return bench_column_find(b->info->n_class > 0 ? "logit_agreement_share" : "pooled_cosine");
+    const int32_t column = bench_column_find(b->info->n_class > 0 ? "logit_agreement_share" : "pooled_cosine");
+    return column >= 0 ? column : BENCH_TOP1;
 }
 
 int bench_is_missing(const bench_section *s, int32_t first, int32_t end)
