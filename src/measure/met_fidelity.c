@@ -9,10 +9,11 @@
 
 /* ---- one vector per slot ------------------------------------------------------------------------------------------- */
 
-/* Mean cosine of a[slots, stride] with b[slots, stride], the first d of each; NaN where one is missing. */
+/* Mean cosine of a[slots, stride] with b[slots, stride], the first d of each; NaN where one is missing. Both results have
+ * the same slots and the same d: pare__measure has seen to that. */
 static double slots_cosine(const pare__scene *s, const float *a, const float *b, int64_t stride, int64_t d)
 {
-    if (!a || !b || s->v->grid[0] != s->other->grid[0]) return NAN;
+    if (!a || !b) return NAN;
     double sum = 0;
     for (int32_t t = 0; t < s->v->grid[0]; t++) sum += pare__cosine_f32(a + t * stride, b + t * stride, d);
     return sum / s->v->grid[0];
@@ -23,7 +24,7 @@ static int cls_cosine(pare__scene *s, double *out, pare_error *err)
     const pare_result_view *v = s->v, *ref = s->other;
     (void)err;
     *out = NAN;
-    if (v->n_prefix > 0 && v->n_prefix == ref->n_prefix && v->d == ref->d)
+    if (v->n_prefix > 0 && v->n_prefix == ref->n_prefix)
         *out = slots_cosine(s, v->prefix, ref->prefix, (int64_t)v->n_prefix * v->d, v->d);
     return 0;
 }
@@ -31,7 +32,7 @@ static int cls_cosine(pare__scene *s, double *out, pare_error *err)
 static int pooled_cosine(pare__scene *s, double *out, pare_error *err)
 {
     (void)err;
-    *out = s->v->d == s->other->d ? slots_cosine(s, s->v->pooled, s->other->pooled, s->v->d, s->v->d) : NAN;
+    *out = slots_cosine(s, s->v->pooled, s->other->pooled, s->v->d, s->v->d);
     return 0;
 }
 
@@ -54,7 +55,6 @@ static int tokens_mean_cosine(pare__scene *s, double *out, pare_error *err)
     const pare_result_view *v = s->v, *ref = s->other;
     const pare__mark mark = pare__arena_mark(&s->arena);
     *out = NAN;
-    if (v->grid[0] != ref->grid[0] || v->d != ref->d) return 0;
     double *a = PARE__ARENA(&s->arena, double, 2 * (int64_t)v->d), *b = a + v->d, sum = 0;
     int32_t n = 0;
     if (!a) return pare_fail(err, PARE_E_NOMEM, "out of memory for two means of %d elements", v->d);
@@ -74,8 +74,7 @@ static int tokens_mean_cosine(pare__scene *s, double *out, pare_error *err)
 
 static int has_logits(const pare__scene *s)
 {
-    return s->v->logits && s->other->logits && s->v->n_class == s->other->n_class && s->v->n_class > 0 &&
-           s->v->grid[0] == s->other->grid[0];
+    return s->v->logits && s->other->logits && s->v->n_class == s->other->n_class && s->v->n_class > 0;
 }
 
 /* ln of the sum of exp(x[n]). */

@@ -28,10 +28,6 @@ static int check_reference(const pare__scene *s, pare_error *err)
             "the other result keeps %lld of %lld units; features are compared with those of recipe \"none\"",
             (long long)ref->k, (long long)ref->n);
     }
-    if (ref->d != s->v->d) {
-        return pare_fail(err, PARE_E_INVALID, "tokens of %d elements cannot be compared with a reference of %d",
-                         s->v->d, ref->d);
-    }
     for (int64_t i = 0; i < ref->n; i++)
         if (ref->map.anchor[i] != i)
             return pare_fail(err, PARE_E_INVALID,

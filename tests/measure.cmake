@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+pare_test(test_dense MODULES core model encode SOURCES test_dense.c)
+pare_test(test_measure MODULES core measure SOURCES test_measure.c)
+pare_test(test_measure_places MODULES core measure SOURCES test_measure_places.c)
