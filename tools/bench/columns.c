@@ -58,10 +58,10 @@ static int begins_with_one_of(const char *name, const char *const *prefix)
 /* What a metric reads says nearly what it is about; names decide where two kinds read the same. */
 static const char *metric_group(const pare_list_entry *m)
 {
-    static const char *const coverage[] = {"facility_", "theta_", "effective_rank", "coverage_", NULL};
-    static const char *const bias[] = {"index_", "centre_", "center_", "border_", "position_", "spearman_", NULL};
-    static const char *const steps[] = {"step_", "steps_", "temporal_", "longest_gap", "count_", NULL};
-    if (has_word(m->flags, "steps") || begins_with_one_of(m->name, steps)) return "steps";
+    static const char *const coverage[] = {"facility_",    "theta_",         "cover_cosine",
+                                           "represented_", "effective_rank", NULL};
+    static const char *const bias[] = {"spearman_", NULL};
+    if (has_word(m->flags, "steps")) return "steps";
     if (begins_with_one_of(m->name, coverage)) return "coverage";
     if (has_word(m->flags, "scores") || begins_with_one_of(m->name, bias)) return "bias";
     return *m->flags != '\0' ? "fidelity" : "uniformity";
@@ -72,7 +72,7 @@ static int metric_digits(const char *unit)
     static const struct {
         const char *unit;
         int digits;
-    } known[] = {{"patches", 2}, {"tokens", 1}, {"steps", 2}, {"nats", 3}, {"rho", 3}};
+    } known[] = {{"patches", 2}, {"patches2", 1}, {"tokens", 1}, {"steps", 2}, {"nats", 3}, {"rho", 3}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(unit, known[i].unit) == 0) return known[i].digits;
     return 4;
