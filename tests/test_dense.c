@@ -86,15 +86,18 @@ END_TEST
 START_TEST(test_duplicates)
 {
     enum { M = 40, N = 60 };
-    double *row = random_matrix(1, N, 4), *a = PARE__NEW(double, M *N), want[M] = {0};
+    double *row = random_matrix(1, N, 4), *a = PARE__NEW(double, M *N), *turned = PARE__NEW(double, M *N),
+           want[M] = {0};
     for (int64_t i = 0; i < M * N; i++) {
-        a[i] = row[i % N] * (double)(1 + i / N % 3);
+        a[i] = turned[i % N * M + i / N] = row[i % N] * (double)(1 + i / N % 3);
         want[0] += a[i] * a[i];
     }
     want[0] = sqrt(want[0]);
     expect_values(a, M, N, want);
+    expect_values(turned, N, M, want);
     pare__free(row);
     pare__free(a);
+    pare__free(turned);
 }
 END_TEST
 

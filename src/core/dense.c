@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Dense linear algebra in plain C: the oracle of every backend. Singular values by one-sided Jacobi (Hestenes 1958): the
  * vectors of the shorter side are turned pair by pair until all are orthogonal; their lengths are the values. Slow, and
- * accurate relative to each value, duplicates and all. */
+ * right to about 1e-15 of the largest value, duplicates and all. */
 #include "core/dense.h"
 
 #include <float.h>
@@ -35,10 +35,12 @@ static double largest(const double *a, int64_t n)
     return most;
 }
 
-/* Makes p and q [n] orthogonal; whether they were not. */
-static int turn(double *p, double *q, int64_t n)
+/* Makes p and q [n] orthogonal; whether they were not. What is shorter than sqrt(noise) is rounding of the others: its
+ * direction means nothing and would be turned for ever. */
+static int turn(double *p, double *q, int64_t n, double noise)
 {
     const double pp = dot(p, p, n), qq = dot(q, q, n), pq = dot(p, q, n);
+    if (pp <= noise || qq <= noise) return 0;
     if (fabs(pq) <= 8 * DBL_EPSILON * sqrt((double)n) * sqrt(pp) * sqrt(qq)) return 0;
     const double zeta = (qq - pp) / (2 * pq);
     const double t = copysign(1, zeta) / (fabs(zeta) + hypot(1, zeta));
@@ -54,10 +56,11 @@ static int turn(double *p, double *q, int64_t n)
 /* Rows of a[m, n] orthogonal; 0 or EXTERNAL. */
 static int orthogonalise(double *a, int64_t m, int64_t n, pare_error *err)
 {
+    const double noise = DBL_EPSILON * DBL_EPSILON * dot(a, a, m * n);
     for (int32_t sweep = 0; sweep < MAX_SWEEPS; sweep++) {
         int turned = 0;
         for (int64_t i = 0; i < m; i++)
-            for (int64_t j = i + 1; j < m; j++) turned |= turn(a + i * n, a + j * n, n);
+            for (int64_t j = i + 1; j < m; j++) turned |= turn(a + i * n, a + j * n, n, noise);
         if (!turned) return 0;
     }
     return pare_fail(err, PARE_E_EXTERNAL, "singular values of a %lld x %lld matrix: no convergence in %d sweeps",
