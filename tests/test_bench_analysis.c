@@ -99,6 +99,28 @@ START_TEST(prefill_lines_have_no_cls_columns)
 }
 END_TEST
 
+/* The head that reads rows alone is another than the one with the CLS token: the prefill table ends in none@output. */
+START_TEST(prefill_curves_end_in_their_own_none)
+{
+    scene_open(&x, N, BENCH_NUMBERS);
+    flat_baselines(PREFILL, 0.6, 0.4);
+    scene_flat(&x, "none@output", 1, PREFILL, 0.8);
+    int32_t row = scene_flat(&x, "divprune@output", 0.5, PREFILL, 0.75);
+    scene_set(&x, row, BENCH_UNITS, 192);
+    scene_set(&x, row, BENCH_UNITS_ASKED, 192);
+    scene_analyse(&x);
+    const bench_line *line = scene_line(&x, "divprune@output", 0.5), *whole = scene_line(&x, "none@output", 1);
+    CLOSE(line->versus[BENCH_VS_RESIZE_UNITS].difference.value, 0.05);
+    for (int i = 0; i < BENCH_VS_COUNT; i++) ck_assert_int_eq(whole->versus[i].verdict, BENCH_NA);
+    ck_assert_int_eq(whole->overall, BENCH_NA);
+    ck_assert_int_eq(x.a.n_choice, 2);
+    ck_assert_int_eq(x.a.n_half, 4);
+    for (int32_t i = 0; i < x.a.n_half; i++) ck_assert_str_ne(x.a.half[i].recipe, "none@output");
+    ck_assert_double_eq(x.a.half[0].keep, 0.25); /* .4 is half of .8 */
+    scene_close(&x);
+}
+END_TEST
+
 /* ---- the same milliseconds, the same units ---------------------------------------------------------------------- */
 
 START_TEST(interpolation_has_known_answers)
@@ -496,6 +518,7 @@ int main(void)
     } tests[] = {
         {"lines", seeds_become_one_line},
         {"lines", prefill_lines_have_no_cls_columns},
+        {"lines", prefill_curves_end_in_their_own_none},
         {"versus", interpolation_has_known_answers},
         {"versus", points_out_of_order_are_sorted},
         {"versus", mcnemar_at_equal_units_then_holm},

@@ -19,6 +19,18 @@ int bench_line_is(const bench_line *line, bench_base base)
     return name != NULL && strcmp(line->recipe, name) == 0;
 }
 
+int bench_line_is_none(const bench_line *line)
+{
+    return line->saves == BENCH_SAVES_NOTHING || strcmp(line->recipe, "none@output") == 0;
+}
+
+const bench_line *bench_line_whole(const bench_analysis *a, bench_saves saves)
+{
+    for (int32_t i = 0; i < a->n_line; i++)
+        if (a->line[i].saves == saves && bench_line_is_none(&a->line[i])) return &a->line[i];
+    return a->line;
+}
+
 /* At least one byte, so that NULL means memory. */
 static void *room(int64_t n, size_t size) { return calloc(n > 0 ? (size_t)n : 1, size); }
 

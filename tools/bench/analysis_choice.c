@@ -93,7 +93,7 @@ static void list_amounts(bench_analysis *a)
         const bench_line *line = &a->line[i];
         int32_t k = 0;
         while (k < a->n_choice && (a->choice[k].saves != line->saves || a->choice[k].keep != line->keep)) k++;
-        if (k < a->n_choice || line->saves == BENCH_SAVES_NOTHING || line->keep == 0) continue;
+        if (k < a->n_choice || bench_line_is_none(line) || line->keep == 0) continue;
         a->choice[a->n_choice++] = (bench_choice){.saves = line->saves, .keep = line->keep};
     }
     qsort(a->choice, (size_t)a->n_choice, sizeof *a->choice, compare_choices);

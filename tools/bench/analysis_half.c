@@ -30,7 +30,7 @@ static const bench_line *next_below(const bench_analysis *a, const bench_half *h
 
 static void find_half(const bench_analysis *a, bench_half *h)
 {
-    double keep = 1, value = a->line[0].primary.value, half = value / 2;
+    double keep = 1, value = bench_line_whole(a, h->saves)->primary.value, half = value / 2;
     const bench_line *line;
     h->keep = NAN;
     if (!(value > 0)) return;
@@ -54,7 +54,7 @@ int bench_work_half(bench_work *w)
     if ((a->half = calloc((size_t)a->n_line + 1, sizeof *a->half)) == NULL) return -1;
     for (int32_t i = 1; i < a->n_line; i++) {
         const bench_line *line = &a->line[i], *before = line - 1;
-        if (line->saves == BENCH_SAVES_NOTHING) continue;
+        if (bench_line_is_none(line)) continue;
         if (before->saves == line->saves && strcmp(before->recipe, line->recipe) == 0) continue;
         bench_half *h = &a->half[a->n_half++];
         *h = (bench_half){.recipe = line->recipe, .saves = line->saves};

@@ -36,8 +36,8 @@ static void insert(curve *c, double x, const bench_line *line)
 
 static void draw(const bench_work *w, bench_saves saves, bench_base base, int32_t axis, curve *c)
 {
-    const bench_line *none = w->out->line;
-    double end = none->value[axis == BENCH_UNITS ? BENCH_UNITS_IN : axis];
+    const bench_line *whole = bench_line_whole(w->out, saves);
+    double end = whole->value[axis == BENCH_UNITS ? BENCH_UNITS_IN : axis];
     int found = 0;
     c->n = 0;
     for (int32_t i = 1; i < w->out->n_line; i++) {
@@ -46,7 +46,7 @@ static void draw(const bench_work *w, bench_saves saves, bench_base base, int32_
         found = 1;
         if (!(line->value[axis] >= end)) insert(c, line->value[axis], line);
     }
-    if (found) insert(c, end, none);
+    if (found) insert(c, end, whole);
 }
 
 /* The baseline's line that was asked for the same amount and kept as many units. */
@@ -85,7 +85,7 @@ int64_t bench_line_against(const bench_work *w, const bench_line *line, bench_ba
     double t = 0;
     curve c;
     *twin = NULL;
-    if (line->saves == BENCH_SAVES_NOTHING || bench_line_is(line, base)) return 0;
+    if (bench_line_is_none(line) || bench_line_is(line, base)) return 0;
     if (axis == BENCH_UNITS) *twin = find_twin(w, line, base);
     if (*twin != NULL) return subtract(x, bench_line_primary(w, *twin), NULL, 0, w->s->n_item, out);
     draw(w, line->saves, base, axis, &c);

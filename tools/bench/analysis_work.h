@@ -35,6 +35,10 @@ typedef struct bench_work {
 /* Name of a baseline, NULL for BENCH_SAVES_NOTHING. */
 const char *bench_base_name(bench_saves saves, bench_base base);
 int bench_line_is(const bench_line *line, bench_base base);
+/* Where nothing is reduced: none, and in the prefill table none@output, which reads nothing but the rows either. */
+int bench_line_is_none(const bench_line *line);
+/* The unreduced line of a table, at the right end of its curves. */
+const bench_line *bench_line_whole(const bench_analysis *a, bench_saves saves);
 
 /* ---- the steps -------------------------------------------------------------------------------------------------- */
 

@@ -11,8 +11,9 @@ typedef struct bench_interval {
 
 enum { BENCH_BOOTSTRAP = 2000 };
 
-/* Mean of x[n] with a 95 % interval; NaN items are left out. Pairs: pass differences. *p (may be NULL): two-sided
- * bootstrap p of mean = 0, at least 1 / (BENCH_BOOTSTRAP + 1). 0 or -1 (memory). */
+/* Mean of x[n] with a 95 % interval; NaN items are left out. Pairs: pass differences. *p (may be NULL): two-sided p of
+ * mean = 0, counted over the resamples, 2 / (BENCH_BOOTSTRAP + 1) or more; where not one lies across zero, Student's tail
+ * if that is smaller (Holm over a hundred lines needs it). Never below 2^(1 - n). 0 or -1 (memory). */
 int bench_bootstrap(const double *x, int64_t n, uint64_t seed, bench_interval *out, double *p);
 /* Exact two-sided McNemar test: b and c = discordant pairs. 1 when there are none. */
 double bench_mcnemar(int64_t b, int64_t c);
