@@ -116,7 +116,8 @@ typedef struct bench_task {
     int (*run)(bench *b, bench_section *s);
     void (*close)(bench_section *s);
 } bench_task;
-extern const bench_task bench_task_photos, bench_task_clips, bench_task_retrieval, bench_task_documents;
+extern const bench_task bench_task_photos, bench_task_clips, bench_task_retrieval, bench_task_documents,
+    bench_task_counting;
 extern const bench_task *const bench_tasks[]; /* ends with NULL */
 
 /* What a section was asked to do; strings borrowed from the options or the suite file. */

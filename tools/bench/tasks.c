@@ -3,5 +3,5 @@
 #include "bench.h"
 
 const bench_task *const bench_tasks[] = {
-    &bench_task_photos, &bench_task_clips, &bench_task_retrieval, &bench_task_documents, NULL,
+    &bench_task_photos, &bench_task_clips, &bench_task_retrieval, &bench_task_documents, &bench_task_counting, NULL,
 };
