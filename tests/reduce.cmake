@@ -12,3 +12,5 @@ pare_test(test_reduce_edges MODULES core model encode select reduce measure view
 pare_test(test_capture MODULES core model encode select reduce measure view write api
           SOURCES test_capture.c tiny_model.c)
 set_tests_properties(test_capture PROPERTIES TIMEOUT 900)
+pare_test(test_reset MODULES core model encode select reduce measure view write api SOURCES test_reset.c tiny_model.c)
+pare_test(test_cost MODULES core model encode select reduce measure view write api SOURCES test_cost.c)

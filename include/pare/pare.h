@@ -463,7 +463,8 @@ PARE_API int pare_reduce_tokens(const pare_tensor *arrays, int32_t n_arrays, con
 
 /* What the model's classifier makes of tokens: `mean` [dim] their size-weighted mean after the final norm, `cls` [dim] the
  * CLS token after the final norm, or NULL: then the mean stands in for it, and the logits speak of the tokens alone.
- * logits [n_class]. Any thread. Errors: UNSUPPORTED (no classifier, or one that never reads the tokens' mean). */
+ * A classifier of means never reads `cls`. logits [n_class]. Any thread. Errors: UNSUPPORTED (no classifier, or one of the
+ * CLS token alone where `cls` is NULL). */
 PARE_API int pare_model_head(const pare_model *m, const float *cls, const float *mean, float *logits, pare_error *err);
 
 /* ---- measures ----------------------------------------------------------------------------------------------- */
@@ -487,8 +488,7 @@ typedef struct pare_llm_cost {
 
 /* Cost of a prompt of n_visual + n_text tokens for a named shape (PARE_LIST_LLMS). `cost->struct_size` must be set. Any
  * thread. Errors: INVALID (no such name, a negative count). */
-PARE_API int pare_llm_cost_get(const char *llm, int64_t n_visual, int64_t n_text, pare_llm_cost *cost,
-                               pare_error *err);
+PARE_API int pare_llm_cost_get(const char *llm, int64_t n_visual, int64_t n_text, pare_llm_cost *cost, pare_error *err);
 
 /* ---- trace: every stage of the reference arithmetic, for parity checks --------------------------------------- */
 
