@@ -146,7 +146,7 @@ const pare__metric pare__met_steps[] = {
     {"longest_gap_steps", "steps", "longest time of which nothing is kept", "max run of steps without a row",
      "definition of pare", PARE__READS_STEPS, -1, gap},
     {"l2star_steps_to_random_ratio", "ratio",
-     "discrepancy in time and space against random cells: 1 as random, below it more even",
+     "discrepancy in time and space against random cells: 1 as random, far above it one-sided",
      "D / sqrt(E D^2); D^2 = 3^-3 - (1/4K) sum_i prod(1 - x_i^2) + K^-2 sum_ij prod(1 - max(x_i, x_j)), x = (t, row, "
      "col "
      "+ .5) / sides; E: exact, over random sets of K cells without replacement; n/a in tiles",

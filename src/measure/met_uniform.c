@@ -134,7 +134,7 @@ const pare__metric pare__met_uniform[] = {
      "max run of rows without a kept cell", "definition of pare", 0, -1, empty_rows},
     {"empty_cols_patches", "patches", "longest run of grid columns of which nothing is kept",
      "max run of columns without a kept cell", "definition of pare", 0, -1, empty_cols},
-    {"l2star_to_random_ratio", "ratio", "discrepancy against random cells: 1 as random, below it more even",
+    {"l2star_to_random_ratio", "ratio", "discrepancy against random cells: 1 as random, far above it one-sided",
      "D / sqrt(E D^2); D^2 = 3^-2 - (1/2K) sum_i prod(1 - x_i^2) + K^-2 sum_ij prod(1 - max(x_i, x_j)), x = (cell + "
      ".5) / "
      "side; E: exact, over random sets of K cells without replacement",

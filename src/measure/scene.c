@@ -42,15 +42,15 @@ static int32_t row_around(const pare_result_view *v, int64_t first, int64_t end,
 }
 
 /* Row of v's rows [first, end) whose centre is nearest to the point. Boxes are rounded: nearly equal distances are equal,
- * and the first wins. */
+ * and the last wins, as the corner of four cells belongs to the lower right one. */
 static int64_t row_near(const pare_result_view *v, int64_t first, int64_t end, double x, double y)
 {
     int64_t best = first;
     double least = INFINITY;
     for (int64_t row = first; row < end; row++) {
         const double dx = centre_x(v, row) - x, dy = centre_y(v, row) - y, d = dx * dx + dy * dy;
-        if (d >= least - 1e-4 * (least < 1 ? 1 : least)) continue;
-        least = d;
+        if (d > least + 1e-4 * (least < 1 ? 1 : least)) continue;
+        least = d < least ? d : least;
         best = row;
     }
     return best;
