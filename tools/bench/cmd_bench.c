@@ -28,7 +28,7 @@ static const cli_option own_options[] = {
     {"input", 'i', CLI_LIST, offsetof(bench_opts, inputs), "FILE", 0, 0,
      "instead of --data: clips or photos (repeatable)"},
     {"task", 0, CLI_TEXT, offsetof(bench_opts, task), "NAME", 0, 0,
-     "photos, clips, retrieval (halves of clips) or documents (pages made here); default: by the input"},
+     "photos, clips, retrieval (halves of clips), documents or counting (pages made here); default: by the input"},
     {"recipe", 'r', CLI_LIST, offsetof(bench_opts, recipes), "STEPS|all", 0, 0, "a recipe (repeatable)"},
     {"keep", 'k', CLI_TEXT, offsetof(bench_opts, keep), "A,B,...", 0, 0, "shares that remain (default 1,.5,.25)"},
     {"limit", 0, CLI_INT, offsetof(bench_opts, limit), "N", 1, 1e9, "at most N items"},
@@ -183,9 +183,10 @@ static int add_section(bench_opts *o, bench *b)
 static int check_source(bench_opts *o)
 {
     cli_common *c = &o->common;
-    const int by_task = o->task != NULL && strcmp(o->task, bench_task_documents.name) == 0;
+    const int by_task = o->task != NULL && (strcmp(o->task, bench_task_documents.name) == 0 ||
+                                            strcmp(o->task, bench_task_counting.name) == 0);
     const int n = (o->data != NULL) + (o->inputs.n > 0) + (o->suite != NULL) + by_task;
-    if (n != 1) return cli_usage(c, "bench needs one of --data, -i, --suite and --task documents");
+    if (n != 1) return cli_usage(c, "bench needs one of --data, -i, --suite and --task documents|counting");
     if (o->roots.n > 0 && o->suite == NULL) return cli_usage(c, "--root is for --suite");
     if (o->suite != NULL && (o->keep != NULL || o->recipes.n > 0 || o->task != NULL))
         return cli_usage(c, "--suite says itself which recipes, amounts and tasks there are");
