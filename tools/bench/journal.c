@@ -324,8 +324,10 @@ void bench_journal_close(bench_journal **j)
     bench_journal *x = *j;
     *j = NULL;
     if (x == NULL) return;
-    if (x->fd >= 0 && x->size > 0) sync_file(x);
-    if (x->fd >= 0) close(x->fd);
+    if (x->fd >= 0) {
+        sync_file(x);
+        close(x->fd);
+    }
     free(x->dir);
     free(x->path);
     free(x);
