@@ -28,18 +28,10 @@ const char *const bench_flag_mark[3] = {"K!", "own", "<"};
 
 /* ---- lines ---------------------------------------------------------------------------------------------------- */
 
-int bench_line_is_none(const bench_line *l)
-{
-    return l->saves == BENCH_SAVES_NOTHING || strcmp(l->recipe, "none") == 0 || strncmp(l->recipe, "none@", 5) == 0;
-}
-
 int bench_line_is_baseline(const bench_line *l)
 {
-    static const char *const names[] = {"random@patches", "random@output", "spatial-uniform@patches",
-                                        "resize@frames",  "pool@output",   "spatial-uniform@output"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(l->recipe, names[i]) == 0) return 1;
-    return 0;
+    return bench_line_is(l, BENCH_BASE_RESIZE) || bench_line_is(l, BENCH_BASE_UNIFORM) ||
+           bench_line_is(l, BENCH_BASE_RANDOM);
 }
 
 /* 0 for the line without reduction, 1 for an asked amount, 2 for an own one. */

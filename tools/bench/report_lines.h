@@ -4,6 +4,7 @@
 #ifndef PARE_TOOLS_BENCH_REPORT_LINES_H
 #define PARE_TOOLS_BENCH_REPORT_LINES_H
 
+#include "analysis_work.h"
 #include "report.h"
 
 void bench_print_markdown(const bench_report *r, FILE *f);
@@ -36,7 +37,6 @@ extern const char *const bench_time_key[BENCH_MS_WRITE + 1]; /* by BENCH_MS*: "m
 extern const char *const bench_flag_name[3];                 /* by bit of BENCH_FLAG_*: "over", ... */
 extern const char *const bench_flag_mark[3];                 /* as shown beside a line */
 
-int bench_line_is_none(const bench_line *l);
 int bench_line_is_baseline(const bench_line *l);
 
 /* A value as it is shown: shares in percent. */

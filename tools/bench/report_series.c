@@ -100,10 +100,10 @@ static int compare_series(const void *pa, const void *pb)
 }
 
 /* Resize (for tokens: pooling), even spread and chance look the same in every plot. */
-static bench_style baseline_style(const char *recipe)
+static bench_style baseline_style(const bench_line *l)
 {
-    if (strncmp(recipe, "random", 6) == 0) return (bench_style){"#8a8a8a", "7 2 1 2", PLOT_CROSS};
-    if (strncmp(recipe, "spatial-uniform", 15) == 0) return (bench_style){"#5a5a5a", "2 3", PLOT_TRIANGLE};
+    if (bench_line_is(l, BENCH_BASE_RANDOM)) return (bench_style){"#8a8a8a", "7 2 1 2", PLOT_CROSS};
+    if (bench_line_is(l, BENCH_BASE_UNIFORM)) return (bench_style){"#5a5a5a", "2 3", PLOT_TRIANGLE};
     return (bench_style){"#111111", "7 3", PLOT_SQUARE};
 }
 
@@ -124,7 +124,7 @@ static void choose_named(bench_panel *p)
         bench_series *s = &p->one[i];
         s->is_named = p->n <= BENCH_MAX_NAMED || s->is_baseline || n_own < BENCH_MAX_NEAREST;
         if (!s->is_named) continue;
-        s->style = s->is_baseline ? baseline_style(s->recipe) : own_styles[n_own++ % N_STYLE];
+        s->style = s->is_baseline ? baseline_style(s->point[0]) : own_styles[n_own++ % N_STYLE];
         p->n_named++;
     }
     /* Equal units stand on one vertical: intervals are told apart by a few pixels. */
