@@ -24,35 +24,47 @@ static void side_fini(side *s)
     s->x = NULL;
 }
 
-static double sum_squares(const double *x, int64_t n)
-{
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += x[i] * x[i];
-    return sum;
-}
+/* Sums over the columns of x[n, d]: means, and squares of the elements and of their differences from the mean. */
+typedef struct columns {
+    double *mean, *size, *spread; /* [d] */
+} columns;
 
-/* Means [d] of the columns of x[n, d]. */
-static void column_means(const double *x, int64_t n, int64_t d, double *mean)
+static void sum_columns(const double *x, int64_t n, int64_t d, const columns *c)
 {
     for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < d; j++) mean[j] += x[i * d + j];
-    for (int64_t j = 0; j < d; j++) mean[j] /= (double)n;
+        for (int64_t j = 0; j < d; j++) {
+            c->mean[j] += x[i * d + j] / (double)n;
+            c->size[j] += x[i * d + j] * x[i * d + j];
+        }
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < d; j++) c->spread[j] += (x[i * d + j] - c->mean[j]) * (x[i * d + j] - c->mean[j]);
+}
+
+static int is_constant(const columns *c, int64_t d)
+{
+    double size = 0, spread = 0;
+    for (int64_t j = 0; j < d; j++) {
+        size += c->size[j];
+        spread += c->spread[j];
+    }
+    return spread <= CONSTANT * size;
 }
 
 /* x[n, d] with its columns centred: rows [n, d], or turned: columns [d, n]. 0 or NOMEM; side_fini in either case. */
 static int side_init(side *s, const double *x, int64_t n, int64_t d, int turned)
 {
-    double *mean = PARE__NEW(double, d);
+    double *sums = PARE__NEW(double, 3 * d);
     *s = (side){.x = pare__malloc(n * d, (int64_t)sizeof *s->x), .n = turned ? d : n, .len = turned ? n : d};
-    if (!mean || !s->x) {
-        pare__free(mean);
+    if (!sums || !s->x) {
+        pare__free(sums);
         return PARE_E_NOMEM;
     }
-    column_means(x, n, d, mean);
+    const columns c = {sums, sums + d, sums + 2 * d};
+    sum_columns(x, n, d, &c);
+    s->is_constant = is_constant(&c, d);
     for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < d; j++) s->x[turned ? j * n + i : i * d + j] = x[i * d + j] - mean[j];
-    s->is_constant = sum_squares(s->x, n * d) <= CONSTANT * sum_squares(x, n * d);
-    pare__free(mean);
+        for (int64_t j = 0; j < d; j++) s->x[turned ? j * n + i : i * d + j] = x[i * d + j] - c.mean[j];
+    pare__free(sums);
     return 0;
 }
 
@@ -65,11 +77,13 @@ static void product(const pare__dense *dense, const side *p, int64_t i, const si
               TILE);
 }
 
+/* Eight sums side by side: one would wait for itself. */
 static double tile_dot(const double *a, const double *b, int64_t rows, int64_t cols)
 {
-    double sum = 0;
+    double part[8] = {0}, sum = 0;
     for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < cols; j++) sum += a[i * TILE + j] * b[i * TILE + j];
+        for (int64_t j = 0; j < cols; j++) part[j % 8] += a[i * TILE + j] * b[i * TILE + j];
+    for (int32_t j = 0; j < 8; j++) sum += part[j];
     return sum;
 }
 
