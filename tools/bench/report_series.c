@@ -72,29 +72,34 @@ double bench_panel_front(const bench_panel *p, double x)
     double best = p->none != NULL && bench_panel_x(p, p->none) <= x ? bench_panel_y(p, p->none) : -INFINITY;
     for (int32_t i = 0; i < p->n; i++)
         for (int32_t k = 0; k < p->one[i].n && bench_panel_x(p, p->one[i].point[k]) <= x; k++)
-            best = fmax(best, bench_panel_y(p, p->one[i].point[k]));
+            if (!(p->one[i].point[k]->flags & BENCH_FLAG_OVER)) best = fmax(best, bench_panel_y(p, p->one[i].point[k]));
     return best;
 }
 
+/* What kept more than asked stands nowhere near. */
 static void measure_gaps(bench_panel *p)
 {
     for (int32_t i = 0; i < p->n; i++) {
         bench_series *s = &p->one[i];
-        s->gap = INFINITY;
+        s->gap = s->mean_gap = INFINITY;
+        double sum = 0;
+        int32_t n = 0;
         for (int32_t k = 0; k < s->n; k++) {
+            if (s->point[k]->flags & BENCH_FLAG_OVER) continue;
             const double gap = bench_panel_front(p, bench_panel_x(p, s->point[k])) - bench_panel_y(p, s->point[k]);
             s->gap = fmin(s->gap, gap);
-            s->mean_gap += gap / s->n;
+            sum += gap;
+            s->mean_gap = sum / ++n;
         }
     }
 }
 
-/* Baselines first, then by the distance to the front. */
+/* Baselines first, then what makes the front, then by the mean distance to it: where little is removed, all are near. */
 static int compare_series(const void *pa, const void *pb)
 {
     const bench_series *a = pa, *b = pb;
     if (a->is_baseline != b->is_baseline) return b->is_baseline - a->is_baseline;
-    if (a->gap != b->gap) return a->gap < b->gap ? -1 : 1;
+    if ((a->gap > 0) != (b->gap > 0)) return a->gap > 0 ? 1 : -1;
     if (a->mean_gap != b->mean_gap) return a->mean_gap < b->mean_gap ? -1 : 1;
     return strcmp(a->recipe, b->recipe);
 }

@@ -44,7 +44,7 @@ int bench_panel_make(bench_panel *p, const bench_analysis *a, bench_saves saves)
 double bench_panel_x(const bench_panel *p, const bench_line *l);
 double bench_panel_y(const bench_panel *p, const bench_line *l);
 bench_interval bench_panel_bars(const bench_panel *p, const bench_line *l);
-/* The best value of any line that costs at most x. */
+/* The best value of any line that costs at most x; -inf without one. What kept more than asked makes no front. */
 double bench_panel_front(const bench_panel *p, double x);
 
 #endif

@@ -8,7 +8,7 @@
 
 #include "report_series.h"
 
-enum { WIDTH = 900, PANEL = 430, LEFT = 64, RIGHT = 22, TOP = 54, BOTTOM = 50, FOOT = 26 }; /* pixels */
+enum { WIDTH = 900, PANEL = 450, LEFT = 64, RIGHT = 22, TOP = 54, BOTTOM = 50, FOOT = 42 }; /* pixels */
 enum { LABEL_GAP = 14, MAX_NAME = 34 };
 
 /* A panel on its place in the document. */
@@ -32,13 +32,23 @@ static void widen(range *r, double value)
     r->hi = fmax(r->hi, value);
 }
 
-static void widen_by_line(const plot *t, const bench_line *l, int with_bars, range *x, range *y)
+/* Costs of all, values and intervals of what is named: what is worse than any of these leaves the plot below. */
+static void widen_by_line(const plot *t, const bench_line *l, int is_named, range *x, range *y)
 {
     const bench_interval i = bench_panel_bars(t->p, l);
     widen(x, bench_panel_x(t->p, l));
+    if (!is_named) return;
     widen(y, i.value);
-    if (with_bars) widen(y, i.lo);
-    if (with_bars) widen(y, i.hi);
+    widen(y, i.lo);
+    widen(y, i.hi);
+}
+
+static int count_below(const plot *t)
+{
+    int n = 0;
+    for (int32_t i = 0; i < t->p->n; i++)
+        for (int32_t k = 0; k < t->p->one[i].n; k++) n += bench_panel_y(t->p, t->p->one[i].point[k]) < t->y.lo;
+    return n;
 }
 
 static double gutter(const plot *t)
@@ -82,12 +92,12 @@ static void draw_title(const plot *t, FILE *f)
     plot_text(s->ask.name != NULL ? s->ask.name : s->task->name, 60, f);
     fputs(": ", f);
     plot_text(bench_saves_title[t->p->saves], 80, f);
-    fprintf(f, "</text>\n<text x=\"%d\" y=\"%.1f\" class=\"note\">bars: 95 %% intervals; thin line: Pareto front", LEFT,
-            t->top + 38);
-    if (t->p->none != NULL) fputs("; dotted: no reduction", f);
-    if (t->p->n > t->p->n_named) fprintf(f, "; grey: %d further recipes, behind these", t->p->n - t->p->n_named);
-    if (t->p->saves == BENCH_SAVES_PREFILL) fputs("; equal units are drawn side by side", f);
+    fprintf(f, "</text>\n<text x=\"%d\" y=\"%.1f\" class=\"note\">", LEFT, t->top + 38);
+    plot_text(s->task->title, 60, f);
+    if (t->p->n > t->p->n_named) fprintf(f, "; grey: %d further recipes", t->p->n - t->p->n_named);
+    if (count_below(t) > 0) fprintf(f, ", %d points below the axis", count_below(t));
     if (t->p->n_left_out > 0) fprintf(f, "; %d lines not drawn", t->p->n_left_out);
+    if (t->p->saves == BENCH_SAVES_PREFILL) fputs("; equal units stand side by side", f);
     fputs("</text>\n", f);
 }
 
@@ -138,9 +148,13 @@ static void draw_series(const plot *t, const bench_series *s, FILE *f)
         fprintf(f, "%s%.1f,%.1f", k > 0 ? " " : "", px(t, s, s->point[k]), py(t, bench_panel_y(t->p, s->point[k])));
     fprintf(f, "\" fill=\"none\" stroke=\"%s\" stroke-width=\"%s\" stroke-dasharray=\"%s\"/>\n", s->style.colour,
             s->is_named ? "1.7" : "1", s->style.dash);
-    for (int32_t k = 0; k < s->n; k++)
-        plot_draw_mark(s->style.mark, px(t, s, s->point[k]), py(t, bench_panel_y(t->p, s->point[k])),
-                       s->is_named ? 4 : 1.8, s->style.colour, (s->point[k]->flags & BENCH_FLAG_OVER) != 0, f);
+    for (int32_t k = 0; k < s->n; k++) {
+        const double y = bench_panel_y(t->p, s->point[k]);
+        const int is_over = (s->point[k]->flags & BENCH_FLAG_OVER) != 0;
+        if (y < t->y.lo) continue;
+        plot_draw_mark(s->style.mark, px(t, s, s->point[k]), py(t, y), s->is_named ? 4 : 1.8, s->style.colour, is_over,
+                       f);
+    }
     fputs("</g>\n", f);
 }
 
@@ -150,19 +164,28 @@ static int compare_doubles(const void *pa, const void *pb)
     return (a > b) - (a < b);
 }
 
+/* Where the front may rise, ascending; how many. */
+static int32_t front_steps(const bench_panel *p, double x[BENCH_MAX_SERIES + 1])
+{
+    int32_t n = 0;
+    for (int32_t i = 0; i < p->n; i++)
+        for (int32_t k = 0; k < p->one[i].n && n < BENCH_MAX_SERIES; k++) {
+            const bench_line *l = p->one[i].point[k];
+            const int is_over = (l->flags & BENCH_FLAG_OVER) != 0;
+            if (!is_over && bench_panel_y(p, l) >= bench_panel_front(p, bench_panel_x(p, l)))
+                x[n++] = bench_panel_x(p, l);
+        }
+    if (p->none != NULL) x[n++] = bench_panel_x(p, p->none);
+    qsort(x, (size_t)n, sizeof *x, compare_doubles);
+    return n;
+}
+
 /* Steps: what is reached at x stays reached to its right. */
 static void draw_front(const plot *t, FILE *f)
 {
     double x[BENCH_MAX_SERIES + 1], best = -INFINITY;
-    int32_t n = 0;
-    for (int32_t i = 0; i < t->p->n; i++)
-        for (int32_t k = 0; k < t->p->one[i].n && n < BENCH_MAX_SERIES; k++) {
-            const bench_line *l = t->p->one[i].point[k];
-            if (bench_panel_y(t->p, l) >= bench_panel_front(t->p, bench_panel_x(t->p, l)))
-                x[n++] = bench_panel_x(t->p, l);
-        }
-    if (t->p->none != NULL) x[n++] = bench_panel_x(t->p, t->p->none);
-    qsort(x, (size_t)n, sizeof *x, compare_doubles);
+    const int32_t n = front_steps(t->p, x);
+    if (n == 0) return;
     fputs("<path d=\"", f);
     for (int32_t i = 0; i < n; i++) {
         const double y = bench_panel_front(t->p, x[i]);
@@ -252,7 +275,11 @@ static void draw_panel(const bench_panel *p, int32_t number, FILE *f)
 static void print_footer(const bench_report *r, double y, FILE *f)
 {
     static const char *const key[] = {"version", "model", "machine", "blas_core", "date"};
-    fprintf(f, "<text x=\"%d\" y=\"%.1f\" class=\"note\">pare", LEFT, y);
+    fprintf(f,
+            "<text x=\"%d\" y=\"%.1f\" class=\"note\">Bars: 95 %% intervals. Steps: Pareto front. Dotted: no "
+            "reduction. Black, dark grey, grey: the baselines. Hollow: kept more than asked.</text>\n",
+            LEFT, y);
+    fprintf(f, "<text x=\"%d\" y=\"%.1f\" class=\"note\">pare", LEFT, y + 16);
     for (size_t i = 0; i < sizeof key / sizeof *key; i++) {
         const char *value = json_string_value(json_object_get(r->header, key[i]));
         if (value == NULL || value[0] == '\0') continue;
@@ -271,7 +298,7 @@ static void print_begin(int32_t n_panel, FILE *f)
             WIDTH, height, WIDTH, height);
     fputs("<style>.grid{stroke:#e6e6e6}.tick{font-size:11px;fill:#444}.note{font-size:11px;fill:#666}"
           ".name{font-size:11px;paint-order:stroke;stroke:#fff;stroke-width:3px;stroke-linejoin:round}"
-          ".bar{stroke-width:1.3;stroke-opacity:.5}.lead{stroke-width:.7;stroke-opacity:.7;fill:none}"
+          ".bar{stroke-width:1.3;stroke-opacity:.5}.lead{stroke-width:.8;stroke-dasharray:1 2;fill:none}"
           ".behind .bar{stroke-width:.8;stroke-opacity:.35}</style>\n",
           f);
     fprintf(f, "<rect width=\"%d\" height=\"%d\" fill=\"#fff\"/>\n", WIDTH, height);
