@@ -31,3 +31,7 @@ pare_test(test_bench_report MODULES core model encode select reduce measure view
 add_test(NAME bench_report_schema COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/check_schema.sh
          ${PROJECT_SOURCE_DIR}/tools/suite/bench.schema.json $<TARGET_FILE:test_bench_report> --json)
 set_tests_properties(bench_report_schema PROPERTIES SKIP_RETURN_CODE 77)
+pare_test(test_bench_pages SOURCES test_bench_pages.c ../tools/bench/page.c ../tools/bench/exam.c
+          ../tools/bench/readout.c ../tools/bench/features.c ../tools/bench/cell.c ../tools/bench/columns.c
+          ../tools/session.c ../tools/progress.c)
+target_link_libraries(test_bench_pages PRIVATE pare)
