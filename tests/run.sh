@@ -93,7 +93,7 @@ stage_abi()
 }
 
 # shellcheck disable=SC2086
-install_packages $BUILD_PACKAGES check clang clang-format libclang-rt-dev ffmpeg universal-ctags jq python3 python3-numpy abigail-tools
+install_packages $BUILD_PACKAGES check clang clang-format libclang-rt-dev ffmpeg universal-ctags jq python3 python3-numpy python3-jsonschema abigail-tools
 
 export CK_FORK=no OPENBLAS_NUM_THREADS=1
 for stage in $stages; do
