@@ -14,8 +14,6 @@ static int no_memory(const pare__scene *s, pare_error *err)
                      (long long)s->v->n);
 }
 
-static int same_units(const pare__scene *s) { return s->v->n == s->other->n; }
-
 /* ---- kept units ---------------------------------------------------------------------------------------------------- */
 
 /* flag[n] = 1 where a row has its anchor. */
@@ -29,7 +27,7 @@ static int kept_iou(pare__scene *s, double *out, pare_error *err)
 {
     const int64_t n = s->v->n;
     *out = NAN;
-    if (!same_units(s)) return 0;
+    if (!pare__scene_same_grid(s)) return 0;
     const pare__mark mark = pare__arena_mark(&s->arena);
     uint8_t *flag = PARE__ARENA(&s->arena, uint8_t, 2 * n);
     if (!flag) return no_memory(s, err);
@@ -55,7 +53,7 @@ static int grouping_nmi(pare__scene *s, double *out, pare_error *err)
     const int64_t n = s->v->n;
     pare__grouping g;
     *out = NAN;
-    if (!same_units(s)) return 0;
+    if (!pare__scene_same_grid(s)) return 0;
     const pare__mark mark = pare__arena_mark(&s->arena);
     int32_t *label = PARE__ARENA(&s->arena, int32_t, 2 * n);
     if (!label) return no_memory(s, err);
@@ -75,7 +73,7 @@ static int score_spearman(pare__scene *s, double *out, pare_error *err)
     const float *a = s->v->scores, *b = s->other->scores;
     int64_t n = 0;
     *out = NAN;
-    if (!same_units(s) || !a || !b) return 0;
+    if (!pare__scene_same_grid(s) || !a || !b) return 0;
     const pare__mark mark = pare__arena_mark(&s->arena);
     double *pair = PARE__ARENA(&s->arena, double, 2 * s->v->n);
     if (!pair) return no_memory(s, err);

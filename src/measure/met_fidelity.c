@@ -186,7 +186,7 @@ static int survivor_cosine(pare__scene *s, double *out, pare_error *err)
 {
     const pare_result_view *v = s->v;
     *out = NAN;
-    if (v->n != s->n || !v->k) return 0;
+    if (!pare__scene_same_grid(s) || !v->k) return 0;
     const int rc = pare__scene_units(s, err);
     if (rc) return rc;
     const pare__mark mark = pare__arena_mark(&s->arena);

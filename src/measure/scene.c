@@ -10,9 +10,9 @@
 
 const pare_result_view *pare__scene_grid(const pare__scene *s) { return s->other ? s->other : s->v; }
 
-/* Do both results number the same units? */
-static int is_same_grid(const pare_result_view *a, const pare_result_view *b)
+int pare__scene_same_grid(const pare__scene *s)
 {
+    const pare_result_view *a = s->v, *b = pare__scene_grid(s);
     if (a->n != b->n || a->grid[0] != b->grid[0]) return 0;
     for (int32_t t = 0; t < a->grid[0]; t++)
         if (a->slot[t].grid_h != b->slot[t].grid_h || a->slot[t].grid_w != b->slot[t].grid_w) return 0;
@@ -103,7 +103,7 @@ int pare__scene_owner(pare__scene *s, pare_error *err)
     s->owner = owner;
     s->anchor = anchor;
     int rc = 0;
-    if (s->other && !is_same_grid(v, s->other)) {
+    if (!pare__scene_same_grid(s)) {
         rc = join_boxes(s, err);
     } else {
         pare__map_owner(&v->map, owner);

@@ -30,6 +30,8 @@ int pare__scene_nearest(pare__scene *s, pare_error *err);
 int pare__scene_rebuilt(pare__scene *s, pare_error *err);
 /* The result whose grid the units are of: `other`, else v. */
 const pare_result_view *pare__scene_grid(const pare__scene *s);
+/* Does v number the same units? Not where it has a grid of its own (resize). */
+int pare__scene_same_grid(const pare__scene *s);
 
 /* ---- kernels that golden fixtures call directly; all brute force by definition (golden README, "Metric definitions") */
 

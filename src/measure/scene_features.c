@@ -55,7 +55,8 @@ int pare__scene_units(pare__scene *s, pare_error *err)
 static int find_nearest(const pare__scene *s, double *cosine, int32_t *nearest)
 {
     const pare_result_view *v = s->v;
-    if (v->n == s->n) return pare__nearest_kept(s->dense, s->unit, s->n, v->d, v->map.anchor, v->k, cosine, nearest);
+    if (pare__scene_same_grid(s))
+        return pare__nearest_kept(s->dense, s->unit, s->n, v->d, v->map.anchor, v->k, cosine, nearest);
     double *row = pare__malloc(v->k * v->d, (int64_t)sizeof *row);
     if (!row) return PARE_E_NOMEM;
     widen(v->embeds, v->k * v->d, row);
