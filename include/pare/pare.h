@@ -346,8 +346,7 @@ typedef struct pare_reducer_opts {
     int32_t tile_rows, tile_cols; /* every picture becomes itself and its tiles, each of the photo size; 0 = no tiles */
     const pare_custom *custom; /* what the steps `custom` and `custom-window` call, or NULL; the struct is copied, what
                                 * `user` points to must outlive the reducer */
-    const float *text;         /* [n_text, d_text] embedded text for scores that ask for it, or NULL; borrowed for the
-                                * reducer's life */
+    const float *text;         /* [n_text, d_text] embedded text for scores, or NULL; must outlive the reducer */
     int32_t n_text, d_text;
     /* Recipes whose steps all act at `output`: what they would read is kept in pare_result_view.features, so that one
      * encoding serves many reductions (pare_reduce_tokens). Only with a recipe that removes nothing; copied. */
@@ -361,8 +360,7 @@ typedef struct pare_reducer_stats {
     int64_t n_frames;    /* pushed until the last window was decided */
     int64_t n_in, n_out; /* candidate units before, rows after */
     double prep_ms, embed_ms, encode_ms, select_ms;
-    double flops; /* floating-point operations of the encoder as run, a multiply-add counted as two: patch projection,
-                   * linears, attention (scores and values), merger; recomputation for selectors included */
+    double flops; /* of the encoder as run: linears from patches to merger, attention, passes ahead; multiply-add = 2 */
 } pare_reducer_stats;
 
 /* What a row stands for. */
@@ -375,15 +373,13 @@ enum {
 /* A result as arrays, all borrowed from it. Rows ascend by slot, row and col of their anchor. */
 typedef struct pare_result_view {
     uint32_t struct_size;
-    int32_t first_slot;        /* number of the first slot, counted over all windows */
-    int32_t grid[3];           /* slots, h, w in units, before any reduction; the largest where slots differ */
-    const pare_slot *slot;     /* [grid[0]] what each slot shows */
-    const int64_t *unit_start; /* [grid[0] + 1] candidates of each slot */
-    int32_t n_prefix;
-    int32_t d; /* width of a token */
-    int32_t n_class;
-    int64_t n, k;         /* candidate units before and rows after */
-    const float *embeds;  /* [k, d] */
+    int32_t first_slot;           /* number of the first slot, counted over all windows */
+    int32_t grid[3];              /* slots, h, w in units, before any reduction; the largest where slots differ */
+    const pare_slot *slot;        /* [grid[0]] what each slot shows */
+    const int64_t *unit_start;    /* [grid[0] + 1] candidates of each slot */
+    int32_t n_prefix, d, n_class; /* d: width of a token */
+    int64_t n, k;                 /* candidate units before and rows after */
+    const float *embeds;          /* [k, d] */
     const int32_t *place; /* [k, 6] media, tile, t, row, col, level of the anchor; t counts from the medium's start.
                            * level 0: one unit; l: the row stands for a rectangle of up to 2^l units a side */
     const float *box;     /* [k, 4] x0, y0, x1, y1 in pixels of the stored source frame (crop, resize, rotation undone):
@@ -394,18 +390,17 @@ typedef struct pare_result_view {
     const float *sizes;   /* [k] patches represented, temporal runs included */
     const double *pts;    /* [slots, 2] pts of the first and last frame of each, seconds; NULL for bare features */
     const int64_t *row_start; /* [slots + 1] rows of each slot (unit_start counts its candidates) */
-    const int32_t
-        *mrope;          /* [k, 3] t, y, x position ids of M-RoPE, counted from the first token of the medium (in tiles:
-                           * of the tile); NULL where the family has none */
+    /* [k, 3] t, y, x position ids of M-RoPE, counted from the first token of the medium (in tiles: of the tile); NULL
+     * where the family has none */
+    const int32_t *mrope;
     const float *prefix; /* [slots, n_prefix, d] CLS first, after the final norm; NULL without, and for bare features */
     const float *pooled; /* [slots, d] what the family's head makes of a slot; NULL for bare features */
     const float *logits; /* [slots, n_class] or NULL */
     const float *scores; /* [n] last score of every candidate (NaN: none), or NULL */
     pare_map map;        /* [k, n] */
     int32_t unit;        /* patches per unit side; 0 is read as 1 */
-    /* What the captured recipes (pare_reducer_opts.capture) read of this window, under the names and in the shapes of
-     * pare_reduce_tokens: reduced there, the window gives what its reducer would have given as the first of a timeline. A
-     * unit that a mask ignores was never encoded: its rows are 0. */
+    /* What the captured recipes read of this window, for pare_reduce_tokens, which makes of it what a reducer makes of
+     * its first window. Units that a mask ignores were never encoded: their rows are 0. */
     const pare_tensor *features; /* [n_features] or NULL */
     int32_t n_features;
 } pare_result_view;
@@ -446,9 +441,8 @@ PARE_API int pare_reduce(const pare_model *model, const pare_reducer_opts *opts,
 /* Reduction of features that the caller already has; no encoder. Named arrays, f32 unless said otherwise:
  *   tokens [n,d]                required
  *   q, k, v [n,d'] or [n,h,d'']  with an optional .LAYER; three axes tell the heads
- *   k_mean [n,d'']               with an optional .LAYER; computed from k where it is not given
  *   n_layer i32/i64 [1]          blocks of the encoder: then .LAYER counts from 0 and selectors' negative layers are found
- *   cls_row, col_mean [n]        with an optional .LAYER
+ *   cls_row, col_mean [n], k_mean [n,d'']  with an optional .LAYER; k_mean is computed from k where it is not given
  *   prefix.NAME [slots,p,...]    the same of the p prefix tokens of every slot, CLS first; NAME any of the above
  *   pixels u8 [T,H,W,3], scores [n] (score `given`), mask u8 [n] (PARE_MASK_*), text_query [m,d']
  *   grid_thw i32/i64 [3] or [media,3], tiles i32/i64 [2] (rows, cols: grid_thw's first picture is the whole, the others
@@ -461,10 +455,9 @@ PARE_API int pare_reduce(const pare_model *model, const pare_reducer_opts *opts,
 PARE_API int pare_reduce_tokens(const pare_tensor *arrays, int32_t n_arrays, const pare_reducer_opts *opts,
                                 pare_result **out, pare_error *err);
 
-/* What the model's classifier makes of tokens: `mean` [dim] their size-weighted mean after the final norm, `cls` [dim] the
- * CLS token after the final norm, or NULL: then the mean stands in for it, and the logits speak of the tokens alone.
- * A classifier of means never reads `cls`. logits [n_class]. Any thread. Errors: UNSUPPORTED (no classifier, or one of the
- * CLS token alone where `cls` is NULL). */
+/* What the classifier makes of tokens, logits [n_class]: `mean` [dim] their size-weighted mean after the final norm, `cls`
+ * [dim] the CLS token after it, or NULL: then the mean stands in for it, and the logits speak of the tokens alone. Any
+ * thread. Errors: UNSUPPORTED (no classifier, or one of the CLS token alone and no `cls`). */
 PARE_API int pare_model_head(const pare_model *m, const float *cls, const float *mean, float *logits, pare_error *err);
 
 /* ---- measures ----------------------------------------------------------------------------------------------- */
