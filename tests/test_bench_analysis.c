@@ -106,9 +106,12 @@ START_TEST(prefill_curves_end_in_their_own_none)
     flat_baselines(PREFILL, 0.6, 0.4);
     scene_flat(&x, "none@output", 1, PREFILL, 0.8);
     int32_t row = scene_flat(&x, "divprune@output", 0.5, PREFILL, 0.75);
+    x.s.row[0].saves = PREFILL; /* row 0 is none, however its recipe is written */
     scene_set(&x, row, BENCH_UNITS, 192);
     scene_set(&x, row, BENCH_UNITS_ASKED, 192);
     scene_analyse(&x);
+    ck_assert_str_eq(x.a.line[0].recipe, "none");
+    ck_assert_int_eq(x.a.line[0].saves, BENCH_SAVES_NOTHING);
     const bench_line *line = scene_line(&x, "divprune@output", 0.5), *whole = scene_line(&x, "none@output", 1);
     CLOSE(line->versus[BENCH_VS_RESIZE_UNITS].difference.value, 0.05);
     for (int i = 0; i < BENCH_VS_COUNT; i++) ck_assert_int_eq(whole->versus[i].verdict, BENCH_NA);

@@ -48,11 +48,17 @@ const double *bench_line_primary(const bench_work *w, const bench_line *line)
 
 /* ---- rows to lines ---------------------------------------------------------------------------------------------- */
 
-static bench_line *find_line(bench_analysis *a, const bench_row *row)
+/* Row 0 is the run without reduction and the first line, whatever its recipe is taken to save. */
+static bench_saves saves_of(const bench_section *s, int32_t row)
+{
+    return row == 0 ? BENCH_SAVES_NOTHING : s->row[row].saves;
+}
+
+static bench_line *find_line(bench_analysis *a, const bench_row *row, bench_saves saves)
 {
     for (int32_t i = 0; i < a->n_line; i++) {
         bench_line *l = &a->line[i];
-        if (l->keep == row->keep && l->saves == row->saves && strcmp(l->recipe, row->recipe) == 0) return l;
+        if (l->keep == row->keep && l->saves == saves && strcmp(l->recipe, row->recipe) == 0) return l;
     }
     return NULL;
 }
@@ -70,13 +76,14 @@ static void group_rows(bench_work *w)
     bench_analysis *a = w->out;
     for (int32_t i = 0; i < w->s->n_row; i++) {
         const bench_row *row = &w->s->row[i];
-        bench_line *line = find_line(a, row);
+        const bench_saves saves = saves_of(w->s, i);
+        bench_line *line = find_line(a, row, saves);
         w->next[i] = -1;
         if (line != NULL) {
             chain(w, line, i);
         } else {
             line = &a->line[a->n_line++];
-            *line = (bench_line){.recipe = row->recipe, .keep = row->keep, .saves = row->saves, .first_row = i};
+            *line = (bench_line){.recipe = row->recipe, .keep = row->keep, .saves = saves, .first_row = i};
         }
         line->n_seed++;
     }
