@@ -80,12 +80,13 @@ static int over_slots(pare__scene *s, int (*measure)(const pare__cells *, double
 {
     double sum = 0;
     int64_t n = 0;
+    int rc = pare__scene_owner(s, err);
+    if (rc) return rc;
+    const pare__mark mark = pare__arena_mark(&s->arena);
     for (int32_t t = 0; t < s->v->grid[0]; t++) {
         pare__cells c;
         double value;
-        int rc = pare__scene_owner(s, err);
-        const pare__mark mark = pare__arena_mark(&s->arena);
-        if (!rc) rc = pare__scene_cells(s, t, &c, err);
+        rc = pare__scene_cells(s, t, &c, err);
         if (rc) return rc;
         if (c.n_keep > 0) rc = measure(&c, &value);
         if (rc) return pare_fail(err, rc, "out of memory");
