@@ -9,7 +9,7 @@
 
 #include "../tools/bench/bench.h"
 
-enum { SIDE = 224, UNITS = 256 };
+enum { SIDE = 112, UNITS = 64 };
 
 /* Prefill rows first, so that a loop can take them. */
 static const char *const prefill[] = {"none@output",           "random@output",   "spatial-uniform@output",
@@ -38,7 +38,7 @@ static void paint(uint8_t *rgb, int which)
         for (int col = 0; col < SIDE; col++)
             for (int k = 0; k < 3; k++) {
                 const double wave = sin((double)(col * (k + 1)) * 0.03 + y * 0.05 * (which + 1));
-                const int blotch = (col - 60) * (col - 60) + (y - 150) * (y - 150) < 900 ? 90 : 0;
+                const int blotch = (col - 30) * (col - 30) + (y - 75) * (y - 75) < 400 ? 90 : 0;
                 x = x * 1664525u + 1013904223u;
                 rgb[3 * (y * SIDE + col) + k] = (uint8_t)(100 + 40 * wave + blotch + (x >> 28));
             }
