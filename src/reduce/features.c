@@ -8,6 +8,7 @@
 
 #include "core/limits.h"
 #include "model/tensorfile.h"
+#include "reduce/plan.h"
 
 static const struct {
     const char *name;
@@ -227,6 +228,32 @@ static int check_layer(const pare__features *f, const pare_tensor *t, int32_t la
     return pare_fail(err, PARE_E_INVALID, "%s: there is no such layer, n_layer is %d", t->name, f->n_layer);
 }
 
+/* Does the step ask for this array of this layer? Where nobody knows the number of layers, names are not compared. */
+static int step_reads(const pare__features *f, const pare__step *s, pare__array array, int32_t layer)
+{
+    pare__need need[PARE__MAX_STEP_NEEDS];
+    int n = pare__step_needs(s, need);
+    if (s->alloc->needs) n += s->alloc->needs(s->alloc_priv, s->site, need + n);
+    for (int i = 0; i < n; i++) {
+        const int32_t asked = need[i].layer == PARE__LAYER_HERE ? f->n_layer - 1 : need[i].layer;
+        if (need[i].array != array) continue;
+        if (!f->n_layer || layer == PARE__LAYER_ANY || s->site == PARE__SITE_BLOCK) return 1;
+        if ((asked < 0 ? asked + f->n_layer : asked) == layer) return 1;
+    }
+    return 0;
+}
+
+/* Keys are also read for their mean. */
+static int is_read(const pare__features *f, pare__array array, int32_t layer)
+{
+    for (int32_t i = 0; i < f->recipe->n; i++) {
+        const pare__step *s = &f->recipe->step[i];
+        if (step_reads(f, s, array, layer)) return 1;
+        if (array == PARE__ARRAY_K && step_reads(f, s, PARE__ARRAY_K_MEAN, layer)) return 1;
+    }
+    return 0;
+}
+
 static int add_input(pare__features *f, const pare_tensor *t, pare_error *err)
 {
     int32_t layer;
@@ -237,7 +264,7 @@ static int add_input(pare__features *f, const pare_tensor *t, pare_error *err)
     if (!width || (inputs[i].is_row && width != 1)) return wrong_rows(t, f->rows.n, err);
     int rc = check_layer(f, t, layer, err);
     if (!rc) rc = note_heads(f, t, err);
-    if (rc) return rc;
+    if (rc || !is_read(f, inputs[i].array, layer)) return rc;
     float *data = add_array(f, t, (pare__need){inputs[i].array, layer}, width, err);
     if (!data) return PARE_E_LIMIT;
     pare__tensor_f32(t, data);
@@ -251,6 +278,7 @@ static int add_mean_keys(pare__features *f, const pare_tensor *t, pare_error *er
     const int i = find_input(f, t->name, &layer);
     if (i < 0 || inputs[i].array != PARE__ARRAY_K || find_array(&f->rows, PARE__ARRAY_K_MEAN, layer) >= 0) return 0;
     const int32_t key = find_array(&f->rows, PARE__ARRAY_K, layer);
+    if (key < 0 || !is_read(f, PARE__ARRAY_K_MEAN, layer)) return 0;
     const int64_t n_head = t->n_dim == 3 ? t->shape[1] : 1, width = f->rows.array[key].width / n_head;
     float *mean = add_array(f, t, (pare__need){PARE__ARRAY_K_MEAN, layer}, width, err);
     if (!mean) return PARE_E_LIMIT;
@@ -260,16 +288,23 @@ static int add_mean_keys(pare__features *f, const pare_tensor *t, pare_error *er
 
 /* ---- prefix tokens ------------------------------------------------------------------------------------------------ */
 
+static int check_prefix(const pare__features *f, const pare_tensor *t, int64_t width, pare_error *err)
+{
+    const int64_t per_slot = pare__tensor_count(t) / (f->n_slot * width), p = t->n_dim > 1 ? t->shape[1] : 1;
+    if (t->n_dim > 0 && t->shape[0] == f->n_slot && per_slot == p && p > 0 && p <= 1 + PARE__MAX_REGISTERS &&
+        pare__tensor_count(t) == f->n_slot * p * width && (!f->n_prefix || f->n_prefix == p))
+        return 0;
+    return pare_fail(err, PARE_E_INVALID, "%s: must be [%d, %s, %lld]", t->name, f->n_slot,
+                     f->n_prefix ? "as many as the others" : "p", (long long)width);
+}
+
 /* prefix.NAME [slots, p, ...]: p is the same for all. */
 static int read_prefix(pare__features *f, const pare_tensor *t, int64_t width, float **to, int32_t array,
                        pare_error *err)
 {
-    const int64_t per_slot = pare__tensor_count(t) / (f->n_slot * width), p = t->n_dim > 1 ? t->shape[1] : 1;
-    if (t->n_dim < 1 || t->shape[0] != f->n_slot || per_slot != p || p < 1 || p > 1 + PARE__MAX_REGISTERS ||
-        pare__tensor_count(t) != f->n_slot * p * width || (f->n_prefix && f->n_prefix != p))
-        return pare_fail(err, PARE_E_INVALID, "%s: must be [%d, %s, %lld]", t->name, f->n_slot,
-                         f->n_prefix ? "as many as the others" : "p", (long long)width);
-    f->n_prefix = (int32_t)p;
+    const int rc = check_prefix(f, t, width, err);
+    if (rc) return rc;
+    f->n_prefix = t->n_dim > 1 ? (int32_t)t->shape[1] : 1;
     *to = array < 0 ? pare__malloc(pare__tensor_count(t), sizeof(float))
                     : pare__rows_add_prefix(&f->rows, array, f->n_prefix);
     if (!*to) return PARE_E_NOMEM;
@@ -277,12 +312,24 @@ static int read_prefix(pare__features *f, const pare_tensor *t, int64_t width, f
     return 0;
 }
 
-static int add_prefix(pare__features *f, const pare_tensor *t, pare_error *err)
+/* Of an array that no step reads; it must be there all the same. */
+static int skip_prefix(pare__features *f, const pare_tensor *t, const pare_tensor *rows, pare_error *err)
+{
+    const char *name = strchr(t->name, '.') + 1;
+    if (!rows) return pare_fail(err, PARE_E_INVALID, "%s: there is no '%s'", t->name, name);
+    const int rc = check_prefix(f, t, row_width(rows, f->rows.n), err);
+    if (!rc) f->n_prefix = t->n_dim > 1 ? (int32_t)t->shape[1] : 1;
+    return rc;
+}
+
+static int add_prefix(pare__features *f, const pare_tensor *arrays, int32_t n_arrays, int32_t at, pare_error *err)
 {
     static const char start[] = "prefix.";
+    const pare_tensor *t = &arrays[at];
+    const char *name = t->name + sizeof start - 1;
     int32_t layer;
     if (strncmp(t->name, start, sizeof start - 1)) return 0;
-    const int i = find_input(f, t->name + sizeof start - 1, &layer);
+    const int i = find_input(f, name, &layer);
     if (i < 0) return 0;
     if (inputs[i].array == PARE__ARRAY_TOKENS && layer == PARE__LAYER_ANY) {
         if (f->x_prefix) return twice(t, err);
@@ -291,7 +338,7 @@ static int add_prefix(pare__features *f, const pare_tensor *t, pare_error *err)
         return rc;
     }
     const int32_t array = find_array(&f->rows, inputs[i].array, layer);
-    if (array < 0) return pare_fail(err, PARE_E_INVALID, "%s: there is no '%s'", t->name, t->name + sizeof start - 1);
+    if (array < 0) return skip_prefix(f, t, find(arrays, n_arrays, name), err);
     if (f->rows.has_prefix[array]) return twice(t, err);
     float *to;
     return read_prefix(f, t, f->rows.array[array].width, &to, array, err);
@@ -302,7 +349,8 @@ static int add_mean_prefix(pare__features *f, int32_t array)
 {
     const pare__view_array *key = &f->rows.array[array];
     const int32_t mean = find_array(&f->rows, PARE__ARRAY_K_MEAN, key->need.layer);
-    if (key->need.array != PARE__ARRAY_K || !f->rows.has_prefix[array] || f->rows.has_prefix[mean]) return 0;
+    if (key->need.array != PARE__ARRAY_K || !f->rows.has_prefix[array] || mean < 0 || f->rows.has_prefix[mean])
+        return 0;
     const int64_t width = f->rows.array[mean].width;
     if (key->width % width) return 0;
     float *to = pare__rows_add_prefix(&f->rows, mean, f->n_prefix);
@@ -403,16 +451,17 @@ static int read_tokens(pare__features *f, const pare_tensor *arrays, int32_t n_a
     return rc;
 }
 
-int pare__features_read(pare__features *f, const pare_tensor *arrays, int32_t n_arrays, pare_error *err)
+int pare__features_read(pare__features *f, const pare__recipe *recipe, const pare_tensor *arrays, int32_t n_arrays,
+                        pare_error *err)
 {
-    *f = (pare__features){.n_head = 1};
+    *f = (pare__features){.recipe = recipe, .n_head = 1};
     int rc = 0;
     for (int32_t i = 0; !rc && i < n_arrays; i++) rc = check_array(&arrays[i], i, err);
     if (!rc) rc = read_tokens(f, arrays, n_arrays, err);
     if (!rc) rc = read_layers(f, find(arrays, n_arrays, "n_layer"), err);
     for (int32_t i = 0; !rc && i < n_arrays; i++) rc = add_input(f, &arrays[i], err);
     for (int32_t i = 0; !rc && i < n_arrays; i++) rc = add_mean_keys(f, &arrays[i], err);
-    for (int32_t i = 0; !rc && i < n_arrays; i++) rc = add_prefix(f, &arrays[i], err);
+    for (int32_t i = 0; !rc && i < n_arrays; i++) rc = add_prefix(f, arrays, n_arrays, i, err);
     for (int32_t i = 0; !rc && i < f->rows.n_array; i++) rc = add_mean_prefix(f, i);
     if (!rc) rc = read_pixels(f, find(arrays, n_arrays, "pixels"), err);
     if (!rc) rc = read_scores(f, find(arrays, n_arrays, "scores"), err);

@@ -3,11 +3,13 @@
 #ifndef PARE_REDUCE_FEATURES_H
 #define PARE_REDUCE_FEATURES_H
 
+#include "reduce/recipe.h"
 #include "reduce/window.h"
 
 typedef struct pare__features {
-    pare__rows rows; /* tokens in x, the other arrays beside it; layers as named, or PARE__LAYER_ANY */
-    pare_slot *slot; /* [n_slot] */
+    const pare__recipe *recipe; /* borrowed: what no step of it reads is checked and left where it is */
+    pare__rows rows;            /* tokens in x, the other arrays beside it; layers as named, or PARE__LAYER_ANY */
+    pare_slot *slot;            /* [n_slot] */
     int32_t n_slot, n_head;
     int32_t n_layer;  /* 0 = unknown: layers are names */
     int32_t is_tiled; /* slots are pictures with their tiles */
@@ -23,7 +25,8 @@ typedef struct pare__features {
 } pare__features;
 
 /* Errors: INVALID (the text names the array and both numbers), LIMIT, NOMEM; `f` is to be released either way. */
-int pare__features_read(pare__features *f, const pare_tensor *arrays, int32_t n_arrays, pare_error *err);
+int pare__features_read(pare__features *f, const pare__recipe *recipe, const pare_tensor *arrays, int32_t n_arrays,
+                        pare_error *err);
 void pare__features_fini(pare__features *f);
 
 #endif

@@ -29,7 +29,6 @@ static int make_plan(job *j, const pare_reducer_opts *opts, pare_error *err)
     o.n_frames = j->n_picture = j->in.n_slot / per_picture;
     int rc = pare__rate_init(&j->rate, &o, err);
     if (!rc) rc = pare__rate_check(&j->rate, (int64_t)j->in.grid_h * j->in.grid_w * per_picture, err);
-    if (!rc) rc = pare__recipe_parse(&j->recipe, o.recipe ? o.recipe : "none", err);
     if (!rc) rc = pare__plan_make(&j->plan, &j->recipe, NULL, &j->rate, err);
     if (!rc && j->in.n_layer) rc = pare__plan_layers(&j->plan, j->in.n_layer, err);
     if (rc) return rc;
@@ -70,10 +69,18 @@ static int run_steps(job *j, pare_error *err)
     return rc;
 }
 
+static int is_sorted(const pare_map *m)
+{
+    for (int64_t i = 1; i < m->n_out; i++)
+        if (m->anchor[i] < m->anchor[i - 1]) return 0;
+    return 1;
+}
+
 /* Rows by anchor; only steps that keep a working order leave another one. */
 static int sort_rows(job *j)
 {
     pare__rows *rows = &j->in.rows;
+    if (is_sorted(&rows->total.m)) return 0;
     int32_t *order = PARE__ARENA(&j->arena, int32_t, rows->n + 1);
     pare__map perm = {0};
     if (!order) return PARE_E_NOMEM;
@@ -102,7 +109,8 @@ int pare__reduce_tokens(const pare_tensor *arrays, int32_t n_arrays, const pare_
 {
     job j = {0};
     *out = NULL;
-    int rc = pare__features_read(&j.in, arrays, n_arrays, err);
+    int rc = pare__recipe_parse(&j.recipe, opts->recipe ? opts->recipe : "none", err);
+    if (!rc) rc = pare__features_read(&j.in, &j.recipe, arrays, n_arrays, err);
     const int64_t n = j.in.rows.n;
     if (!rc) j.score = pare__malloc(n, sizeof(float));
     if (!rc && !j.score) rc = PARE_E_NOMEM;
