@@ -79,7 +79,7 @@ static void set_counts(json_t *h, const bench_section *s)
         cli_json_int(h, "photos", n.items);
     cli_json_int(h, "frames", frames);
     cli_json_real(h, "units_per_frame", bench_ratio(n.units, (double)frames), 1);
-    cli_json_int(h, "rounds", s->ask.rounds);
+    if (s->ask.rounds > 0) cli_json_int(h, "rounds", s->ask.rounds);
 }
 
 static void set_machine(json_t *h, const bench *b)

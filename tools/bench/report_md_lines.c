@@ -169,10 +169,19 @@ static void add_versus(bench_table *t, bench_saves saves)
     bench_table_add(t, "overall", 0, cell_overall);
 }
 
-/* Outcomes beside the primary one, and what became of the whole picture's feature. */
+/* What became of the whole picture's feature stands in the main table. */
+static const char *const whole[] = {"logit_agreement_share", "cls_cosine", "pooled_cosine"};
+enum { N_WHOLE = sizeof whole / sizeof *whole };
+
+static int is_whole(const char *key)
+{
+    for (size_t i = 0; i < N_WHOLE; i++)
+        if (strcmp(key, whole[i]) == 0) return 1;
+    return 0;
+}
+
 static void add_outcomes(bench_table *t, int32_t primary)
 {
-    static const char *const whole[] = {"logit_agreement_share", "cls_cosine", "pooled_cosine"};
     int32_t n;
     const bench_column *c = bench_columns(&n);
     char title[96];
@@ -180,7 +189,7 @@ static void add_outcomes(bench_table *t, int32_t primary)
     bench_table_add(t, title, primary, cell_primary);
     for (int32_t k = 0; k < n; k++)
         if ((c[k].flags & BENCH_IS_OUTCOME) && k != primary) bench_table_add(t, c[k].title, k, cell_value);
-    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
+    for (size_t i = 0; i < N_WHOLE; i++) {
         const int32_t k = bench_column_find(whole[i]);
         if (k >= 0 && k != primary) bench_table_add(t, c[k].title, k, cell_value);
     }
@@ -214,7 +223,7 @@ static void print_groups(const bench_order *o, const char *title, const char *co
     begin_lines(&t, o);
     for (; *group != NULL; group++)
         for (int32_t k = 0; k < n; k++)
-            if (strcmp(c[k].group, *group) == 0 && !(c[k].flags & BENCH_IS_OUTCOME))
+            if (strcmp(c[k].group, *group) == 0 && !(c[k].flags & BENCH_IS_OUTCOME) && !is_whole(c[k].key))
                 added += bench_table_add(&t, c[k].title, k, cell_value);
     if (added == 0) return;
     begin_fold(title, f);
