@@ -436,17 +436,39 @@ int pare_writer_finish(pare_writer *w, int complete, pare_error *err)
 
 void pare_writer_close(pare_writer **w) { pare__writer_close(w); }
 
-/* One temporal step of a result as the heatmap wants it; arrays live in `arena`. */
-static int make_heat(const pare_result *r, int32_t t, pare__heat *heat, pare__arena *arena)
+/* kept [units of step t]: 1 = the unit has a row of its own there. */
+static void mark_kept(const pare_result_view *v, int32_t t, uint8_t *kept)
+{
+    const int64_t first = v->unit_start[t];
+    memset(kept, 0, (size_t)(v->unit_start[t + 1] - first));
+    for (int64_t i = v->row_start[t]; i < v->row_start[t + 1]; i++) kept[v->map.anchor[i] - first] = 1;
+}
+
+/* What is laid over a step of `r` must be of the same units. */
+static int check_other(const pare_result *r, const pare_result *other, int32_t t, pare_error *err)
+{
+    if (t >= other->view.grid[0])
+        return pare_fail(err, PARE_E_INVALID, "pare_heatmap_draw: step %d, the other result has %d", t,
+                         other->view.grid[0]);
+    const pare_slot *a = &r->view.slot[t], *b = &other->view.slot[t];
+    if (a->grid_h == b->grid_h && a->grid_w == b->grid_w) return 0;
+    return pare_fail(err, PARE_E_INVALID,
+                     "pare_heatmap_draw: step %d is of %d x %d units, the other result's of %d x %d", t, a->grid_h,
+                     a->grid_w, b->grid_h, b->grid_w);
+}
+
+/* One temporal step of a result as the heatmap wants it, and of another (or NULL); arrays live in `arena`. */
+static int make_heat(const pare_result *r, const pare_result *other, int32_t t, pare__heat *heat, pare__arena *arena)
 {
     const pare_result_view *v = &r->view;
     const int64_t first = v->unit_start[t], units = v->unit_start[t + 1] - first;
     int32_t *owner = PARE__ARENA(arena, int32_t, v->n);
-    uint8_t *kept = PARE__ARENA(arena, uint8_t, units);
+    uint8_t *kept = PARE__ARENA(arena, uint8_t, 2 * units), *other_kept;
     if (!owner || !kept) return PARE_E_NOMEM;
+    other_kept = other ? kept + units : NULL;
     pare__map_owner(&v->map, owner);
-    memset(kept, 0, (size_t)units);
-    for (int64_t i = v->row_start[t]; i < v->row_start[t + 1]; i++) kept[v->map.anchor[i] - first] = 1;
+    mark_kept(v, t, kept);
+    if (other) mark_kept(&other->view, t, other_kept);
     /* a unit that only a run of an earlier step stands for was dropped from this one */
     for (int64_t i = first; i < first + units; i++)
         if (owner[i] >= 0 && (owner[i] < v->row_start[t] || owner[i] >= v->row_start[t + 1])) owner[i] = -1;
@@ -458,6 +480,7 @@ static int make_heat(const pare_result *r, int32_t t, pare__heat *heat, pare__ar
                          .kept = kept,
                          .score = v->scores ? v->scores + first : NULL,
                          .size = v->map.size,
+                         .other = other_kept,
                          .keep = (double)(v->row_start[t + 1] - v->row_start[t]) / (double)units};
     return 0;
 }
@@ -473,10 +496,11 @@ int pare_heatmap_draw(const pare_result *r, int32_t t, const pare_frame *frame, 
     int rc = take_frame(&own, frame, "pare_heatmap_draw", err);
     pare_heatmap_opts o;
     if (!rc) rc = take_struct(&o, sizeof o, opts, "pare_heatmap_draw", err);
+    if (!rc && o.other) rc = check_other(r, o.other, t, err);
     if (rc) return rc;
     pare__arena arena = {0};
     pare__heat heat;
-    rc = make_heat(r, t, &heat, &arena);
+    rc = make_heat(r, o.other, t, &heat, &arena);
     if (rc)
         pare_fail(err, rc, "pare_heatmap_draw: out of memory");
     else

@@ -32,7 +32,7 @@ static void make_scene(int32_t width, int32_t height)
     for (int64_t i = 0; i < (int64_t)width * height; i++) memcpy(s.in + 3 * i, (const uint8_t[]){200, 120, 40}, 3);
     s.fit = (pare__fit){width, height, 0, GRID * UNIT, GRID * UNIT, 0, 0, GRID * UNIT, GRID * UNIT, {0}};
     for (int i = 0; i < N; i++) s.owner[i] = i, s.kept[i] = 1, s.size[i] = 1, s.score[i] = (float)i;
-    s.heat = (pare__heat){GRID, GRID, UNIT, &s.fit, s.owner, s.kept, NULL, s.size, 1.0};
+    s.heat = (pare__heat){GRID, GRID, UNIT, &s.fit, s.owner, s.kept, NULL, s.size, 1.0, NULL};
     s.frame = (pare_frame){
         .struct_size = sizeof(pare_frame), .rgb = s.in, .stride = (int64_t)width * 3, .width = width, .height = height};
     s.opts = (pare_heatmap_opts){.struct_size = sizeof s.opts};
@@ -181,6 +181,53 @@ START_TEST(scores_take_the_palette)
 }
 END_TEST
 
+/* Who keeps a unit decides its colour: four colours, whatever the scores and groups are; only neither is dark. */
+START_TEST(difference)
+{
+    static const uint8_t other[N] = {1, 0, 1, 0};
+    const int x[4] = {8, 24, 40, 56}; /* both, only A, only B, neither */
+    make_scene(64, 64);
+    s.opts.style = PARE_HEATMAP_DIFFERENCE;
+    pare_error err;
+    ck_assert_int_eq(pare__heatmap_draw(&s.heat, &s.frame, &s.opts, s.out, &err), PARE_E_INVALID);
+    s.heat.other = other;
+    s.heat.score = s.score;
+    drop(2);
+    drop(3);
+    s.owner[0] = 1;
+    draw();
+    for (int i = 0; i < 4; i++) {
+        for (int j = 0; j < i; j++) ck_assert(memcmp(at(x[i], 8), at(x[j], 8), 3) != 0);
+        ck_assert_msg(i == 3 || luma(at(x[i], 8)) > luma(at(56, 8)), "colour %d is dark", i);
+    }
+    ck_assert_mem_eq(at(x[1], 8), at(8, 24), 3); /* the rows below: only A has them */
+    s.opts.alpha = 1;
+    draw();
+    ck_assert_mem_eq(at(x[1], 8), ((const uint8_t[]){230, 159, 0}), 3);
+    ck_assert_mem_eq(at(x[2], 8), ((const uint8_t[]){86, 180, 233}), 3);
+}
+END_TEST
+
+/* The strip names its four colours where there is room, and never leaves its rows. */
+START_TEST(difference_legend_fits)
+{
+    static const uint8_t other[N] = {1, 0, 1, 0};
+    for (int w = 1; w <= MAX_SIDE; w += 7) {
+        make_scene(w, 8);
+        s.opts = (pare_heatmap_opts){.struct_size = sizeof s.opts, .style = PARE_HEATMAP_DIFFERENCE, .legend = 1};
+        s.heat.other = other;
+        const size_t used = (size_t)w * (8 + PARE_HEATMAP_LEGEND_HEIGHT) * 3;
+        memset(s.out + used, 0xA5, 64);
+        draw();
+        for (int i = 0; i < 64; i++) ck_assert_int_eq(s.out[used + (size_t)i], 0xA5);
+        int n_orange = 0;
+        for (int y = 8; y < 8 + PARE_HEATMAP_LEGEND_HEIGHT; y++)
+            for (int x = 0; x < w; x++) n_orange += memcmp(at(x, y), (const uint8_t[]){230, 159, 0}, 3) == 0;
+        if (w > 60) ck_assert_int_ge(n_orange, PARE__GLYPH_ASCENT * PARE__GLYPH_ASCENT);
+    }
+}
+END_TEST
+
 START_TEST(styles)
 {
     make_scene(64, 64);
@@ -323,13 +370,13 @@ int main(void)
     Suite *suite = suite_create("view");
     const struct {
         const char *name;
-        const TTest *test[10];
+        const TTest *test[12];
     } cases[] = {
         {"geometry",
          {all_kept_is_the_picture, exact_rectangle, cropped, padded, strides, any_size, ignored_is_hatched}},
         {"meaning",
-         {scores_take_the_palette, styles, odd_scores, merged_group, temporal_run_looks_dropped, legend_says_how_much,
-          text_is_clipped, hash_colours_differ}},
+         {scores_take_the_palette, difference, difference_legend_fits, styles, odd_scores, merged_group,
+          temporal_run_looks_dropped, legend_says_how_much, text_is_clipped, hash_colours_differ}},
         {"refusals", {wrong_options}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -535,14 +535,15 @@ PARE_API int pare_png_save(const char *path, const uint8_t *rgb, int32_t width, 
 
 /* ---- heatmaps ----------------------------------------------------------------------------------------------- */
 
-enum { PARE_HEATMAP_BOTH, PARE_HEATMAP_KEPT, PARE_HEATMAP_SCORE };
+enum { PARE_HEATMAP_BOTH, PARE_HEATMAP_KEPT, PARE_HEATMAP_SCORE, PARE_HEATMAP_DIFFERENCE };
 
 typedef struct pare_heatmap_opts {
     uint32_t struct_size;
-    int32_t style;       /* BOTH: score colours on what is kept, dropped dimmed */
-    const char *palette; /* "viridis" (default), "turbo", "magma", "gray" */
-    double alpha;        /* opacity of the score colours; 0 = 0.55 */
-    int32_t legend;      /* 1 = a strip of PARE_HEATMAP_LEGEND_HEIGHT rows below the picture */
+    int32_t style;            /* BOTH: score colours on what is kept, dropped dimmed */
+    const char *palette;      /* "viridis" (default), "turbo", "magma", "gray" */
+    double alpha;             /* opacity of the score colours; 0 = 0.55 */
+    int32_t legend;           /* 1 = a strip of PARE_HEATMAP_LEGEND_HEIGHT rows below the picture */
+    const pare_result *other; /* DIFFERENCE: B where the result is A, of the same units: kept by both, A, B, neither */
 } pare_heatmap_opts;
 
 #define PARE_HEATMAP_LEGEND_HEIGHT 36

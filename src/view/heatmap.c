@@ -7,6 +7,8 @@
  *   outside   of the crop: darker still
  *   ignored   by the frame's mask: hatched over what was dropped
  *
+ * Of a comparison (style DIFFERENCE) the look says who keeps the unit: both, only A, only B; neither is dropped.
+ *
  * Shapes: n = grid_h * grid_w units, h x w pixels of the upright frame. */
 #include "view/heatmap.h"
 
@@ -26,6 +28,10 @@ enum { ONE = 256, LINE_ALPHA = 224, MEAN_ALPHA = 184, MAX_LINE = 3, MIN_LINED = 
 static const pare__look as_is = {ONE, ONE, 0, {{0}}}, dropped = {56, 92, 0, {{0}}}, outside = {0, 40, 0, {{0}}};
 static const pare__look hatch = {ONE, ONE, 128, {{200, 40, 40}}};
 static const pare__colour border = {{255, 255, 255}};
+
+/* Who keeps a unit, as 2 A + B; colours of Okabe and Ito, which colour-blind eyes can tell apart. */
+enum { NEITHER, ONLY_B, ONLY_A, BOTH, KEEPERS };
+static const pare__colour keeper_colour[KEEPERS] = {{{96, 96, 96}}, {{86, 180, 233}}, {{230, 159, 0}}, {{0, 158, 115}}};
 
 typedef struct unit {
     pare__look look;
@@ -66,8 +72,10 @@ static int read_opts(drawing *d, const pare_heatmap_opts *opts, pare_error *err)
     static const pare_heatmap_opts no_opts = {.struct_size = sizeof no_opts};
     if (opts == NULL) opts = &no_opts;
     const double alpha = opts->alpha == 0 ? 0.55 : opts->alpha;
-    if (opts->style < PARE_HEATMAP_BOTH || opts->style > PARE_HEATMAP_SCORE)
+    if (opts->style < PARE_HEATMAP_BOTH || opts->style > PARE_HEATMAP_DIFFERENCE)
         return pare_fail(err, PARE_E_INVALID, "heatmap: no style %d", (int)opts->style);
+    if (opts->style == PARE_HEATMAP_DIFFERENCE && d->heat->other == NULL)
+        return pare_fail(err, PARE_E_INVALID, "heatmap: a difference needs another result");
     if (!(alpha > 0 && alpha <= 1))
         return pare_fail(err, PARE_E_INVALID, "heatmap: alpha %g is not in (0, 1]", opts->alpha);
     d->palette = pare__palette_find(opts->palette);
@@ -184,7 +192,7 @@ static int compare_floats(const void *a, const void *b)
 static int find_range(drawing *d, pare_error *err)
 {
     d->low = 1, d->high = 0;
-    if (d->heat->score == NULL || d->style == PARE_HEATMAP_KEPT) return 0;
+    if (d->heat->score == NULL || d->style == PARE_HEATMAP_KEPT || d->style == PARE_HEATMAP_DIFFERENCE) return 0;
     float *sorted = pare__malloc(d->n, (int64_t)sizeof *sorted);
     if (sorted == NULL) return pare_fail(err, PARE_E_NOMEM, "heatmap: out of memory for %lld scores", (long long)d->n);
     int64_t n = 0;
@@ -218,11 +226,17 @@ static pare__look scored_look(const drawing *d, int64_t u)
     return (pare__look){96, ONE, d->alpha, score_colour(d, u)};
 }
 
+static int keeper(const drawing *d, int64_t i) { return 2 * (d->heat->kept[i] != 0) + (d->heat->other[i] != 0); }
+
 static void choose_look(const drawing *d, int64_t i)
 {
     unit *u = &d->unit[i];
     const int is_scored = has_score(d, i);
-    if (d->style == PARE_HEATMAP_SCORE || u->group < 0) {
+    if (d->style == PARE_HEATMAP_DIFFERENCE) {
+        const int k = keeper(d, i);
+        u->look = k == NEITHER ? dropped : (pare__look){96, ONE, d->alpha, keeper_colour[k]};
+        u->outline = OUTLINE_NONE;
+    } else if (d->style == PARE_HEATMAP_SCORE || u->group < 0) {
         u->look = d->style == PARE_HEATMAP_SCORE && is_scored ? scored_look(d, i) : dropped;
         u->outline = OUTLINE_NONE;
     } else if (d->n_member[u->group] > 1) {
@@ -283,6 +297,12 @@ static void paint(const drawing *d, uint8_t *rgb)
 
 static void paint_legend(const drawing *d, uint8_t *rgb)
 {
+    pare__share share[] = {{keeper_colour[BOTH], "both", 0},
+                           {keeper_colour[ONLY_A], "only A", 0},
+                           {keeper_colour[ONLY_B], "only B", 0},
+                           {keeper_colour[NEITHER], "neither", 0}};
+    const int is_difference = d->style == PARE_HEATMAP_DIFFERENCE;
+    for (int64_t i = 0; is_difference && i < d->n; i++) share[BOTH - keeper(d, i)].n++;
     const pare__canvas strip = {rgb + (int64_t)d->frame->width * d->frame->height * 3, d->frame->width,
                                 PARE_HEATMAP_LEGEND_HEIGHT};
     const pare__legend legend = {.n_kept = d->n_kept,
@@ -291,7 +311,9 @@ static void paint_legend(const drawing *d, uint8_t *rgb)
                                  .pts = d->frame->pts,
                                  .low = d->low,
                                  .high = d->high,
-                                 .palette = d->high >= d->low ? d->palette : NULL};
+                                 .palette = d->high >= d->low ? d->palette : NULL,
+                                 .share = is_difference ? share : NULL,
+                                 .n_share = KEEPERS};
     pare__legend_draw(&strip, &legend);
 }
 

@@ -17,6 +17,7 @@ typedef struct pare__heat {
     const float *score;   /* [grid_h * grid_w] or NULL; NaN = none */
     const float *size;    /* [rows] patches per token, indexed by owner */
     double keep;          /* share kept of this step, for the legend */
+    const uint8_t *other; /* [grid_h * grid_w] as `kept`, of what it is compared with, or NULL */
 } pare__heat;
 
 int pare__heatmap_draw(const pare__heat *heat, const pare_frame *frame, const pare_heatmap_opts *opts, uint8_t *rgb,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Legend of a heatmap: a meter of the share kept along the top, the numbers at the left, the colour bar at the right.
- * One line of large letters where it fits, else two lines of small ones. */
+ * One line of large letters where it fits, else two lines of small ones. Of a comparison: the four colours, their names and
+ * how many units have them. */
 #include "view/legend.h"
 
 #include <inttypes.h>
@@ -57,11 +58,56 @@ static void draw_small(const pare__canvas *c, const words *w)
 
 static int32_t larger(int32_t a, int32_t b) { return a > b ? a : b; }
 
+/* ---- shares --------------------------------------------------------------------------------------------------- */
+
+static void write_share(char *text, const pare__share *s, int is_short)
+{
+    if (is_short)
+        snprintf(text, TEXT, "%" PRId64, s->n);
+    else
+        snprintf(text, TEXT, "%s %" PRId64, s->name, s->n);
+}
+
+/* Swatches and words from the left; returns where they end. Nothing is drawn on NULL. */
+static int32_t draw_shares(const pare__canvas *c, const pare__legend *l, int32_t scale, int is_short)
+{
+    const int32_t side = PARE__GLYPH_ASCENT * scale;
+    int32_t x = MARGIN;
+    for (int32_t i = 0; i < l->n_share; i++) {
+        char text[TEXT];
+        write_share(text, &l->share[i], is_short);
+        if (c != NULL) {
+            const int32_t y = (c->height - side) / 2;
+            pare__rect_fill(c, x, y, x + side, y + side, l->share[i].colour);
+            pare__text_draw(c, x + side + MARGIN / 2, y, scale, bright, text);
+        }
+        x += side + MARGIN / 2 + pare__text_width(text, scale) + MARGIN;
+    }
+    return x;
+}
+
+/* Large with names, then smaller, then numbers alone; the time where there is still room. */
+static void draw_comparison(const pare__canvas *c, const pare__legend *l)
+{
+    char time[TEXT];
+    int32_t scale = 2;
+    snprintf(time, TEXT, "t=%.2f s", l->pts);
+    if (draw_shares(NULL, l, scale, 0) > c->width) scale = 1;
+    const int is_short = draw_shares(NULL, l, scale, 0) > c->width;
+    const int32_t end = draw_shares(c, l, scale, is_short), width = pare__text_width(time, scale);
+    if (end + width + MARGIN <= c->width)
+        pare__text_draw(c, c->width - width - MARGIN, (c->height - PARE__GLYPH_ASCENT * scale) / 2, scale, pale, time);
+}
+
 void pare__legend_draw(const pare__canvas *c, const pare__legend *l)
 {
     words w;
     write_words(&w, l, 0);
     pare__rect_fill(c, 0, 0, c->width, c->height, ground);
+    if (l->share != NULL) {
+        draw_comparison(c, l);
+        return;
+    }
     pare__rect_fill(c, 0, 0, c->width, METER, groove);
     pare__rect_fill(c, 0, 0, (int32_t)lrint(l->keep * c->width), METER, meter);
 

@@ -6,12 +6,21 @@
 #include "view/overlay.h"
 #include "view/palette.h"
 
+/* A colour, its name and how many units have it. */
+typedef struct pare__share {
+    pare__colour colour;
+    const char *name;
+    int64_t n;
+} pare__share;
+
 typedef struct pare__legend {
     int64_t n_kept, n;            /* units of the step */
     double keep;                  /* share kept */
     double pts;                   /* seconds */
     double low, high;             /* scores at the ends of the palette */
     const pare__palette *palette; /* NULL: no scores, no bar */
+    const pare__share *share;     /* [n_share] instead of all but the time, or NULL */
+    int32_t n_share;
 } pare__legend;
 
 /* Fills the whole canvas. Narrow strips lose the bar first, then words. */

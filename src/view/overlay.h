@@ -29,7 +29,7 @@ pare__colour pare__colour_mix(pare__colour a, pare__colour b, int32_t alpha);
 /* Saturated and bright, a different one for (nearly) every key. */
 pare__colour pare__colour_hash(uint32_t key);
 void pare__rect_fill(const pare__canvas *c, int32_t x0, int32_t y0, int32_t x1, int32_t y1, pare__colour colour);
-/* Top left corner at x, y; scale 1 or 2. Digits, . / ( ) % = - + and the lower-case letters of the font; others blank. */
+/* Top left corner at x, y; scale 1 or 2. Digits, . / ( ) % = - + and the letters of the font; others blank. */
 void pare__text_draw(const pare__canvas *c, int32_t x, int32_t y, int32_t scale, pare__colour colour, const char *text);
 int32_t pare__text_width(const char *text, int32_t scale);
 
