@@ -361,6 +361,7 @@ START_TEST(test_ticks)
             ck_assert_int_ge(n, 3);
             for (int k = 0; k < n; k++) {
                 ck_assert_double_ge(plot_at(&s, tick[k]), 10 - 1e-9);
+                ck_assert(tick[k] != 0 || !signbit(tick[k]));
                 ck_assert_double_le(plot_at(&s, tick[k]), 20 + 1e-9);
                 if (k > 0) ck_assert_double_gt(tick[k], tick[k - 1]);
             }

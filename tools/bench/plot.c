@@ -35,7 +35,8 @@ static int linear_ticks(const plot_scale *s, double tick[PLOT_MAX_TICKS])
     const double rough = (s->hi - s->lo) / 6, power = pow(10, floor(log10(rough))), lead = rough / power;
     const double step = power * (lead < 1.5 ? 1 : lead < 3.5 ? 2 : lead < 7.5 ? 5 : 10);
     int n = 0;
-    for (double k = ceil(s->lo / step); n < PLOT_MAX_TICKS && k * step <= s->hi; k++) tick[n++] = k * step;
+    for (double k = ceil(s->lo / step); n < PLOT_MAX_TICKS && k * step <= s->hi; k++)
+        tick[n++] = k * step + 0.0; /* no -0 */
     return n;
 }
 
