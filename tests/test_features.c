@@ -199,6 +199,56 @@ START_TEST(the_callers_selector_is_a_step)
 }
 END_TEST
 
+/* With n_layer a step gets the layer it asks for or none; without, the only one there is. */
+START_TEST(layers_are_found_and_never_guessed)
+{
+    static float other[N];
+    for (int i = 0; i < N; i++) other[i] = (float)((i * 5) % N);
+    const int32_t blocks = 6, few = 2;
+    const pare_tensor x = tokens(), n_layer = i32("n_layer", &blocks, 1);
+    const pare_tensor first = f32("cls_row.3", other, 1, N, 0, 0), last = f32("cls_row.-2", row, 1, N, 0, 0);
+    const pare_tensor t[] = {x, first, last, n_layer};
+    const pare_reducer_opts o = opts("topk:score=cls-attn:layer=-2@output", 0.25);
+    pare_result *r = NULL;
+    const pare_result_view *v = reduce(&r, t, 4, &o);
+    for (int64_t i = 0; i < v->k; i++) ck_assert_float_ge(row[v->index[i]], N - 6);
+    pare_result_free(&r);
+    reduce(&r, t, 2, &o);
+    pare_result_free(&r);
+    refuse((const pare_tensor[]){x, first, n_layer}, 3, "topk:score=cls-attn:layer=-2@output", "cls_row");
+    refuse((const pare_tensor[]){x, first, i32("n_layer", &few, 1)}, 3, "none", "n_layer is 2");
+    refuse((const pare_tensor[]){x, i32("n_layer", (const int32_t[]){1, 2}, 2)}, 2, "none", "one number");
+}
+END_TEST
+
+/* The mean of keys over heads is taken as it is where it is given. */
+START_TEST(given_means_of_keys_are_used)
+{
+    static float means[N * 3], same[N * 3];
+    for (int i = 0; i < N * 3; i++) {
+        same[i] = (wide[i / 3 * 6 + i % 3] + wide[i / 3 * 6 + 3 + i % 3]) / 2;
+        means[i] = (float)((i * 11) % 7) - 3;
+    }
+    const pare_tensor k = f32("k", wide, 3, N, 2, 3);
+    const pare_tensor own[] = {tokens(), k}, equal[] = {tokens(), k, f32("k_mean", same, 2, N, 3, 0)},
+                      alone[] = {tokens(), f32("k_mean", means, 2, N, 3, 0)}, both[] = {tokens(), alone[1], k};
+    const struct {
+        const pare_tensor *t;
+        int32_t n;
+    } pair[2][2] = {{{own, 2}, {equal, 3}}, {{alone, 2}, {both, 3}}};
+    const pare_reducer_opts o = opts("tome@block=0", 0.6);
+    for (int i = 0; i < 2; i++) {
+        pare_result *a = NULL, *b = NULL;
+        const pare_result_view *p = reduce(&a, pair[i][0].t, pair[i][0].n, &o);
+        const pare_result_view *q = reduce(&b, pair[i][1].t, pair[i][1].n, &o);
+        ck_assert_int_eq(p->k, q->k);
+        ck_assert_mem_eq(p->embeds, q->embeds, (size_t)(p->k * D) * sizeof(float));
+        pare_result_free(&a);
+        pare_result_free(&b);
+    }
+}
+END_TEST
+
 START_TEST(wrong_arrays_are_named)
 {
     const pare_tensor x = tokens();
@@ -225,6 +275,8 @@ int main(void)
     tcase_add_test(c, masks_bind_every_step);
     tcase_add_test(c, photos_are_no_frames_of_a_clip);
     tcase_add_test(c, the_callers_selector_is_a_step);
+    tcase_add_test(c, layers_are_found_and_never_guessed);
+    tcase_add_test(c, given_means_of_keys_are_used);
     tcase_add_test(c, wrong_arrays_are_named);
     suite_add_tcase(s, c);
     SRunner *runner = srunner_create(s);
