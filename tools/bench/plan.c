@@ -34,9 +34,11 @@ static int any_step(const char *recipe, const char *flag)
     return 0;
 }
 
-/* A step before the output saves encoder time, whatever else the recipe does. */
-static bench_saves saves_of(const char *expanded)
+/* A step before the output saves encoder time, whatever else the recipe does. "none" saves nothing; as "none@output" it is
+ * the prefill table's own line, judged by its rows like the others there. */
+static bench_saves saves_of(const char *recipe, const char *expanded)
 {
+    if (strcmp(recipe, "none") == 0) return BENCH_SAVES_NOTHING;
     const int prefill = strstr(expanded, "@output") != NULL;
     if (strstr(expanded, "@frames") != NULL || strstr(expanded, "@patches") != NULL ||
         strstr(expanded, "@block") != NULL)
@@ -93,7 +95,7 @@ static int add_rows(bench *b, bench_section *s, const char *recipe, double keep,
     int rc = bench_reducer(b, s, &row, &reducer, err);
     if (rc != 0) return rc;
     const char *expanded = pare_reducer_recipe(reducer);
-    row.saves = saves_of(expanded);
+    row.saves = saves_of(recipe, expanded);
     row.is_random = any_step(expanded, "random") || strstr(expanded, "score=random") != NULL;
     row.is_scored = strstr(recipe, "given") != NULL || strstr(recipe, "scores") != NULL;
     row.is_fresh = s->video || b->info->temporal > 1 || any_step(expanded, "window") || is_mapped(b, recipe);
