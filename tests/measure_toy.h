@@ -8,7 +8,7 @@
 
 #include "core/map.h"
 
-enum { TOY_SLOTS = 4, TOY_UNITS = 128, TOY_ROWS = TOY_SLOTS * TOY_UNITS, TOY_DIM = 8, TOY_CLASSES = 3 };
+enum { TOY_SLOTS = 4, TOY_UNITS = 1600, TOY_ROWS = TOY_SLOTS * TOY_UNITS, TOY_DIM = 8, TOY_CLASSES = 3 };
 
 /* Whatever it points to is its own: a toy must not move. */
 typedef struct toy {

@@ -51,6 +51,25 @@ static int64_t plain_nearest(int64_t i, double *cosine)
     return best;
 }
 
+/* ---- large windows --------------------------------------------------------------------------------------------------- */
+
+START_TEST(test_many_units)
+{
+    enum { N = 4 * 1600, SEEN = 4096, K = 16 };
+    int32_t keep[K];
+    double sum = 0, best;
+    toy_full(&full, 4, 40, 40, 5);
+    for (int32_t j = 0; j < K; j++) keep[j] = 371 * j + 5;
+    toy_keep(&cut, &full, keep, K);
+    for (int64_t i = 0; i < SEEN; i++) {
+        plain_nearest(i * N / SEEN, &best);
+        sum += best;
+    }
+    expect("facility_coverage_cosine", sum / SEEN);
+    expect("represented_share", (double)K / N);
+}
+END_TEST
+
 /* ---- the same result twice ------------------------------------------------------------------------------------------ */
 
 START_TEST(test_itself)
@@ -378,6 +397,7 @@ int main(void)
     Suite *s = suite_create("measure_features");
     TCase *tc = tcase_create("metrics");
     tcase_set_timeout(tc, 120);
+    tcase_add_test(tc, test_many_units);
     tcase_add_test(tc, test_itself);
     tcase_add_test(tc, test_pruned_coverage);
     tcase_add_test(tc, test_pruned_rebuilt);

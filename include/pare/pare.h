@@ -466,7 +466,7 @@ PARE_API int pare_model_head(const pare_model *m, const float *cls, const float 
  * recipe "none" over the same frames and window; for agreement another reduction of the same units; NULL if no name
  * needs it. Results of pare_reduce_tokens will do where neither boxes nor prefix tokens are read. A value is NaN where
  * the metric is not defined (one kept unit has no nearest neighbour) or the results lack what it reads (no scores); it
- * is never infinite. The same input gives the same value at any thread count. Any thread.
+ * is never infinite. Of a window of more than 4096 units the features of 4096 evenly spaced ones are looked at. The same input gives the same value at any thread count. Any thread.
  * Errors: INVALID (no such name: the nearest is offered; `other` missing or of other frames), NOMEM, LIMIT. */
 PARE_API int pare_measure(const pare_result *r, const pare_result *other, const char *const *names, int32_t n,
                           double *values, pare_error *err);

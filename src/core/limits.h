@@ -21,6 +21,7 @@ enum {
     PARE__MAX_META = 1 << 20,      /* values kept of the metadata of a tensor file */
     PARE__MAX_CONFIG = 64 << 20,   /* bytes of a JSON configuration */
     PARE__MAX_TEXT_ROWS = 1 << 16, /* embedded text tokens */
+    PARE__MAX_MEASURED = 4096,     /* units of a window whose features are measured; of more, evenly spaced ones */
     PARE__MAX_CLASSES = 1 << 18,
     PARE__MAX_PATH = 4096, /* bytes of a file name with its directories */
     PARE__MAX_TEXT = 4096  /* bytes of a recipe */

@@ -136,17 +136,6 @@ int pare__nearest_among(const pare__dense *dense, const double *x, int64_t n, in
     return rc;
 }
 
-int pare__nearest_kept(const pare__dense *dense, const double *x, int64_t n, int64_t d, const int32_t *keep, int64_t k,
-                       double *cosine, int32_t *nearest)
-{
-    double *y = pare__malloc(k * d, (int64_t)sizeof *y);
-    if (!y) return PARE_E_NOMEM;
-    for (int64_t j = 0; j < k; j++) memcpy(y + j * d, x + keep[j] * d, (size_t)d * sizeof *y);
-    const int rc = pare__nearest_among(dense, x, n, d, y, k, cosine, nearest);
-    pare__free(y);
-    return rc;
-}
-
 /* ---- effective rank ------------------------------------------------------------------------------------------------ */
 
 /* exp of the entropy of sigma[n] / sum. */

@@ -3,6 +3,7 @@
  * stands for, effective rank. */
 #include <math.h>
 
+#include "core/limits.h"
 #include "core/mem.h"
 #include "measure/scene.h"
 
@@ -18,8 +19,8 @@ static int facility(pare__scene *s, double *out, pare_error *err)
     *out = NAN;
     if (rc || !s->v->k) return rc;
     double sum = 0;
-    for (int64_t i = 0; i < s->n; i++) sum += s->cosine[i];
-    *out = sum / (double)s->n;
+    for (int64_t i = 0; i < s->n_seen; i++) sum += s->cosine[i];
+    *out = sum / (double)s->n_seen;
     return 0;
 }
 
@@ -29,7 +30,7 @@ static int least(pare__scene *s, double *out, pare_error *err)
     *out = NAN;
     if (rc || !s->v->k) return rc;
     *out = 1;
-    for (int64_t i = 0; i < s->n; i++) *out = fmin(*out, s->cosine[i]);
+    for (int64_t i = 0; i < s->n_seen; i++) *out = fmin(*out, s->cosine[i]);
     return 0;
 }
 
@@ -40,8 +41,8 @@ static int share_above(pare__scene *s, double theta, double *out, pare_error *er
     *out = NAN;
     if (rc || !s->v->k) return rc;
     int64_t reached = 0;
-    for (int64_t i = 0; i < s->n; i++) reached += s->cosine[i] >= theta;
-    *out = (double)reached / (double)s->n;
+    for (int64_t i = 0; i < s->n_seen; i++) reached += s->cosine[i] >= theta;
+    *out = (double)reached / (double)s->n_seen;
     return 0;
 }
 
@@ -69,10 +70,12 @@ static int rank_of_rows(pare__scene *s, double *out, pare_error *err)
     *out = NAN;
     if (!v->k) return 0;
     const pare__mark mark = pare__arena_mark(&s->arena);
-    double *row = PARE__ARENA(&s->arena, double, v->k * v->d);
-    if (!row) return pare_fail(err, PARE_E_NOMEM, "out of memory for %lld rows", (long long)v->k);
-    for (int64_t i = 0; i < v->k * v->d; i++) row[i] = (double)v->embeds[i];
-    const int rc = pare__effective_rank(s->dense, row, v->k, v->d, out, err);
+    const int64_t seen = v->k < PARE__MAX_MEASURED ? v->k : PARE__MAX_MEASURED, d = v->d;
+    double *row = PARE__ARENA(&s->arena, double, seen *d);
+    if (!row) return pare_fail(err, PARE_E_NOMEM, "out of memory for %lld rows", (long long)seen);
+    for (int64_t j = 0; j < seen; j++)
+        for (int64_t i = 0; i < d; i++) row[j * d + i] = (double)v->embeds[pare__seen(j, seen, v->k) * d + i];
+    const int rc = pare__effective_rank(s->dense, row, seen, d, out, err);
     pare__arena_reset(&s->arena, mark);
     return rc;
 }
@@ -82,7 +85,7 @@ static int rank_ratio(pare__scene *s, double *out, pare_error *err)
     double of_rows = NAN, of_all = NAN;
     int rc = pare__scene_units(s, err);
     if (!rc) rc = rank_of_rows(s, &of_rows, err);
-    if (!rc) rc = pare__effective_rank(s->dense, s->unit, s->n, s->v->d, &of_all, err);
+    if (!rc) rc = pare__effective_rank(s->dense, s->unit, s->n_seen, s->v->d, &of_all, err);
     *out = of_rows / of_all;
     return rc;
 }

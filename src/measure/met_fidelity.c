@@ -138,8 +138,8 @@ static int linear_cka(pare__scene *s, double *out, pare_error *err)
     *out = NAN;
     const int rc = s->v->k ? pare__scene_rebuilt(s, err) : 0;
     if (rc || !s->v->k) return rc;
-    if (pare__linear_cka(s->dense, s->unit, s->v->d, s->rebuilt, s->v->d, s->n, out))
-        return pare_fail(err, PARE_E_NOMEM, "out of memory for the similarity of %lld tokens", (long long)s->n);
+    if (pare__linear_cka(s->dense, s->unit, s->v->d, s->rebuilt, s->v->d, s->n_seen, out))
+        return pare_fail(err, PARE_E_NOMEM, "out of memory for the similarity of %lld tokens", (long long)s->n_seen);
     return 0;
 }
 
@@ -149,7 +149,7 @@ static int unmerge_errors(pare__scene *s, double *cosine, double *relative, pare
     double mse;
     *cosine = *relative = NAN;
     const int rc = s->v->k ? pare__scene_rebuilt(s, err) : 0;
-    if (!rc && s->v->k) pare__row_errors(s->unit, s->rebuilt, s->n, s->v->d, cosine, &mse, relative);
+    if (!rc && s->v->k) pare__row_errors(s->unit, s->rebuilt, s->n_seen, s->v->d, cosine, &mse, relative);
     return rc;
 }
 

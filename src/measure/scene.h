@@ -15,13 +15,18 @@ struct pare__scene {
     /* Units: those of `other` where it is a reference, else v's own. A reduction that defined a grid of its own (resize)
      * is seen on the reference's grid: a unit belongs to the row whose box holds its centre. */
     int64_t n;
-    int32_t *owner;   /* [n] row of v that stands for the unit, -1 = none (pare__map_owner; boxes across grids) */
-    int32_t *anchor;  /* [k] unit of every row; across grids the one whose centre is nearest to that of the row's box */
-    double *unit;     /* [n, d] features of the reference, double */
-    double *cosine;   /* [n] cosine with the most similar kept unit */
-    int32_t *nearest; /* [n] row of that kept unit; ties to the lower row */
-    double *rebuilt;  /* [n, d] un-merged: the row that stands for the unit, else its most similar row */
+    int32_t *owner;  /* [n] row of v that stands for the unit, -1 = none (pare__map_owner; boxes across grids) */
+    int32_t *anchor; /* [k] unit of every row; across grids the one whose centre is nearest to that of the row's box */
+    /* Features are looked at in n_seen units, all of them up to PARE__MAX_MEASURED: similarities cost n x k. */
+    int64_t n_seen;
+    double *unit;     /* [n_seen, d] features of the reference, double */
+    double *cosine;   /* [n_seen] cosine with the most similar kept unit */
+    int32_t *nearest; /* [n_seen] row of that kept unit; ties to the lower row */
+    double *rebuilt;  /* [n_seen, d] un-merged: the row that stands for the unit, else its most similar row */
 };
+
+/* The i-th of `seen` evenly spaced ones among n. */
+static inline int64_t pare__seen(int64_t i, int64_t seen, int64_t n) { return i * n / seen; }
 
 /* Fills the part; 0, NOMEM, INVALID. Calling twice costs nothing. */
 int pare__scene_owner(pare__scene *s, pare_error *err);
@@ -93,9 +98,6 @@ int pare__grouping_measure(const int32_t *a, const int32_t *b, int64_t n, pare__
 /* Intersection over union of two sets given as flags; NaN if both are empty. */
 double pare__iou(const uint8_t *a, const uint8_t *b, int64_t n);
 
-/* x[n, d]; keep[k] ascending rows of x: best cosine and nearest (index into keep) of every row. */
-int pare__nearest_kept(const pare__dense *dense, const double *x, int64_t n, int64_t d, const int32_t *keep, int64_t k,
-                       double *cosine, int32_t *nearest);
 /* exp(-sum p ln p), p = singular values / sum; NaN if all are 0. x is not changed. */
 int pare__effective_rank(const pare__dense *dense, const double *x, int64_t n, int64_t d, double *out, pare_error *err);
 /* a[n, da], b[n, db], columns centred here. NaN where one is constant. */

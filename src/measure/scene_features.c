@@ -3,6 +3,7 @@
  * every unit, the un-merged features. */
 #include <string.h>
 
+#include "core/limits.h"
 #include "measure/features.h"
 #include "measure/scene.h"
 
@@ -15,6 +16,9 @@ static void widen(const float *x, int64_t n, double *out)
 {
     for (int64_t i = 0; i < n; i++) out[i] = (double)x[i];
 }
+
+/* The unit that is looked at as the i-th. */
+static int64_t unit_of(const pare__scene *s, int64_t i) { return pare__seen(i, s->n_seen, s->n); }
 
 /* ---- features of the reference ------------------------------------------------------------------------------------- */
 
@@ -40,10 +44,12 @@ int pare__scene_units(pare__scene *s, pare_error *err)
 {
     if (s->unit) return 0;
     const int rc = check_reference(s, err);
+    const int64_t d = s->v->d;
     if (rc) return rc;
-    double *unit = PARE__ARENA(&s->arena, double, s->n * s->v->d);
+    s->n_seen = s->n < PARE__MAX_MEASURED ? s->n : PARE__MAX_MEASURED;
+    double *unit = PARE__ARENA(&s->arena, double, s->n_seen *d);
     if (!unit) return no_memory(s, "features", err);
-    widen(s->other->embeds, s->n * s->v->d, unit);
+    for (int64_t i = 0; i < s->n_seen; i++) widen(s->other->embeds + unit_of(s, i) * d, d, unit + i * d);
     s->unit = unit;
     return 0;
 }
@@ -55,12 +61,13 @@ int pare__scene_units(pare__scene *s, pare_error *err)
 static int find_nearest(const pare__scene *s, double *cosine, int32_t *nearest)
 {
     const pare_result_view *v = s->v;
-    if (pare__scene_same_grid(s))
-        return pare__nearest_kept(s->dense, s->unit, s->n, v->d, v->map.anchor, v->k, cosine, nearest);
-    double *row = pare__malloc(v->k * v->d, (int64_t)sizeof *row);
+    const int same = pare__scene_same_grid(s);
+    const int64_t d = v->d;
+    double *row = pare__malloc(v->k * d, (int64_t)sizeof *row);
     if (!row) return PARE_E_NOMEM;
-    widen(v->embeds, v->k * v->d, row);
-    const int rc = pare__nearest_among(s->dense, s->unit, s->n, v->d, row, v->k, cosine, nearest);
+    for (int64_t j = 0; j < v->k; j++)
+        widen(same ? s->other->embeds + v->map.anchor[j] * d : v->embeds + j * d, d, row + j * d);
+    const int rc = pare__nearest_among(s->dense, s->unit, s->n_seen, d, row, v->k, cosine, nearest);
     pare__free(row);
     return rc;
 }
@@ -70,8 +77,8 @@ int pare__scene_nearest(pare__scene *s, pare_error *err)
     if (s->nearest) return 0;
     const int rc = pare__scene_units(s, err);
     if (rc) return rc;
-    double *cosine = PARE__ARENA(&s->arena, double, s->n);
-    int32_t *nearest = PARE__ARENA(&s->arena, int32_t, s->n);
+    double *cosine = PARE__ARENA(&s->arena, double, s->n_seen);
+    int32_t *nearest = PARE__ARENA(&s->arena, int32_t, s->n_seen);
     if (!cosine || !nearest || find_nearest(s, cosine, nearest)) return no_memory(s, "similarities", err);
     s->cosine = cosine;
     s->nearest = nearest;
@@ -80,11 +87,11 @@ int pare__scene_nearest(pare__scene *s, pare_error *err)
 
 /* ---- un-merged ----------------------------------------------------------------------------------------------------- */
 
-/* Units that no row stands for. */
+/* Units looked at that no row stands for. */
 static int64_t count_lost(const pare__scene *s)
 {
     int64_t lost = 0;
-    for (int64_t i = 0; i < s->n; i++) lost += s->owner[i] < 0;
+    for (int64_t i = 0; i < s->n_seen; i++) lost += s->owner[unit_of(s, i)] < 0;
     return lost;
 }
 
@@ -96,10 +103,10 @@ int pare__scene_rebuilt(pare__scene *s, pare_error *err)
     if (!rc && count_lost(s) > 0) rc = pare__scene_nearest(s, err);
     if (rc) return rc;
     const int64_t d = s->v->d;
-    double *rebuilt = PARE__ARENA(&s->arena, double, s->n *d);
+    double *rebuilt = PARE__ARENA(&s->arena, double, s->n_seen *d);
     if (!rebuilt) return no_memory(s, "un-merged features", err);
-    for (int64_t i = 0; i < s->n; i++) {
-        const int32_t row = s->owner[i] >= 0 ? s->owner[i] : s->nearest[i];
+    for (int64_t i = 0; i < s->n_seen; i++) {
+        const int32_t owner = s->owner[unit_of(s, i)], row = owner >= 0 ? owner : s->nearest[i];
         widen(s->v->embeds + row * d, d, rebuilt + i * d);
     }
     s->rebuilt = rebuilt;
