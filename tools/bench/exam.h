@@ -8,11 +8,15 @@
 #include "page.h"
 #include "patches.h"
 
-enum { BENCH_EXAM_MOST = 32, BENCH_EXAM_OUT = 10 }; /* samples of a page, outputs of a readout */
+enum {
+    BENCH_EXAM_MOST = 32,
+    BENCH_EXAM_OUT = 10,
+    BENCH_EXAM_SEED = 1001
+}; /* samples of a page, outputs of a readout */
 
 typedef struct bench_exam {
     int32_t side;            /* of the page in units; 0 = the model's photo, else 16 */
-    int32_t n_train, n_test; /* pages: seeds 1 .. n_train, and the following */
+    int32_t n_train, n_test; /* pages: seeds from 1 on, and from BENCH_EXAM_SEED on */
     int32_t n_out;
     double lambda;
     int32_t column; /* of the mark */
