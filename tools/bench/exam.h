@@ -9,10 +9,10 @@
 #include "patches.h"
 
 enum {
-    BENCH_EXAM_MOST = 32,
-    BENCH_EXAM_OUT = 10,
-    BENCH_EXAM_SEED = 1001
-}; /* samples of a page, outputs of a readout */
+    BENCH_EXAM_MOST = 32,  /* samples of a page */
+    BENCH_EXAM_OUT = 10,   /* outputs of a readout */
+    BENCH_EXAM_SEED = 1001 /* of the first test page */
+};
 
 typedef struct bench_exam {
     int32_t side;            /* of the page in units; 0 = the model's photo, else 16 */
