@@ -13,7 +13,7 @@
 
 /* Reducers of a section that stay in memory (about 8 MB each for photos, 40 MB for windows of a clip); those of further
  * rows are made, warmed up and closed for every item. */
-enum { DEFAULT_WINDOW = 32, MAX_WARM_PHOTO = 512, MAX_WARM_CLIP = 24 };
+enum { DEFAULT_WINDOW = 32, WARM_FRAMES = 8, MAX_WARM_PHOTO = 512, MAX_WARM_CLIP = 24 };
 
 /* Of the last two parts of a path, so that it does not matter where the data lie. */
 uint64_t bench_item_seed(const char *name)
@@ -184,14 +184,10 @@ static int run_frames(pare_reducer *reducer, const bench_frames *frames, uint64_
     return rc;
 }
 
-/* Frames that bring a reducer to its full size; a map of the caller's speaks of all. */
-static int32_t warm_frames(const bench *b, const bench_section *s, const bench_row *row, int32_t n)
+/* Frames that warm up code, weights and clocks, without running a long clip twice; a caller's selector sees all. */
+static int32_t warm_frames(const bench_row *row, int32_t n)
 {
-    const int32_t window = window_of(b, s, row);
-    if (window < 0 || is_custom(row)) return n;
-    const int64_t most =
-        (int64_t)(window > 0 ? window : DEFAULT_WINDOW) * (b->info->temporal > 1 ? b->info->temporal : 1);
-    return n < most ? n : (int32_t)most;
+    return n < WARM_FRAMES || is_custom(row) ? n : WARM_FRAMES;
 }
 
 static int32_t count_open(const bench_section *s)
@@ -207,7 +203,7 @@ static int run_direct(bench *b, bench_section *s, bench_row *row, const bench_fr
     const uint64_t seed = mix_seeds(row->seed, frames->item_seed);
     bench_frames first = *frames;
     int rc = row->reducer == NULL ? bench_reducer(b, s, row, &row->reducer, err) : 0;
-    first.n = warm_frames(b, s, row, frames->n);
+    first.n = warm_frames(row, frames->n);
     if (rc == 0 && !row->is_warm) rc = run_frames(row->reducer, &first, seed, row->is_scored, out, err);
     if (rc == 0) rc = run_frames(row->reducer, frames, seed, row->is_scored, out, err);
     row->is_warm = rc == 0 && count_open(s) <= (s->video ? MAX_WARM_CLIP : MAX_WARM_PHOTO);
