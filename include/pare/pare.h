@@ -78,7 +78,7 @@ PARE_API int pare_fail(pare_error *err, int code, const char *format, ...)
 #endif
     ;
 
-/* "0.2.0" of the linked library. */
+/* "0.3.0" of the linked library. */
 PARE_API const char *pare_version(void);
 
 /* ---- runtime ------------------------------------------------------------------------------------------------ */

@@ -81,14 +81,14 @@ enum {
 };
 
 typedef struct bench_row {
-    char *recipe; /* owned */
+    char *recipe;   /* owned; as asked */
+    char *expanded; /* owned; as understood: methods and options spelt out */
     double keep;  /* asked; 1 = none; 0 = the recipe's own amount */
     uint64_t seed;
     bench_saves saves;
     int is_random;  /* several seeds of one line */
     int is_scored;  /* reads the caller's scores */
     int is_fresh;   /* a new reducer for every item: it looks across frames, or a map numbers the units of one input */
-    int timed_only; /* nothing but time is taken (unused rows of a subset) */
     pare_reducer *reducer; /* kept warm between items, or NULL */
     int is_warm;           /* has run once in this process: what it measures counts */
 } bench_row;

@@ -75,36 +75,66 @@ static int has_row(const bench_section *s, const char *recipe, double keep)
     return 0;
 }
 
+/* Another name for what is there already? */
+static int has_expanded(const bench_section *s, const char *expanded, double keep)
+{
+    for (int32_t i = 0; i < s->n_row; i++)
+        if (s->row[i].keep == keep && strcmp(s->row[i].expanded, expanded) == 0) return 1;
+    return 0;
+}
+
 static int push_row(bench_section *s, const bench_row *like, pare_error *err)
 {
     const bench_row row = *like; /* may lie in the array that grows */
     bench_row *grown = s->n_row < BENCH_MAX_ROWS ? realloc(s->row, ((size_t)s->n_row + 1) * sizeof *grown) : NULL;
-    char *recipe = grown != NULL ? strdup(row.recipe) : NULL;
-    if (grown != NULL) s->row = grown;
-    if (recipe == NULL) return pare_fail(err, PARE_E_LIMIT, "no room for more than %d rows", s->n_row);
-    s->row[s->n_row] = row;
-    s->row[s->n_row++].recipe = recipe;
+    if (grown == NULL) return pare_fail(err, PARE_E_LIMIT, "no room for more than %d rows", s->n_row);
+    s->row = grown;
+    bench_row *added = &s->row[s->n_row++];
+    *added = row;
+    added->recipe = strdup(row.recipe);
+    added->expanded = strdup(row.expanded);
+    return added->recipe != NULL && added->expanded != NULL ? 0 : pare_fail(err, PARE_E_NOMEM, "out of memory");
+}
+
+static bench_row make_row(const bench *b, const bench_section *s, const char *recipe, double keep, const char *expanded)
+{
+    return (bench_row){
+        .recipe = (char *)(uintptr_t)recipe,
+        .expanded = (char *)(uintptr_t)expanded,
+        .keep = keep,
+        .saves = saves_of(recipe, expanded),
+        .is_random = any_step(expanded, "random") || strstr(expanded, "score=random") != NULL,
+        .is_scored = strstr(recipe, "given") != NULL || strstr(recipe, "scores") != NULL,
+        .is_fresh = s->video || b->info->temporal > 1 || any_step(expanded, "window") || is_mapped(b, recipe),
+    };
+}
+
+/* Of "all", what this section has no use for: 0 or an error that says why. */
+static int check_any(const bench_section *s, const bench_row *row, pare_error *err)
+{
+    if (!s->video && any_step(row->expanded, "window"))
+        return pare_fail(err, PARE_E_UNSUPPORTED, "it looks across frames, these are single ones");
+    if (has_expanded(s, row->expanded, row->keep))
+        return pare_fail(err, PARE_E_UNSUPPORTED, "it is %s, which is there", row->expanded);
     return 0;
 }
 
-/* Tries the recipe at the amount and adds a row, or one for every seed if chance decides. Library code. */
-static int add_rows(bench *b, bench_section *s, const char *recipe, double keep, pare_error *err)
+/* Tries the recipe at the amount and adds a row, or one for every seed if chance decides. `any`: one of "all". Library
+ * code. */
+static int add_rows(bench *b, bench_section *s, const char *recipe, double keep, int any, pare_error *err)
 {
-    bench_row row = {.recipe = (char *)(uintptr_t)recipe, .keep = keep};
+    const bench_row like = {.recipe = (char *)(uintptr_t)recipe, .keep = keep};
     pare_reducer *reducer = NULL;
-    int rc = bench_reducer(b, s, &row, &reducer, err);
+    int rc = bench_reducer(b, s, &like, &reducer, err);
     if (rc != 0) return rc;
-    const char *expanded = pare_reducer_recipe(reducer);
-    row.saves = saves_of(recipe, expanded);
-    row.is_random = any_step(expanded, "random") || strstr(expanded, "score=random") != NULL;
-    row.is_scored = strstr(recipe, "given") != NULL || strstr(recipe, "scores") != NULL;
-    row.is_fresh = s->video || b->info->temporal > 1 || any_step(expanded, "window") || is_mapped(b, recipe);
-    pare_reducer_close(&reducer);
+    bench_row row = make_row(b, s, recipe, keep, pare_reducer_recipe(reducer));
+    if (any) rc = check_any(s, &row, err);
     const int32_t n_seed = row.is_random && s->ask.n_seed > 0 ? s->ask.n_seed : 1;
     for (int32_t i = 0; rc == 0 && i < n_seed; i++) {
         row.seed = (uint64_t)(b->seed + i);
         rc = push_row(s, &row, err);
     }
+    pare_reducer_close(&reducer);
     return rc;
 }
 
@@ -112,13 +142,14 @@ static int add_rows(bench *b, bench_section *s, const char *recipe, double keep,
 static int add_recipe(bench *b, bench_section *s, const char *recipe, int may_skip)
 {
     pare_error err = {0}, own = {0};
-    if (is_mapped(b, recipe) && add_rows(b, s, recipe, 0, &own) == 0) return CLI_OK;
+    if (is_mapped(b, recipe) && add_rows(b, s, recipe, 0, may_skip, &own) == 0) return CLI_OK;
     for (int i = 0; i < s->ask.n_keep; i++) {
         const double keep = s->ask.keep[i];
         if (keep >= 1 || has_row(s, recipe, keep)) continue;
-        int rc = add_rows(b, s, recipe, keep, &err);
+        int rc = add_rows(b, s, recipe, keep, may_skip, &err);
         if (rc == 0) continue;
-        if (rc == PARE_E_INVALID && (has_row(s, recipe, 0) || add_rows(b, s, recipe, 0, &own) == 0)) return CLI_OK;
+        if (rc == PARE_E_INVALID && (has_row(s, recipe, 0) || add_rows(b, s, recipe, 0, may_skip, &own) == 0))
+            return CLI_OK;
         if (!may_skip) return cli_fail(b->c, &err, CLI_FAILED);
         cli_say(b->c, "%s: left out %s: %s", s->ask.name, recipe, err.text);
         return CLI_OK;
@@ -126,7 +157,7 @@ static int add_recipe(bench *b, bench_section *s, const char *recipe, int may_sk
     return CLI_OK;
 }
 
-/* Every selector and method but the baselines; over photos, those that look across frames have nothing to look at. */
+/* Every selector and method but the baselines, as far as the section has a use for it. */
 static int add_all(bench *b, bench_section *s)
 {
     static const int kinds[] = {PARE_LIST_SELECTORS, PARE_LIST_METHODS};
@@ -135,7 +166,6 @@ static int add_all(bench *b, bench_section *s)
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
         for (int32_t i = 0; rc == CLI_OK && pare_list(kinds[k], i, &e) == 0; i++) {
             if (is_baseline(e.name) || is_own(e.name)) continue;
-            if (!s->video && strstr(e.flags, "window") != NULL) continue;
             rc = add_recipe(b, s, e.name, 1);
         }
     return rc;
@@ -171,9 +201,15 @@ static int move_rows(bench_section *s, int32_t n_asked, bench_saves saves, pare_
     return rc;
 }
 
+static void free_row(bench_row *row)
+{
+    free(row->recipe);
+    free(row->expanded);
+}
+
 static void drop_first(bench_section *s, int32_t n)
 {
-    for (int32_t i = 0; i < n; i++) free(s->row[i].recipe);
+    for (int32_t i = 0; i < n; i++) free_row(&s->row[i]);
     memmove(s->row, s->row + n, (size_t)(s->n_row - n) * sizeof *s->row);
     s->n_row -= n;
 }
@@ -184,10 +220,10 @@ int bench_plan_rows(bench *b, bench_section *s)
     int has_prefill = 0, rc = add_asked(b, s);
     const int32_t n_asked = s->n_row;
     for (int32_t i = 0; i < n_asked; i++) has_prefill |= s->row[i].saves == BENCH_SAVES_PREFILL;
-    int code = rc == CLI_OK ? add_rows(b, s, "none", 1, &err) : 0;
+    int code = rc == CLI_OK ? add_rows(b, s, "none", 1, 0, &err) : 0;
     if (rc == CLI_OK && code == 0) rc = add_baselines(b, s, BENCH_SAVES_ENCODER);
     if (rc == CLI_OK && code == 0) code = move_rows(s, n_asked, BENCH_SAVES_ENCODER, &err);
-    if (rc == CLI_OK && code == 0 && has_prefill) code = add_rows(b, s, "none@output", 1, &err);
+    if (rc == CLI_OK && code == 0 && has_prefill) code = add_rows(b, s, "none@output", 1, 0, &err);
     if (rc == CLI_OK && code == 0 && has_prefill) rc = add_baselines(b, s, BENCH_SAVES_PREFILL);
     if (rc == CLI_OK && code == 0) code = move_rows(s, n_asked, BENCH_SAVES_PREFILL, &err);
     if (code != 0) return cli_fail(b->c, &err, CLI_FAILED);
@@ -209,7 +245,7 @@ static void free_section(bench_section *s)
 {
     if (s->task != NULL) s->task->close(s);
     bench_run_close(s);
-    for (int32_t i = 0; i < s->n_row; i++) free(s->row[i].recipe);
+    for (int32_t i = 0; i < s->n_row; i++) free_row(&s->row[i]);
     for (int32_t i = 0; i < s->n_item; i++) free(s->item[i].name);
     free(s->row);
     free(s->item);

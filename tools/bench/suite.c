@@ -266,7 +266,7 @@ static int read_section(reader *r, json_t *section)
     const bench_task *task = find_task(json_string_value(json_object_get(section, "task")));
     r->section = name != NULL ? name : "a section";
     int rc = json_is_object(section) ? check_keys(r, section) : bad(r, "sections", "a list of objects");
-    if (rc == CLI_OK && task == NULL) rc = bad(r, "task", "one of photos, clips, retrieval, documents");
+    if (rc == CLI_OK && task == NULL) rc = bad(r, "task", "one of photos, clips, retrieval, documents, counting");
     if (rc == CLI_OK) rc = read_fields(r, section, &ask);
     if (rc == CLI_OK) rc = check_name(r, &ask);
     if (rc == CLI_OK) rc = read_keeps(r, inherited(r, section, "keep"), &ask);
