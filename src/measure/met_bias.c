@@ -65,8 +65,7 @@ static int take_slot(pare__scene *s, int32_t t, const float *scores, valued *m, 
 static int correlate(pare__scene *s, place_fn place, double *out, pare_error *err)
 {
     const pare__mark mark = pare__arena_mark(&s->arena);
-    double sum = 0;
-    int64_t n = 0;
+    pare__mean mean = {0};
     for (int32_t t = 0; t < s->v->grid[0]; t++) {
         valued m;
         double rho;
@@ -75,11 +74,10 @@ static int correlate(pare__scene *s, place_fn place, double *out, pare_error *er
         for (int64_t i = 0; i < m.n; i++) m.place[i] = place(&m, i);
         rc = pare__spearman(m.value, m.place, m.n, &rho);
         if (rc) return pare_fail(err, rc, "out of memory");
-        sum += isnan(rho) ? 0 : rho;
-        n += !isnan(rho);
+        pare__mean_add(&mean, rho);
         pare__arena_reset(&s->arena, mark);
     }
-    *out = n ? sum / (double)n : NAN;
+    *out = pare__mean_get(&mean);
     return 0;
 }
 
@@ -87,18 +85,15 @@ static int correlate(pare__scene *s, place_fn place, double *out, pare_error *er
 static int weigh_scores(pare__scene *s, double (*measure)(const double *, int64_t), double *out, pare_error *err)
 {
     const pare__mark mark = pare__arena_mark(&s->arena);
-    double sum = 0;
-    int64_t n = 0;
+    pare__mean mean = {0};
     for (int32_t t = 0; s->v->scores && t < s->v->grid[0]; t++) {
         valued m;
         const int rc = take_slot(s, t, s->v->scores, &m, err);
         if (rc) return rc;
-        const double value = measure(m.value, m.n);
-        sum += isnan(value) ? 0 : value;
-        n += !isnan(value);
+        pare__mean_add(&mean, measure(m.value, m.n));
         pare__arena_reset(&s->arena, mark);
     }
-    *out = n ? sum / (double)n : NAN;
+    *out = pare__mean_get(&mean);
     return 0;
 }
 

@@ -24,21 +24,17 @@ static clip clip_at(const pare_result_view *v, int32_t first)
 static int over_clips(pare__scene *s, int (*measure)(pare__scene *, const clip *, double *, pare_error *), double *out,
                       pare_error *err)
 {
-    double sum = 0;
-    int64_t n = 0;
+    pare__mean mean = {0};
     int rc = pare__scene_owner(s, err);
     const pare__mark mark = pare__arena_mark(&s->arena);
     for (clip c = {0}; !rc && c.end < s->v->grid[0];) {
         c = clip_at(s->v, c.end);
         double value = NAN;
         if (c.n_step > 1) rc = measure(s, &c, &value, err);
-        if (!rc && !isnan(value)) {
-            sum += value;
-            n++;
-        }
+        pare__mean_add(&mean, value);
         pare__arena_reset(&s->arena, mark);
     }
-    *out = n ? sum / (double)n : NAN;
+    *out = pare__mean_get(&mean);
     return rc;
 }
 
@@ -59,37 +55,19 @@ static int count_steps(pare__scene *s, const clip *c, pare__count_stats *out, pa
     return 0;
 }
 
-static int clip_entropy(pare__scene *s, const clip *c, double *out, pare_error *err)
-{
-    pare__count_stats stats;
-    const int rc = count_steps(s, c, &stats, err);
-    if (!rc) *out = stats.entropy;
-    return rc;
-}
-
-static int clip_gini(pare__scene *s, const clip *c, double *out, pare_error *err)
-{
-    pare__count_stats stats;
-    const int rc = count_steps(s, c, &stats, err);
-    if (!rc) *out = stats.gini;
-    return rc;
-}
-
-static int clip_empty(pare__scene *s, const clip *c, double *out, pare_error *err)
-{
-    pare__count_stats stats;
-    const int rc = count_steps(s, c, &stats, err);
-    if (!rc) *out = stats.share_empty;
-    return rc;
-}
-
-static int clip_gap(pare__scene *s, const clip *c, double *out, pare_error *err)
-{
-    pare__count_stats stats;
-    const int rc = count_steps(s, c, &stats, err);
-    if (!rc) *out = stats.longest_gap;
-    return rc;
-}
+#define CLIP_COUNT(name, field)                                                                                        \
+    static int clip_##name(pare__scene *s, const clip *c, double *out, pare_error *err)                                \
+    {                                                                                                                  \
+        pare__count_stats stats;                                                                                       \
+        const int rc = count_steps(s, c, &stats, err);                                                                 \
+        if (!rc) *out = stats.field;                                                                                   \
+        return rc;                                                                                                     \
+    }
+CLIP_COUNT(entropy, entropy)
+CLIP_COUNT(gini, gini)
+CLIP_COUNT(empty, share_empty)
+CLIP_COUNT(gap, longest_gap)
+#undef CLIP_COUNT
 
 /* ---- the block of cells -------------------------------------------------------------------------------------------- */
 
@@ -141,10 +119,10 @@ const pare__metric pare__met_steps[] = {
      "-sum p ln p / ln T, p = rows of a step / rows", "Shannon 1948", PARE__READS_STEPS, 0, entropy},
     {"count_gini_ratio", "ratio", "inequality of the steps: 0 equal, near 1 all in one",
      "2 sum(i x_i) / (T sum x) - (T + 1) / T, x = rows of a step, ascending", "Gini 1912", PARE__READS_STEPS, 0, gini},
-    {"empty_steps_share", "share", "steps of which nothing is kept", "steps without a row / T", "definition of pare",
+    {"empty_steps_share", "share", "steps of which nothing is kept", "steps without a row / T", "ours",
      PARE__READS_STEPS, -1, empty},
-    {"longest_gap_steps", "steps", "longest time of which nothing is kept", "max run of steps without a row",
-     "definition of pare", PARE__READS_STEPS, -1, gap},
+    {"longest_gap_steps", "steps", "longest time of which nothing is kept", "max run of steps without a row", "ours",
+     PARE__READS_STEPS, -1, gap},
     {"l2star_steps_to_random_ratio", "ratio",
      "discrepancy in time and space against random cells: 1 as random, far above it one-sided",
      "D / sqrt(E D^2); D^2 = 3^-3 - (1/4K) sum_i prod(1 - x_i^2) + K^-2 sum_ij prod(1 - max(x_i, x_j)), x = (t, row, "

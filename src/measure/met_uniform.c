@@ -78,25 +78,21 @@ static int slot_bins(const pare__cells *c, double *out) { return pare__cells_bin
 /* Mean of what `measure` makes of the slots that keep a cell, where it is defined. */
 static int over_slots(pare__scene *s, int (*measure)(const pare__cells *, double *), double *out, pare_error *err)
 {
-    double sum = 0;
-    int64_t n = 0;
+    pare__mean mean = {0};
     int rc = pare__scene_owner(s, err);
     if (rc) return rc;
     const pare__mark mark = pare__arena_mark(&s->arena);
     for (int32_t t = 0; t < s->v->grid[0]; t++) {
         pare__cells c;
-        double value;
+        double value = NAN;
         rc = pare__scene_cells(s, t, &c, err);
         if (rc) return rc;
         if (c.n_keep > 0) rc = measure(&c, &value);
         if (rc) return pare_fail(err, rc, "out of memory");
-        if (c.n_keep > 0 && !isnan(value)) {
-            sum += value;
-            n++;
-        }
+        pare__mean_add(&mean, value);
         pare__arena_reset(&s->arena, mark);
     }
-    *out = n ? sum / (double)n : NAN;
+    *out = pare__mean_get(&mean);
     return 0;
 }
 
@@ -132,9 +128,9 @@ const pare__metric pare__met_uniform[] = {
      "max area of an axis-parallel rectangle without a kept cell", "maximum empty rectangle, Naamad, Lee & Hsu 1984", 0,
      -1, empty_rectangle},
     {"empty_rows_patches", "patches", "longest run of grid rows of which nothing is kept",
-     "max run of rows without a kept cell", "definition of pare", 0, -1, empty_rows},
+     "max run of rows without a kept cell", "ours", 0, -1, empty_rows},
     {"empty_cols_patches", "patches", "longest run of grid columns of which nothing is kept",
-     "max run of columns without a kept cell", "definition of pare", 0, -1, empty_cols},
+     "max run of columns without a kept cell", "ours", 0, -1, empty_cols},
     {"l2star_to_random_ratio", "ratio", "discrepancy against random cells: 1 as random, far above it one-sided",
      "D / sqrt(E D^2); D^2 = 3^-2 - (1/2K) sum_i prod(1 - x_i^2) + K^-2 sum_ij prod(1 - max(x_i, x_j)), x = (cell + "
      ".5) / "

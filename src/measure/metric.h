@@ -9,7 +9,6 @@
 #include <pare/pare.h>
 
 #include "core/dense.h"
-#include "core/mem.h"
 
 /* What a metric reads beyond the kept places. */
 enum {

@@ -4,7 +4,10 @@
 #ifndef PARE_MEASURE_SCENE_H
 #define PARE_MEASURE_SCENE_H
 
+#include <math.h>
+
 #include "core/dense.h"
+#include "core/mem.h"
 #include "measure/metric.h"
 
 struct pare__scene {
@@ -38,7 +41,22 @@ const pare_result_view *pare__scene_grid(const pare__scene *s);
 /* Does v number the same units? Not where it has a grid of its own (resize). */
 int pare__scene_same_grid(const pare__scene *s);
 
-/* ---- kernels that golden fixtures call directly; all brute force by definition (golden README, "Metric definitions") */
+/* Mean over the slots or media in which something is defined; NaN where it is in none. Starts zeroed. */
+typedef struct pare__mean {
+    double sum;
+    int64_t n;
+} pare__mean;
+
+static inline void pare__mean_add(pare__mean *m, double value)
+{
+    if (isnan(value)) return;
+    m->sum += value;
+    m->n++;
+}
+
+static inline double pare__mean_get(const pare__mean *m) { return m->n ? m->sum / (double)m->n : NAN; }
+
+/* ---- kernels that golden fixtures call directly, by definition and brute force unless they say otherwise ------------ */
 
 /* Kept cells keep[n_keep] (raster indices) of one h x w grid. */
 typedef struct pare__cells {
