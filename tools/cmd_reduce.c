@@ -212,12 +212,6 @@ static void job_close(cli_reduce_job *j)
 
 /* ---- outputs -------------------------------------------------------------------------------------------------- */
 
-static int is_directory(const char *path)
-{
-    struct stat st;
-    return cli_has_suffix(path, "/") || (stat(path, &st) == 0 && S_ISDIR(st.st_mode));
-}
-
 /* DIR/<stem>.safetensors for a directory, else -o itself; NULL without -o. The caller frees. */
 static int name_output(cli_reduce_opts *o, const char *input, char **out)
 {
@@ -226,7 +220,7 @@ static int name_output(cli_reduce_opts *o, const char *input, char **out)
     *out = NULL;
     if (o->output == NULL) return CLI_OK;
     cli_stem(input, stem, sizeof stem);
-    if (is_directory(o->output)) {
+    if (cli_is_folder(o->output)) {
         int slash = cli_has_suffix(o->output, "/");
         const char *suffix = o->writer != NULL ? o->writer : "safetensors";
         n = asprintf(out, "%s%s%s.%s", o->output, slash ? "" : "/", stem, suffix);
@@ -255,7 +249,7 @@ static int check_outputs(cli_reduce_opts *o, const cli_list *inputs)
 {
     cli_common *c = &o->common;
     if (o->output == NULL) return CLI_OK;
-    int directory = is_directory(o->output);
+    int directory = cli_is_folder(o->output);
     if (inputs->n > 1 && !directory) return cli_usage(c, "%d inputs need -o DIR/, not %s", inputs->n, o->output);
     for (int32_t i = 0; i < inputs->n; i++)
         for (int32_t k = 0; k < i; k++) {

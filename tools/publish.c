@@ -14,6 +14,13 @@ enum { MAX_TRIES = 1000 };
 
 int cli_is_stdout(const char *path) { return path != NULL && strcmp(path, "-") == 0; }
 
+int cli_is_folder(const char *path)
+{
+    struct stat st;
+    if (path == NULL) return 0;
+    return cli_has_suffix(path, "/") || (stat(path, &st) == 0 && S_ISDIR(st.st_mode));
+}
+
 static int cannot_write(cli_common *c, const char *path, int code)
 {
     cli_say(c, "cannot write %s: %s", path, strerror(code));
