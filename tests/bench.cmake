@@ -13,7 +13,7 @@ pare_test(test_bench_judges MODULES core model encode select reduce measure view
           ../tools/bench/knn.c ../tools/bench/linear_head.c ../tools/bench/boxes.c ../tools/bench/patches.c
           ../tools/bench/features.c)
 pare_test(test_bench_run SOURCES test_bench_run.c ../tools/bench/run.c ../tools/bench/cell.c ../tools/bench/bias.c
-          ../tools/bench/ranks.c ../tools/bench/columns.c ../tools/input.c ../tools/frames.c ../tools/session.c
+          ../tools/bench/ranks.c ../tools/bench/features.c ../tools/bench/columns.c ../tools/input.c ../tools/frames.c ../tools/session.c
           ../tools/progress.c ../tools/args.c ../tools/own.c ../tools/npy.c ../tools/mask.c ../tools/map_file.c
           ../tools/selector_cmd.c ../tools/selector_reply.c)
 target_link_libraries(test_bench_run PRIVATE pare_media pare PkgConfig::XXHASH)

@@ -222,7 +222,7 @@ END_TEST
 START_TEST(numbers_need_all_four_digits)
 {
     bench_page p;
-    float y[BENCH_EXAM_MOST * BENCH_EXAM_OUT] = {0};
+    float y[BENCH_EXAM_MOST * 10] = {0};
     ck_assert_int_eq(bench_page_form(&p, SIDE, SIDE, UNIT, 9), 0);
     const int32_t n = bench_exam_numbers.count(&p);
     ck_assert_int_le(n, BENCH_EXAM_MOST);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../tools/bench/bench.h"
+#include "../tools/bench/task.h"
 
 enum { SIDE = 112, UNITS = 64 };
 

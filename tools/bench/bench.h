@@ -3,9 +3,11 @@
  * documents) over items, and rows (a recipe at one amount with one seed). Running a row on an item gives a cell: one
  * value per column. Cells go to the journal as they are finished; tables, verdicts and plots are made from cells alone.
  *
- *   cmd_bench.c, plan.c, suite.c  options or a suite file -> sections, rows
+ *   cmd_bench.c, suite.c, plan.c  options or a suite file -> sections; recipes -> rows
+ *   columns.c                     what a cell holds
  *   run.c, cell.c, bias.c         a row on frames -> results, times; results -> a cell; mirrored and grey pictures
- *   task_*.c                      items, and what is right or wrong about them
+ *   task_*.c                      items, and what is right or wrong about them (task.h; their judges: knn, linear_head,
+ *                                 boxes, patches, exam, readout)
  *   journal.c                     cells on disk, resumed after a kill
  *   stats.c, analysis.c           cells -> lines with intervals, comparisons, verdicts
  *   report_*.c                    lines -> Markdown, CSV, JSON, LaTeX, SVG
@@ -83,12 +85,12 @@ enum {
 typedef struct bench_row {
     char *recipe;   /* owned; as asked */
     char *expanded; /* owned; as understood: methods and options spelt out */
-    double keep;  /* asked; 1 = none; 0 = the recipe's own amount */
+    double keep;    /* asked; 1 = none; 0 = the recipe's own amount */
     uint64_t seed;
     bench_saves saves;
-    int is_random;  /* several seeds of one line */
-    int is_scored;  /* reads the caller's scores */
-    int is_fresh;   /* a new reducer for every item: it looks across frames, or a map numbers the units of one input */
+    int is_random; /* several seeds of one line */
+    int is_scored; /* reads the caller's scores */
+    int is_wide;   /* needs a window even for photos: it looks across frames, or a map numbers the units of an input */
     pare_reducer *reducer; /* kept warm between items, or NULL */
     int is_warm;           /* has run once in this process: what it measures counts */
 } bench_row;
@@ -118,7 +120,8 @@ typedef struct bench_task {
 } bench_task;
 extern const bench_task bench_task_photos, bench_task_clips, bench_task_retrieval, bench_task_documents,
     bench_task_counting;
-extern const bench_task *const bench_tasks[]; /* ends with NULL */
+extern const bench_task *const bench_tasks[];        /* ends with NULL */
+const bench_task *bench_task_find(const char *name); /* NULL: there is none, also of NULL */
 
 /* What a section was asked to do; strings borrowed from the options or the suite file. */
 typedef struct bench_asked {
@@ -180,6 +183,8 @@ struct bench {
 /* Rows of a section: none; random (n_seed seeds), spatial-uniform, and resize or pool as the site's kind asks, at every
  * keep below 1; then the recipes. A recipe that cannot run here is an error, or with "all" left out and named on stderr. */
 int bench_plan_rows(bench *b, bench_section *s);
+/* Is there a row that only saves prefill? */
+int bench_has_prefill(const bench_section *s);
 bench_section *bench_add_section(bench *b, const bench_task *task, const bench_asked *ask);
 void bench_free(bench *b);
 
@@ -198,7 +203,7 @@ uint64_t bench_item_seed(const char *name);
 typedef struct bench_run {
     pare_result **result; /* [n_result] */
     int64_t n_result, cap;
-    int64_t n_frame, n_in, n_out;
+    int64_t n_frame, n_out;
     double ms[BENCH_MS_WRITE + 1]; /* by BENCH_MS_*; NaN when it was not timed */
     double flops;                  /* per frame */
     int shared;                    /* reduced from the reference's features: no prefix, no logits, no boxes, no clock */
@@ -208,11 +213,11 @@ void bench_run_free(bench_run *run);
 
 /* A reducer for the row; library code. */
 int bench_reducer(const bench *b, const bench_section *s, const bench_row *row, pare_reducer **out, pare_error *err);
-/* Recipe none over the frames: row 0 of the section. `share`: keeps in its results what the prefill-only rows read; the
+/* In both, `out` is BENCH_NO_RUN or an earlier run, which is released.
+ * Recipe none over the frames: row 0 of the section. `share`: keeps in its results what the prefill-only rows read; the
  * clock is then that of a second run without this, so that row 0 is no slower than it has to be. */
 int bench_run_full(bench *b, bench_section *s, const bench_frames *frames, int share, bench_run *out);
-/* In both, `out` is BENCH_NO_RUN or an earlier run, which is released.
- * The row over the frames from end to end (`full` NULL), or reduced from the features of `full` where the row allows it
+/* The row over the frames from end to end (`full` NULL), or reduced from the features of `full` where the row allows it
  * and they are there. */
 int bench_run_row(bench *b, bench_section *s, bench_row *row, const bench_frames *frames, const bench_run *full,
                   bench_run *out);
@@ -231,8 +236,7 @@ void bench_cell_cost(const bench *b, const bench_section *s, const bench_run *fu
 /* All library metrics, means over windows weighted by their slots; n/a where the row's kind of saving forbids it. */
 int bench_cell_measure(const bench *b, const bench_section *s, const bench_run *full, const bench_run *run,
                        bench_cell *cell);
-/* Size-weighted mean of the rows of slot t [d] into `out`, and 1; 0 when the slot has none. */
-int bench_slot_mean(const pare_result_view *v, int32_t t, float *out);
+int64_t bench_run_units(const bench_run *run); /* of its grids, kept or not */
 
 /* ---- bias.c, ranks.c: does the row look at the picture, or at the places? -------------------------------------- */
 

@@ -93,13 +93,6 @@ static int mirror_item(bench_bias *bias, const bench_frames *frames, int32_t ite
 
 /* ---- maps of units --------------------------------------------------------------------------------------------- */
 
-static int64_t count_units(const bench_run *run)
-{
-    int64_t n = 0;
-    for (int64_t i = 0; i < run->n_result; i++) n += pare_result_get(run->result[i])->n;
-    return n;
-}
-
 /* 1 for units whose place a row has, else 0. out [n] of the result. */
 static void fill_kept(const pare_result_view *v, double *out)
 {
@@ -135,9 +128,9 @@ static void fill_run(const bench_run *run, int mirror, double *out)
 
 static int correlate_kept(const bench_run *run, const bench_run *mirrored, double *rho)
 {
-    const int64_t n = count_units(run);
+    const int64_t n = bench_run_units(run);
     *rho = NAN;
-    if (n == 0 || count_units(mirrored) != n) return 0;
+    if (n == 0 || bench_run_units(mirrored) != n) return 0;
     double *map = malloc(2 * (size_t)n * sizeof *map);
     if (map == NULL) return -1;
     fill_run(run, 0, map);
@@ -213,7 +206,7 @@ static int make_map(const bench_run *run, mean_map *out)
     look_at_run(run, out, &is_scored);
     if (out->h <= 0) return 0;
     const size_t cells = (size_t)out->h * (size_t)out->w;
-    double *kept = malloc((size_t)count_units(run) * sizeof *kept);
+    double *kept = malloc((size_t)bench_run_units(run) * sizeof *kept);
     out->kept = calloc(cells, sizeof *out->kept);
     out->score = is_scored ? calloc(cells, sizeof *out->score) : NULL;
     const int rc = kept != NULL && out->kept != NULL && (!is_scored || out->score != NULL) ? 0 : -1;

@@ -20,7 +20,8 @@ typedef struct bench_boxes {
     int64_t n, cap;
 } bench_boxes;
 
-/* A file without any box is none's fault: n = 0. Errors: IO, FORMAT, LIMIT, NOMEM; the text begins with file:line. bench_boxes_free accepts a zeroed one. */
+/* A file without any box is no error: n = 0. Errors: IO, FORMAT, LIMIT, NOMEM; the text begins with file:line.
+ * bench_boxes_free accepts a zeroed one. */
 int bench_boxes_read(const char *path, bench_boxes *out, pare_error *err);
 /* The boxes of a frame: *n of them, perhaps 0. */
 const bench_mot_box *bench_boxes_of(const bench_boxes *b, int64_t frame, int64_t *n);

@@ -14,7 +14,7 @@ void bench_cell_clear(bench_cell *cell, int32_t row, int32_t item)
 
 /* ---- cost ------------------------------------------------------------------------------------------------------ */
 
-static int64_t count_units(const bench_run *run)
+int64_t bench_run_units(const bench_run *run)
 {
     int64_t n = 0;
     for (int64_t i = 0; i < run->n_result; i++) n += pare_result_get(run->result[i])->n;
@@ -53,7 +53,7 @@ static double count_positions(const bench *b, const bench_run *run)
 void bench_cell_cost(const bench *b, const bench_section *s, const bench_run *full, const bench_run *run,
                      bench_cell *cell)
 {
-    const double n_in = (double)count_units(full), keep = s->row[cell->row].keep;
+    const double n_in = (double)bench_run_units(full), keep = s->row[cell->row].keep;
     cell->value[BENCH_UNITS_IN] = n_in;
     cell->value[BENCH_UNITS_ASKED] = keep > 0 ? floor(keep * n_in + 0.5) : NAN; /* as rate control rounds */
     cell->value[BENCH_UNITS] = (double)count_rows(run);
@@ -122,23 +122,4 @@ int bench_cell_measure(const bench *b, const bench_section *s, const bench_run *
     }
     for (int32_t m = 0; m < w.n; m++) cell->value[w.column[m]] = weight[m] > 0 ? sum[m] / weight[m] : NAN;
     return CLI_OK;
-}
-
-/* ---- features -------------------------------------------------------------------------------------------------- */
-
-int bench_slot_mean(const pare_result_view *v, int32_t t, float *out)
-{
-    enum { BLOCK = 64 };
-    const int64_t first = v->row_start[t], end = v->row_start[t + 1];
-    double total = 0;
-    for (int64_t i = first; i < end; i++) total += (double)v->sizes[i];
-    if (!(total > 0)) return 0;
-    for (int32_t at = 0; at < v->d; at += BLOCK) {
-        const int32_t n = v->d - at < BLOCK ? v->d - at : BLOCK;
-        double sum[BLOCK] = {0};
-        for (int64_t i = first; i < end; i++)
-            for (int32_t j = 0; j < n; j++) sum[j] += (double)v->sizes[i] * (double)v->embeds[i * v->d + at + j];
-        for (int32_t j = 0; j < n; j++) out[at + j] = (float)(sum[j] / total);
-    }
-    return 1;
 }

@@ -10,7 +10,6 @@
 
 enum {
     BENCH_EXAM_MOST = 32,  /* samples of a page */
-    BENCH_EXAM_OUT = 10,   /* outputs of a readout */
     BENCH_EXAM_SEED = 1001 /* of the first test page */
 };
 

@@ -30,9 +30,8 @@ typedef struct bench_page {
 
 /* Fields that a form of this size has room for; 0: too small for a single number. */
 int32_t bench_page_fields(int32_t width, int32_t height, int32_t unit);
-/* A form: paper, rules, rows of small print, and numbers two units tall, moved against the
- * grid by quarters of a unit. 0 or -1
- * (memory). bench_page_free accepts a zeroed one. */
+/* A form: paper, rules, rows of small print, and numbers two units tall, moved against the grid by quarters of a unit.
+ * 0 or -1 (memory). bench_page_free accepts a zeroed one. */
 int bench_page_form(bench_page *p, int32_t width, int32_t height, int32_t unit, uint64_t seed);
 /* Grey noise with n_object in 1 .. BENCH_PAGE_OBJECTS discs and squares that do not touch. 0 or -1 (memory). */
 int bench_page_objects(bench_page *p, int32_t width, int32_t height, int32_t unit, uint64_t seed);

@@ -14,11 +14,14 @@ static const char *const baselines[3][4] = {
 
 /* ---- what a recipe is ----------------------------------------------------------------------------------------- */
 
+/* Where the names of a recipe come from. */
+static const int kinds[] = {PARE_LIST_SELECTORS, PARE_LIST_METHODS};
+enum { N_KIND = sizeof kinds / sizeof *kinds };
+
 static int has_flag(const char *name, size_t n, const char *flag)
 {
-    static const int kinds[] = {PARE_LIST_SELECTORS, PARE_LIST_METHODS};
     pare_list_entry e = {.struct_size = sizeof e};
-    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+    for (int k = 0; k < N_KIND; k++)
         for (int32_t i = 0; pare_list(kinds[k], i, &e) == 0; i++)
             if (strlen(e.name) == n && memcmp(e.name, name, n) == 0 && strstr(e.flags, flag) != NULL) return 1;
     return 0;
@@ -39,11 +42,10 @@ static int any_step(const char *recipe, const char *flag)
 static bench_saves saves_of(const char *recipe, const char *expanded)
 {
     if (strcmp(recipe, "none") == 0) return BENCH_SAVES_NOTHING;
-    const int prefill = strstr(expanded, "@output") != NULL;
     if (strstr(expanded, "@frames") != NULL || strstr(expanded, "@patches") != NULL ||
         strstr(expanded, "@block") != NULL)
         return BENCH_SAVES_ENCODER;
-    return prefill ? BENCH_SAVES_PREFILL : BENCH_SAVES_NOTHING;
+    return strstr(expanded, "@output") != NULL ? BENCH_SAVES_PREFILL : BENCH_SAVES_NOTHING;
 }
 
 /* Steps that the caller decides; a table of built-in ones passes them over. */
@@ -105,7 +107,7 @@ static bench_row make_row(const bench *b, const bench_section *s, const char *re
         .saves = saves_of(recipe, expanded),
         .is_random = any_step(expanded, "random") || strstr(expanded, "score=random") != NULL,
         .is_scored = strstr(recipe, "given") != NULL || strstr(recipe, "scores") != NULL,
-        .is_fresh = s->video || b->info->temporal > 1 || any_step(expanded, "window") || is_mapped(b, recipe),
+        .is_wide = s->video || b->info->temporal > 1 || any_step(expanded, "window") || is_mapped(b, recipe),
     };
 }
 
@@ -160,10 +162,9 @@ static int add_recipe(bench *b, bench_section *s, const char *recipe, int may_sk
 /* Every selector and method but the baselines, as far as the section has a use for it. */
 static int add_all(bench *b, bench_section *s)
 {
-    static const int kinds[] = {PARE_LIST_SELECTORS, PARE_LIST_METHODS};
     pare_list_entry e = {.struct_size = sizeof e};
     int rc = CLI_OK;
-    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+    for (int k = 0; k < N_KIND; k++)
         for (int32_t i = 0; rc == CLI_OK && pare_list(kinds[k], i, &e) == 0; i++) {
             if (is_baseline(e.name) || is_own(e.name)) continue;
             rc = add_recipe(b, s, e.name, 1);
@@ -182,6 +183,13 @@ static int add_asked(bench *b, bench_section *s)
     return own != NULL && !is_named ? add_recipe(b, s, own, 0) : rc;
 }
 
+/* A line of everything: what the others of its table are compared with. */
+static int add_whole(bench *b, bench_section *s, const char *recipe)
+{
+    pare_error err = {0};
+    return add_rows(b, s, recipe, 1, 0, &err) == 0 ? CLI_OK : cli_fail(b->c, &err, CLI_FAILED);
+}
+
 static int add_baselines(bench *b, bench_section *s, bench_saves saves)
 {
     int rc = CLI_OK;
@@ -191,14 +199,15 @@ static int add_baselines(bench *b, bench_section *s, bench_saves saves)
 
 /* The recipes were added first, because they say whether there is a prefill table; now they move behind its baselines,
  * those that save encoder time in front. */
-static int move_rows(bench_section *s, int32_t n_asked, bench_saves saves, pare_error *err)
+static int move_rows(bench *b, bench_section *s, int32_t n_asked, bench_saves saves)
 {
-    int rc = 0;
-    for (int32_t i = 0; rc == 0 && i < n_asked; i++) {
+    pare_error err = {0};
+    for (int32_t i = 0; i < n_asked; i++) {
         const int is_prefill = s->row[i].saves == BENCH_SAVES_PREFILL;
-        if (is_prefill == (saves == BENCH_SAVES_PREFILL)) rc = push_row(s, &s->row[i], err);
+        if (is_prefill == (saves == BENCH_SAVES_PREFILL) && push_row(s, &s->row[i], &err) != 0)
+            return cli_fail(b->c, &err, CLI_FAILED);
     }
-    return rc;
+    return CLI_OK;
 }
 
 static void free_row(bench_row *row)
@@ -214,19 +223,24 @@ static void drop_first(bench_section *s, int32_t n)
     s->n_row -= n;
 }
 
+int bench_has_prefill(const bench_section *s)
+{
+    for (int32_t i = 0; i < s->n_row; i++)
+        if (s->row[i].saves == BENCH_SAVES_PREFILL) return 1;
+    return 0;
+}
+
 int bench_plan_rows(bench *b, bench_section *s)
 {
-    pare_error err = {0};
-    int has_prefill = 0, rc = add_asked(b, s);
+    int rc = add_asked(b, s);
     const int32_t n_asked = s->n_row;
-    for (int32_t i = 0; i < n_asked; i++) has_prefill |= s->row[i].saves == BENCH_SAVES_PREFILL;
-    int code = rc == CLI_OK ? add_rows(b, s, "none", 1, 0, &err) : 0;
-    if (rc == CLI_OK && code == 0) rc = add_baselines(b, s, BENCH_SAVES_ENCODER);
-    if (rc == CLI_OK && code == 0) code = move_rows(s, n_asked, BENCH_SAVES_ENCODER, &err);
-    if (rc == CLI_OK && code == 0 && has_prefill) code = add_rows(b, s, "none@output", 1, 0, &err);
-    if (rc == CLI_OK && code == 0 && has_prefill) rc = add_baselines(b, s, BENCH_SAVES_PREFILL);
-    if (rc == CLI_OK && code == 0) code = move_rows(s, n_asked, BENCH_SAVES_PREFILL, &err);
-    if (code != 0) return cli_fail(b->c, &err, CLI_FAILED);
+    const int has_prefill = bench_has_prefill(s);
+    if (rc == CLI_OK) rc = add_whole(b, s, "none");
+    if (rc == CLI_OK) rc = add_baselines(b, s, BENCH_SAVES_ENCODER);
+    if (rc == CLI_OK) rc = move_rows(b, s, n_asked, BENCH_SAVES_ENCODER);
+    if (rc == CLI_OK && has_prefill) rc = add_whole(b, s, "none@output");
+    if (rc == CLI_OK && has_prefill) rc = add_baselines(b, s, BENCH_SAVES_PREFILL);
+    if (rc == CLI_OK && has_prefill) rc = move_rows(b, s, n_asked, BENCH_SAVES_PREFILL);
     if (rc == CLI_OK) drop_first(s, n_asked);
     return rc;
 }

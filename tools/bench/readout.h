@@ -8,8 +8,6 @@
 
 #include <stdint.h>
 
-enum { BENCH_MAX_SAMPLES = 2048 };
-
 typedef struct bench_readout {
     int64_t d;
     int32_t m;
@@ -18,7 +16,7 @@ typedef struct bench_readout {
     float *base;         /* [m] */
 } bench_readout;
 
-/* x [n, d] is standardised in place; y [n, m]; 0 < n <= BENCH_MAX_SAMPLES, lambda > 0. Values that are not finite count as
+/* x [n, d] is standardised in place; y [n, m]; n > 0, lambda > 0. Values that are not finite count as
  * 0. 0 or -1 (memory). bench_readout_free accepts a zeroed one. */
 int bench_readout_fit(bench_readout *r, float *x, const float *y, int64_t n, int64_t d, int32_t m, double lambda);
 /* x [d] is standardised in place; y [m]. */

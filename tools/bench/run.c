@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A row of the bench on the frames of one item (bench.h). Every row keeps one reducer, which begins a new timeline for
  * every item with a seed made of the row's and the item's: the numbers depend on neither order, resume nor threads. Its
- * first run in a process warms it up and is repeated. The clock stands from the first push to the last pull; setting up,
+ * first run in a process warms it up and is repeated. The clock runs from the first push to the last pull; setting up,
  * judging and writing are outside. */
 #include "bench.h"
 
@@ -39,7 +39,7 @@ static uint64_t mix_seeds(uint64_t row, uint64_t item)
 static int32_t window_of(const bench *b, const bench_section *s, const bench_row *row)
 {
     int32_t window = b->window;
-    if (!s->video && !row->is_fresh) return 1;
+    if (!s->video && !row->is_wide) return 1;
     if (s->ask.layout.window != NULL) cli_layout_check(b->c, &s->ask.layout, &window);
     return window;
 }
@@ -157,7 +157,6 @@ static void take_stats(bench_run *run, const bench_frames *frames, const pare_re
                        const pare_reducer_stats *after, double wall_ms)
 {
     const double n = frames->n;
-    run->n_in = after->n_in - before->n_in;
     run->n_out = after->n_out - before->n_out;
     run->flops = (after->flops - before->flops) / n;
     run->ms[BENCH_MS_DECODE] = frames->decode_ms;
@@ -251,7 +250,6 @@ static int run_shared(const bench *b, const bench_section *s, const bench_row *r
     int rc = pare_reduce_tokens(v->features, v->n_features, &opts, &result, err);
     if (rc == 0) rc = keep_result(out, result, err);
     if (rc != 0) return rc;
-    out->n_in = pare_result_get(result)->n;
     out->n_out = pare_result_get(result)->k;
     out->flops = full->flops;
     out->shared = 1;

@@ -2,8 +2,6 @@
 /* Reads a suite (suite.h): JSON, checked key by key; data found and recognised by their xxh3-64. */
 #include "suite.h"
 
-#include <dirent.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -197,23 +195,24 @@ static int check_hash(const reader *r, json_t *section, const char *key, const c
     return CLI_UNREADABLE;
 }
 
-/* Fills the paths; *missing names the first that was not found. */
+/* The path behind a key; NULL where the section has none. *missing names the first that was not found; none is looked
+ * for after it. */
+static int read_path(const reader *r, json_t *section, const char *key, const char **path, const char **missing)
+{
+    const json_t *names = json_object_get(section, key);
+    *path = NULL;
+    if (names == NULL || *missing != NULL) return CLI_OK;
+    *path = find_data(r, names);
+    if (*path != NULL) return check_hash(r, section, key, *path);
+    *missing = json_string_value(json_is_array(names) ? json_array_get(names, 0) : names);
+    return *missing != NULL ? CLI_OK : bad(r, key, "a path or a list of paths");
+}
+
 static int read_data(const reader *r, json_t *section, bench_asked *ask, const char **missing)
 {
     int rc = CLI_OK;
-    for (size_t i = 0; rc == CLI_OK && i < sizeof data_keys / sizeof *data_keys; i++) {
-        const char *key = data_keys[i].key;
-        const json_t *names = json_object_get(section, key);
-        if (names == NULL) continue;
-        const char *path = find_data(r, names);
-        if (path == NULL) {
-            *missing = json_string_value(json_is_array(names) ? json_array_get(names, 0) : names);
-            if (*missing == NULL) return bad(r, key, "a path or a list of paths");
-            return CLI_OK;
-        }
-        *(const char **)((char *)ask + data_keys[i].offset) = path;
-        rc = check_hash(r, section, key, path);
-    }
+    for (size_t i = 0; rc == CLI_OK && i < sizeof data_keys / sizeof *data_keys; i++)
+        rc = read_path(r, section, data_keys[i].key, (const char **)((char *)ask + data_keys[i].offset), missing);
     return rc;
 }
 
@@ -221,28 +220,17 @@ static int read_data(const reader *r, json_t *section, bench_asked *ask, const c
 static int read_input(const reader *r, json_t *section, bench_asked *ask, const char **missing)
 {
     bench_suite *s = r->suite;
-    const json_t *names = json_object_get(section, "input");
-    if (names == NULL || *missing != NULL) return CLI_OK;
-    const char *path = find_data(r, names);
-    if (path == NULL) {
-        *missing = json_string_value(json_is_array(names) ? json_array_get(names, 0) : names);
-        return *missing != NULL ? CLI_OK : bad(r, "input", "a path or a list of paths");
-    }
+    const char *path = NULL;
+    const int rc = read_path(r, section, "input", &path, missing);
+    if (rc != CLI_OK || path == NULL) return rc;
     if (s->n_list == MAX_LIST) return bad(r, "input", "fewer");
     s->list[s->n_list] = path;
     ask->input = &s->list[s->n_list++];
     ask->n_input = 1;
-    return check_hash(r, section, "input", path);
+    return CLI_OK;
 }
 
 /* ---- sections ------------------------------------------------------------------------------------------------- */
-
-static const bench_task *find_task(const char *name)
-{
-    for (int i = 0; name != NULL && bench_tasks[i] != NULL; i++)
-        if (strcmp(bench_tasks[i]->name, name) == 0) return bench_tasks[i];
-    return NULL;
-}
 
 static int check_name(const reader *r, const bench_asked *ask)
 {
@@ -263,7 +251,7 @@ static int read_section(reader *r, json_t *section)
 {
     bench_asked ask = {.layout.seed = r->b->seed};
     const char *missing = NULL, *name = json_string_value(json_object_get(section, "name"));
-    const bench_task *task = find_task(json_string_value(json_object_get(section, "task")));
+    const bench_task *task = bench_task_find(json_string_value(json_object_get(section, "task")));
     r->section = name != NULL ? name : "a section";
     int rc = json_is_object(section) ? check_keys(r, section) : bad(r, "sections", "a list of objects");
     if (rc == CLI_OK && task == NULL) rc = bad(r, "task", "one of photos, clips, retrieval, documents, counting");

@@ -118,20 +118,21 @@ int32_t bench_fallback_column(const bench *b)
     return column >= 0 ? column : BENCH_TOP1;
 }
 
-int bench_is_missing(const bench_section *s, int32_t first, int32_t end)
+int bench_row_is_missing(const bench_section *s, int32_t row, int32_t first, int32_t end)
 {
-    for (int32_t r = 0; r < s->n_row; r++)
-        for (int32_t i = first; i < end; i++)
-            if (!bench_has(s, r, i)) return 1;
+    for (int32_t i = first; i < end; i++)
+        if (!bench_has(s, row, i)) return 1;
     return 0;
 }
 
-int bench_has_prefill(const bench_section *s)
+int bench_is_missing(const bench_section *s, int32_t first, int32_t end)
 {
     for (int32_t r = 0; r < s->n_row; r++)
-        if (s->row[r].saves == BENCH_SAVES_PREFILL) return 1;
+        if (bench_row_is_missing(s, r, first, end)) return 1;
     return 0;
 }
+
+int bench_is_due(int64_t i, int64_t stride) { return stride < 2 || i % stride == 0; }
 
 typedef struct times {
     double ms[BENCH_MS_WRITE + 1];

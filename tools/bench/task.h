@@ -20,15 +20,18 @@ int bench_list_clips(bench *b, bench_section *s, cli_photos *out);
 /* Without labels: the agreement of logits decides where the model has any, else the cosine of pooled features. */
 int32_t bench_fallback_column(const bench *b);
 
-/* Is a cell of the rows missing for items [first, end)? */
+/* Is a cell of the row, of any row, missing for items [first, end)? */
+int bench_row_is_missing(const bench_section *s, int32_t row, int32_t first, int32_t end);
 int bench_is_missing(const bench_section *s, int32_t first, int32_t end);
-int bench_has_prefill(const bench_section *s);
+/* Is it the turn of the i-th, where every `stride`-th has one? 0 = all. */
+int bench_is_due(int64_t i, int64_t stride);
 /* bench_run_row, `rounds` times when it is timed: the results of the first, the times of the median round. */
 int bench_run_rounds(bench *b, bench_section *s, bench_row *row, const bench_frames *frames, const bench_run *full,
                      int64_t rounds, bench_run *out);
 
-/* Mean of all rows of a run [d], weighted by the patches that they stand for, and 1; 0 without rows. */
+/* Mean [d] of all rows of a run, of those of slot t, weighted by the patches that they stand for, and 1; 0 without rows. */
 int bench_run_mean(const bench_run *run, float *out);
+int bench_slot_mean(const pare_result_view *v, int32_t t, float *out);
 int32_t bench_run_width(const bench_run *run);
 /* The largest of x[n]; ties and NaN: the first. -1 without. */
 int32_t bench_argmax(const float *x, int32_t n);

@@ -124,7 +124,7 @@ static int measure_windows(const job *j, int32_t r, outcome *o)
     for (int64_t w = 0; w < o->run.n_result; w++) {
         bench_cell_clear(&o->window[w], r, j->clip->first_item);
         const bench_slot *full = &j->slot[pare_result_get(o->run.result[w])->first_slot];
-        if ((stride > 1 && w % stride != 0) || full->v == NULL) continue;
+        if (!bench_is_due(w, stride) || full->v == NULL) continue;
         bench_run one = o->run, reference = j->full;
         one.result = &o->run.result[w];
         reference.result = &j->full.result[full->window];
@@ -284,13 +284,6 @@ static int run_row(const job *j, int32_t r)
     return rc;
 }
 
-static int row_is_missing(const job *j, int32_t r)
-{
-    for (int32_t i = 0; i < j->clip->n_item; i++)
-        if (!bench_has(j->s, r, j->clip->first_item + i)) return 1;
-    return 0;
-}
-
 /* ---- the clip ------------------------------------------------------------------------------------------------- */
 
 static int decode(job *j)
@@ -343,9 +336,10 @@ static int prepare(job *j)
 
 static int run_clip(job *j, int32_t clip)
 {
+    const int32_t first = j->clip->first_item, end = first + j->clip->n_item;
     int rc = prepare(j);
     for (int32_t r = 0; rc == CLI_OK && r < j->s->n_row; r++) {
-        if (row_is_missing(j, r)) rc = *cli_stop_flag() ? CLI_STOPPED : run_row(j, r);
+        if (bench_row_is_missing(j->s, r, first, end)) rc = *cli_stop_flag() ? CLI_STOPPED : run_row(j, r);
         cli_progress_step(&j->b->c->bar, (int64_t)clip * j->s->n_row + r + 1);
     }
     bench_run_free(&j->full);

@@ -52,7 +52,7 @@ static int choose_size(bench *b, bench_section *s, const bench_exam *e)
     return CLI_OK;
 }
 
-static int nomem(bench *b, const bench_section *s)
+static int no_memory(bench *b, const bench_section *s)
 {
     cli_say(b->c, "%s: out of memory for pages", s->ask.name);
     return CLI_FAILED;
@@ -71,7 +71,7 @@ static int draw_page(bench *b, bench_section *s, pages_state *p, uint64_t seed)
     const cli_size *size = &s->ask.layout.size;
     bench_page *page = &p->page[p->n_page];
     if (p->exam->draw(page, size->width, size->height, m->patch * (m->unit > 0 ? m->unit : 1), seed) != 0)
-        return nomem(b, s);
+        return no_memory(b, s);
     if (p->exam->count(page) == 0)
         return cli_usage(b->c, "task %s: a page of %dx%d has no room for anything to be read", s->task->name,
                          size->width, size->height);
@@ -129,7 +129,7 @@ static int allocate_samples(pages_state *p)
 static int pages_open(bench *b, bench_section *s, const bench_exam *exam)
 {
     pages_state *p = calloc(1, sizeof *p);
-    if (p == NULL) return nomem(b, s);
+    if (p == NULL) return no_memory(b, s);
     p->exam = exam;
     s->state = p;
     s->video = 0;
@@ -139,9 +139,9 @@ static int pages_open(bench *b, bench_section *s, const bench_exam *exam)
         s->ask.keep[i] = default_keeps[i];
     if (s->ask.n_keep == 0) s->ask.n_keep = (int32_t)(sizeof default_keeps / sizeof *default_keeps);
     int rc = choose_size(b, s, exam);
-    if (rc == CLI_OK && allocate(p, b->info->dim_out) != 0) rc = nomem(b, s);
+    if (rc == CLI_OK && allocate(p, b->info->dim_out) != 0) rc = no_memory(b, s);
     if (rc == CLI_OK) rc = draw_pages(b, s, p);
-    if (rc == CLI_OK && allocate_samples(p) != 0) rc = nomem(b, s);
+    if (rc == CLI_OK && allocate_samples(p) != 0) rc = no_memory(b, s);
     return rc;
 }
 
@@ -178,7 +178,7 @@ static bench_frames frames_of(const bench_section *s, const pages_state *p, int3
 /* Is the row's clock wanted here? Else what only saves prefill is reduced from the page's kept encoding. */
 static int is_timed(const bench_section *s, const pages_state *p, int32_t i)
 {
-    return p->item[i] >= 0 && (s->ask.time_stride < 2 || p->item[i] % s->ask.time_stride == 0);
+    return p->item[i] >= 0 && bench_is_due(p->item[i], s->ask.time_stride);
 }
 
 /* The samples of page i as the row leaves them, into x [count, width]. */
@@ -191,7 +191,7 @@ static int look(bench *b, bench_section *s, bench_row *row, const bench_run *run
                 (long long)run->n_result);
         return CLI_FAILED;
     }
-    if (bench_owners_of(&p->owners, v) != 0) return nomem(b, s);
+    if (bench_owners_of(&p->owners, v) != 0) return no_memory(b, s);
     p->exam->look(&p->page[i], v, p->owners.owner, x);
     return CLI_OK;
 }
@@ -222,7 +222,7 @@ static int train(bench *b, bench_section *s, bench_row *row, bench_readout *out)
         bench_run_free(&run);
     }
     if (rc != CLI_OK) return rc;
-    return bench_readout_fit(out, p->x, p->y, n, p->width, e->n_out, e->lambda) == 0 ? CLI_OK : nomem(b, s);
+    return bench_readout_fit(out, p->x, p->y, n, p->width, e->n_out, e->lambda) == 0 ? CLI_OK : no_memory(b, s);
 }
 
 static int answer(bench *b, bench_section *s, int32_t r, int32_t i, const bench_readout *readout)
@@ -242,13 +242,6 @@ static int answer(bench *b, bench_section *s, int32_t r, int32_t i, const bench_
     }
     bench_run_free(&run);
     return rc;
-}
-
-static int is_done(const bench_section *s, int32_t r)
-{
-    for (int32_t i = 0; i < s->n_item; i++)
-        if (!bench_has(s, r, i)) return 0;
-    return 1;
 }
 
 /* A row that was broken off is trained again: its readout is not kept. */
@@ -286,7 +279,7 @@ static int pages_run(bench *b, bench_section *s)
     bench_progress_begin(b, "recipes", s->n_row);
     int rc = encode_pages(b, s);
     for (int32_t r = 0; rc == CLI_OK && r < s->n_row; r++) {
-        if (!is_done(s, r)) rc = run_row(b, s, r);
+        if (bench_row_is_missing(s, r, 0, s->n_item)) rc = run_row(b, s, r);
         cli_progress_step(&b->c->bar, r + 1);
     }
     for (int32_t i = 0; i < p->n_page; i++) bench_run_free(&p->full[i]);

@@ -175,8 +175,6 @@ static void judge(const job *j, const bench_row *row, const bench_run *run, benc
 
 /* ---- one photo ------------------------------------------------------------------------------------------------ */
 
-static int is_due(int32_t item, int64_t stride) { return stride < 2 || item % stride == 0; }
-
 static int emit_row(const job *j, int32_t r, const bench_run *run)
 {
     bench_cell cell;
@@ -185,7 +183,7 @@ static int emit_row(const job *j, int32_t r, const bench_run *run)
     bench_cell_clear(&cell, r, j->item);
     bench_cell_cost(j->b, j->s, &j->full, run, &cell);
     judge(j, row, run, &cell);
-    if (is_due(j->item, j->s->ask.measure_stride)) {
+    if (bench_is_due(j->item, j->s->ask.measure_stride)) {
         rc = bench_cell_measure(j->b, j->s, &j->full, run, &cell);
         if (rc == CLI_OK) rc = bench_flip_blank(j->b, j->s, row, &j->frames, &j->full, run, &cell);
     }
@@ -199,7 +197,7 @@ static int run_row(const job *j, int32_t r)
     const int64_t rounds = j->s->ask.rounds;
     if (r == 0 && rounds < 2) return emit_row(j, r, &j->full);
     bench_run run = BENCH_NO_RUN;
-    const int direct = row->saves != BENCH_SAVES_PREFILL || is_due(j->item, j->s->ask.time_stride);
+    const int direct = row->saves != BENCH_SAVES_PREFILL || bench_is_due(j->item, j->s->ask.time_stride);
     int rc = bench_run_rounds(j->b, j->s, row, &j->frames, direct ? NULL : &j->full, rounds, &run);
     if (rc == CLI_OK) rc = emit_row(j, r, &run);
     bench_run_free(&run);
@@ -214,7 +212,8 @@ static int decode(job *j)
         cli_say(j->b->c, "left out: %s: cannot be unpacked", name);
         return CLI_UNREADABLE;
     }
-    j->frames = (bench_frames){.item_seed = bench_item_seed(name), .write = is_due(j->item, j->s->ask.time_stride)};
+    j->frames =
+        (bench_frames){.item_seed = bench_item_seed(name), .write = bench_is_due(j->item, j->s->ask.time_stride)};
     const int rc = bench_decode(j->b, j->s, path, name, &j->pictures, &j->frames.decode_ms);
     j->frames.frame = j->pictures.item;
     j->frames.n = j->pictures.n;

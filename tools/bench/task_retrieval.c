@@ -158,21 +158,19 @@ static int load(bench *b, bench_section *s, retrieval_state *p)
 
 /* ---- one row -------------------------------------------------------------------------------------------------- */
 
-static int is_due(int32_t item, int64_t stride) { return stride < 2 || item % stride == 0; }
-
 /* Runs the row over one half; its mean, and its part of the cell. */
 static int run_half(bench *b, bench_section *s, retrieval_state *p, int32_t r, int32_t i, int h, bench_cell *cell)
 {
     bench_row *row = &s->row[r];
     gallery_clip *clip = &p->clip[i];
     bench_run run = BENCH_NO_RUN;
-    const int direct = row->saves != BENCH_SAVES_PREFILL || is_due(i, s->ask.time_stride);
+    const int direct = row->saves != BENCH_SAVES_PREFILL || bench_is_due(i, s->ask.time_stride);
     float *mean = p->mean + ((int64_t)i * HALVES + h) * p->d;
     int rc = bench_run_rounds(b, s, row, &clip->half[h], direct ? NULL : &clip->full[h], s->ask.rounds, &run);
     bench_cell_clear(cell, r, i);
     if (rc == CLI_OK) bench_cell_cost(b, s, &clip->full[h], &run, cell);
     if (rc == CLI_OK && !bench_run_mean(&run, mean)) memset(mean, 0, (size_t)p->d * sizeof *mean);
-    if (rc == CLI_OK && h == 0 && is_due(i, s->ask.measure_stride))
+    if (rc == CLI_OK && h == 0 && bench_is_due(i, s->ask.measure_stride))
         rc = bench_cell_measure(b, s, &clip->full[h], &run, cell);
     bench_run_free(&run);
     return rc;
@@ -202,13 +200,6 @@ static double recall(const bench_section *s, const retrieval_state *p, int32_t i
     return 1;
 }
 
-static int row_is_missing(const bench_section *s, int32_t r)
-{
-    for (int32_t i = 0; i < s->n_item; i++)
-        if (!bench_has(s, r, i)) return 1;
-    return 0;
-}
-
 static int run_row(bench *b, bench_section *s, retrieval_state *p, int32_t r)
 {
     int rc = CLI_OK;
@@ -229,7 +220,7 @@ static int retrieval_run(bench *b, bench_section *s)
     int rc = load(b, s, p);
     if (rc == CLI_OK) bench_progress_begin(b, "recipes", s->n_row);
     for (int32_t r = 0; rc == CLI_OK && r < s->n_row; r++) {
-        if (row_is_missing(s, r)) rc = run_row(b, s, p, r);
+        if (bench_row_is_missing(s, r, 0, s->n_item)) rc = run_row(b, s, p, r);
         cli_progress_step(&b->c->bar, r + 1);
     }
     forget(s, p);
@@ -240,8 +231,7 @@ const bench_task bench_task_retrieval = {
     "retrieval",
     "Clip retrieval",
     "The first half of a clip looks for its own second half among those of all clips, by the cosine of size-weighted "
-    "means "
-    "of all tokens. Units and costs are those of a half.",
+    "means of all tokens. Units and costs are those of a half.",
     BENCH_RECALL,
     retrieval_open,
     retrieval_run,
