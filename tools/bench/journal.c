@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_LINE = 1 << 16, MAX_CELLS = 50000000 };
+enum { MAX_LINE = 1 << 16, MAX_CELLS = 50000000, SYNC_SECONDS = 30 };
 
 struct bench_journal {
     cli_common *c;
@@ -109,7 +109,7 @@ static int append_line(bench_journal *j, const char *text, size_t n)
         return fail_file(j, code);
     }
     j->size += put;
-    return cli_now() - j->synced >= 1 ? sync_file(j) : CLI_OK;
+    return cli_now() - j->synced >= SYNC_SECONDS ? sync_file(j) : CLI_OK;
 }
 
 /* The line of a cell; its length, or -1 when it is too long. */
