@@ -288,12 +288,15 @@ static int add_mean_keys(pare__features *f, const pare_tensor *t, pare_error *er
 
 /* ---- prefix tokens ------------------------------------------------------------------------------------------------ */
 
-static int check_prefix(const pare__features *f, const pare_tensor *t, int64_t width, pare_error *err)
+/* How many prefix tokens a slot has: all arrays of them agree. */
+static int note_prefix(pare__features *f, const pare_tensor *t, int64_t width, pare_error *err)
 {
     const int64_t per_slot = pare__tensor_count(t) / (f->n_slot * width), p = t->n_dim > 1 ? t->shape[1] : 1;
     if (t->n_dim > 0 && t->shape[0] == f->n_slot && per_slot == p && p > 0 && p <= 1 + PARE__MAX_REGISTERS &&
-        pare__tensor_count(t) == f->n_slot * p * width && (!f->n_prefix || f->n_prefix == p))
+        pare__tensor_count(t) == f->n_slot * p * width && (!f->n_prefix || f->n_prefix == p)) {
+        f->n_prefix = (int32_t)p;
         return 0;
+    }
     return pare_fail(err, PARE_E_INVALID, "%s: must be [%d, %s, %lld]", t->name, f->n_slot,
                      f->n_prefix ? "as many as the others" : "p", (long long)width);
 }
@@ -302,9 +305,8 @@ static int check_prefix(const pare__features *f, const pare_tensor *t, int64_t w
 static int read_prefix(pare__features *f, const pare_tensor *t, int64_t width, float **to, int32_t array,
                        pare_error *err)
 {
-    const int rc = check_prefix(f, t, width, err);
+    const int rc = note_prefix(f, t, width, err);
     if (rc) return rc;
-    f->n_prefix = t->n_dim > 1 ? (int32_t)t->shape[1] : 1;
     *to = array < 0 ? pare__malloc(pare__tensor_count(t), sizeof(float))
                     : pare__rows_add_prefix(&f->rows, array, f->n_prefix);
     if (!*to) return PARE_E_NOMEM;
@@ -317,9 +319,7 @@ static int skip_prefix(pare__features *f, const pare_tensor *t, const pare_tenso
 {
     const char *name = strchr(t->name, '.') + 1;
     if (!rows) return pare_fail(err, PARE_E_INVALID, "%s: there is no '%s'", t->name, name);
-    const int rc = check_prefix(f, t, row_width(rows, f->rows.n), err);
-    if (!rc) f->n_prefix = t->n_dim > 1 ? (int32_t)t->shape[1] : 1;
-    return rc;
+    return note_prefix(f, t, row_width(rows, f->rows.n), err);
 }
 
 static int add_prefix(pare__features *f, const pare_tensor *arrays, int32_t n_arrays, int32_t at, pare_error *err)
