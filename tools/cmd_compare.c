@@ -245,14 +245,18 @@ static int find_slot(const job *j, int64_t slot, int64_t *window, int32_t *t)
     return 0;
 }
 
+static int32_t frames_of_step(const job *j)
+{
+    return j->info.temporal > 1 && !j->source.is_image ? j->info.temporal : 1;
+}
+
 /* Draws frame i into the canvas. */
 static int draw_frame(job *j, int32_t i)
 {
-    const int32_t per_step = j->info.temporal > 1 && !j->source.is_image ? j->info.temporal : 1;
     pare_error err = {0};
     int64_t window = 0;
     int32_t t = 0;
-    if (!find_slot(j, i / per_step, &window, &t)) {
+    if (!find_slot(j, i / frames_of_step(j), &window, &t)) {
         cli_say(&j->o->common, "%s: no result shows frame %d", j->input, i);
         return CLI_FAILED;
     }
@@ -284,9 +288,8 @@ static int draw_clip(job *j, int32_t width, int32_t height)
 /* The first frame of the step that differs most. */
 static int draw_worst(job *j, int32_t width, int32_t height)
 {
-    const int64_t per_step = j->info.temporal > 1 && !j->source.is_image ? j->info.temporal : 1;
     pare_error err = {0};
-    const int rc = draw_frame(j, (int32_t)(cli_compare_worst(&j->m) * per_step));
+    const int rc = draw_frame(j, (int32_t)(cli_compare_worst(&j->m) * frames_of_step(j)));
     if (rc != CLI_OK || pare_png_save(j->o->output, j->canvas, width, height, &err) == 0) return rc;
     return cli_fail(&j->o->common, &err, CLI_FAILED);
 }

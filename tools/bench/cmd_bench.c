@@ -129,17 +129,14 @@ static int choose_task(bench_opts *o, const bench_task **out)
 {
     const char *names[16];
     int32_t n = 0, video = 0;
-    for (; bench_tasks[n] != NULL && n < 16; n++) names[n] = bench_tasks[n]->name;
     if (o->task == NULL) {
         const int rc = probe_inputs(o, &video);
         *out = video ? &bench_task_clips : &bench_task_photos;
         return rc;
     }
-    for (int32_t i = 0; i < n; i++)
-        if (strcmp(names[i], o->task) == 0) {
-            *out = bench_tasks[i];
-            return CLI_OK;
-        }
+    *out = bench_task_find(o->task);
+    if (*out != NULL) return CLI_OK;
+    for (; bench_tasks[n] != NULL && n < 16; n++) names[n] = bench_tasks[n]->name;
     const char *near = cli_nearest(o->task, names, n);
     return cli_usage(&o->common, "--task: there is no '%s'%s%s%s", o->task, near != NULL ? "; did you mean '" : "",
                      near != NULL ? near : "", near != NULL ? "'?" : "");
@@ -195,19 +192,12 @@ static int check_source(bench_opts *o)
     return CLI_OK;
 }
 
-static int is_folder(const char *path)
-{
-    struct stat st;
-    const size_t n = path != NULL ? strlen(path) : 0;
-    return n > 0 && (path[n - 1] == '/' || (stat(path, &st) == 0 && S_ISDIR(st.st_mode)));
-}
-
 static int check_output(bench_opts *o)
 {
     const cli_list data = {.item = &o->data, .n = o->data != NULL};
     if (cli_is_stdout(o->output)) return CLI_OK;
-    if (is_folder(o->output)) {
-        if (mkdir(o->output, 0777) == 0 || is_folder(o->output)) return CLI_OK;
+    if (cli_is_folder(o->output)) {
+        if (mkdir(o->output, 0777) == 0 || cli_is_folder(o->output)) return CLI_OK;
         return cli_usage(&o->common, "%s: cannot be made", o->output);
     }
     int rc = cli_output_check(&o->common, o->output, &data);
@@ -229,7 +219,7 @@ static int open_sections(bench *b)
 
 static int open_journal(const bench_opts *o, bench *b)
 {
-    const char *dir = o->journal != NULL ? o->journal : o->suite != NULL && is_folder(o->output) ? o->output : NULL;
+    const char *dir = o->journal != NULL ? o->journal : o->suite != NULL && cli_is_folder(o->output) ? o->output : NULL;
     return dir != NULL ? bench_journal_open(b, dir, &b->journal) : CLI_OK;
 }
 

@@ -214,13 +214,6 @@ static int publish_folder(const bench_report *r, const char *folder)
     return CLI_OK;
 }
 
-static int is_folder(const char *path)
-{
-    struct stat st;
-    const size_t n = strlen(path);
-    return (n > 0 && path[n - 1] == '/') || (stat(path, &st) == 0 && S_ISDIR(st.st_mode));
-}
-
 static int publish_all(const bench_report *r, const char *path)
 {
     if (path == NULL || cli_is_stdout(path)) {
@@ -229,7 +222,7 @@ static int publish_all(const bench_report *r, const char *path)
         while (strcmp(format->suffix, suffix) != 0) format++;
         return publish(r, format, "-");
     }
-    if (is_folder(path)) return publish_folder(r, path);
+    if (cli_is_folder(path)) return publish_folder(r, path);
     for (const bench_format *format = bench_formats; format->suffix != NULL; format++)
         if (cli_has_suffix(path, format->suffix)) return publish(r, format, path);
     return publish(r, &bench_formats[0], path);

@@ -254,10 +254,8 @@ const bench_task bench_task_photos = {
     "photos",
     "Photos",
     "Top-1 by the classifier; where only the prefill is saved, by the classifier on the size-weighted mean of the "
-    "tokens "
-    "that are left (it stands in for the CLS token too). kNN: 20 neighbours, cosine, weights exp(similarity / 0.07), "
-    "on the "
-    "size-weighted mean of the tokens.",
+    "tokens that are left (it stands in for the CLS token too). kNN: 20 neighbours, cosine, weights "
+    "exp(similarity / 0.07), on the size-weighted mean of the tokens.",
     BENCH_TOP1,
     photos_open,
     photos_run,
