@@ -5,6 +5,10 @@ pare_test(test_bench_analysis SOURCES test_bench_analysis.c bench_scene.c ../too
           ../tools/bench/analysis_lines.c ../tools/bench/analysis_versus.c ../tools/bench/analysis_best.c
           ../tools/bench/analysis_default.c ../tools/bench/analysis_choice.c ../tools/bench/analysis_half.c
           ../tools/bench/columns.c ../tools/bench/stats.c)
+pare_test(test_bench_fair SOURCES test_bench_fair.c bench_scene.c ../tools/bench/analysis.c
+          ../tools/bench/analysis_lines.c ../tools/bench/analysis_versus.c ../tools/bench/analysis_best.c
+          ../tools/bench/analysis_default.c ../tools/bench/analysis_choice.c ../tools/bench/analysis_half.c
+          ../tools/bench/columns.c ../tools/bench/stats.c)
 pare_test(test_bench_columns MODULES core model encode select reduce measure view write api
           SOURCES test_bench_columns.c ../tools/bench/columns.c)
 pare_test(test_bench_journal MODULES core SOURCES test_bench_journal.c ../tools/bench/journal.c

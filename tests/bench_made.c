@@ -24,6 +24,7 @@ static void clear_line(bench_line *l)
     for (int32_t k = 0; k < BENCH_MAX_COLUMNS; k++) l->value[k] = NAN;
     for (int32_t k = 0; k <= BENCH_MS_WRITE; k++) l->p95[k] = NAN;
     l->primary = (bench_interval){NAN, NAN, NAN};
+    for (int i = 0; i < BENCH_OUTCOMES; i++) l->outcome[i] = l->primary;
     l->ideal = l->realised = NAN;
     for (int v = 0; v < BENCH_VS_COUNT; v++)
         l->versus[v] = (bench_versus){.difference = {NAN, NAN, NAN}, .p = NAN, .p_holm = NAN};
@@ -81,6 +82,9 @@ static bench_line *add_point(made *m, int s, const char *recipe, bench_saves sav
     l->value[BENCH_TOP1] = right;
     l->value[BENCH_KNN] = right - .05;
     l->primary = (bench_interval){right, right - .042, right + .041};
+    l->outcome[BENCH_KNN - BENCH_TOP1] = (bench_interval){right - .05, right - .09, right - .01};
+    l->n_timed = saves == BENCH_SAVES_PREFILL ? 18 : 414;
+    l->n_measured = 35;
     set_times(l, saves == BENCH_SAVES_ENCODER ? 38 * share + 4 + 3 * (1 - quality) : 38);
     l->value[BENCH_GFLOP] = saves == BENCH_SAVES_ENCODER ? 11.2 * share : 11.2;
     if (saves == BENCH_SAVES_ENCODER) {

@@ -16,6 +16,7 @@ int pare_list(int kind, int32_t i, pare_list_entry *out)
         {.name = "cls_cosine", .unit = "cosine", .flags = "reference,cls", .better = 1},
         {.name = "cover_patches", .unit = "patches", .flags = "", .better = -1},
         {.name = "survivor_cosine", .unit = "cosine", .flags = "reference", .better = 1},
+        {.name = "unmerge_cosine", .unit = "cosine", .flags = "reference", .better = 1},
         {.name = "kept_iou_share", .unit = "share", .flags = "other", .better = 0},
     };
     if (kind != PARE_LIST_METRICS || i < 0 || i >= (int32_t)(sizeof metric / sizeof *metric)) return PARE_E_NOTFOUND;
@@ -75,6 +76,23 @@ int32_t scene_flat(bench_scene *x, const char *recipe, double keep, bench_saves 
     int32_t row = scene_row(x, recipe, keep, 0, saves);
     for (int32_t i = 0; i < x->s.n_item; i++) scene_cell(x, row, i, outcome);
     return row;
+}
+
+void scene_none(bench_scene *x, double outcome)
+{
+    for (int32_t i = 0; i < x->s.n_item; i++) scene_cell(x, 0, i, outcome);
+}
+
+void scene_baselines(bench_scene *x, bench_saves saves, double half, double quarter)
+{
+    static const char *const encoder[] = {"resize@frames", "spatial-uniform@patches", "random@patches"};
+    static const char *const prefill[] = {"pool@output", "spatial-uniform@output", "random@output"};
+    scene_none(x, 1);
+    for (int i = 0; i < 3; i++) {
+        const char *recipe = saves == BENCH_SAVES_ENCODER ? encoder[i] : prefill[i];
+        scene_flat(x, recipe, 0.5, saves, half);
+        scene_flat(x, recipe, 0.25, saves, quarter);
+    }
 }
 
 void scene_set(bench_scene *x, int32_t row, int32_t column, double value)

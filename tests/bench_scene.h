@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A made-up section of a bench: rows and cells that a test writes itself, and two stand-ins for the library's metrics
- * ("cls_cosine" reads the CLS token, "cover_patches" is a uniformity where less is better). */
+/* A made-up section of a bench: rows and cells that a test writes itself, and stand-ins for the library's metrics
+ * ("cls_cosine" reads the CLS token, "unmerge_cosine" the rows, "cover_patches" is a uniformity where less is better). */
 #ifndef PARE_TESTS_BENCH_SCENE_H
 #define PARE_TESTS_BENCH_SCENE_H
 
@@ -22,6 +22,10 @@ int32_t scene_row(bench_scene *x, const char *recipe, double keep, uint64_t seed
 bench_cell *scene_cell(bench_scene *x, int32_t row, int32_t item, double outcome);
 /* A row with the same outcomes for all items. */
 int32_t scene_flat(bench_scene *x, const char *recipe, double keep, bench_saves saves, double outcome);
+/* The outcomes of none. */
+void scene_none(bench_scene *x, double outcome);
+/* Baselines of a table at .5 and .25, flat at these outcomes; none is right everywhere. */
+void scene_baselines(bench_scene *x, bench_saves saves, double half, double quarter);
 /* Sets a column of all cells of a row. */
 void scene_set(bench_scene *x, int32_t row, int32_t column, double value);
 /* Runs the analysis (again). */

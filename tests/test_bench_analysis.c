@@ -16,11 +16,6 @@ static const bench_saves ENCODER = BENCH_SAVES_ENCODER, PREFILL = BENCH_SAVES_PR
 
 static bench_scene x;
 
-static void none_with(double outcome)
-{
-    for (int32_t i = 0; i < x.s.n_item; i++) scene_cell(&x, 0, i, outcome);
-}
-
 /* A row that is right with probability `rate`, by its own noise. */
 static int32_t noisy(const char *recipe, double keep, uint64_t seed, bench_saves saves, double rate)
 {
@@ -29,25 +24,12 @@ static int32_t noisy(const char *recipe, double keep, uint64_t seed, bench_saves
     return row;
 }
 
-/* Baselines of a table at .5 and .25, flat at these outcomes; none is right everywhere. */
-static void flat_baselines(bench_saves saves, double half, double quarter)
-{
-    static const char *const encoder[] = {"resize@frames", "spatial-uniform@patches", "random@patches"};
-    static const char *const prefill[] = {"pool@output", "spatial-uniform@output", "random@output"};
-    none_with(1);
-    for (int i = 0; i < 3; i++) {
-        const char *recipe = saves == ENCODER ? encoder[i] : prefill[i];
-        scene_flat(&x, recipe, 0.5, saves, half);
-        scene_flat(&x, recipe, 0.25, saves, quarter);
-    }
-}
-
 /* ---- lines ------------------------------------------------------------------------------------------------------ */
 
 START_TEST(seeds_become_one_line)
 {
     scene_open(&x, N, BENCH_TOP1);
-    none_with(1);
+    scene_none(&x, 1);
     for (uint64_t seed = 0; seed < 5; seed++) {
         int32_t row = scene_row(&x, "random@patches", 0.5, seed, ENCODER);
         for (int32_t i = 0; i < N; i++) scene_cell(&x, row, i, seed < 2)->value[BENCH_MS] = i + 1;
@@ -77,7 +59,7 @@ START_TEST(prefill_lines_have_no_cls_columns)
 {
     int32_t cls = bench_column_find("cls_cosine"), survivors = bench_column_find("survivor_cosine");
     scene_open(&x, N, BENCH_TOP1);
-    flat_baselines(PREFILL, 0.8, 0.6);
+    scene_baselines(&x, PREFILL, 0.8, 0.6);
     int32_t good = scene_flat(&x, "divprune@output", 0.5, PREFILL, 0.9);
     scene_set(&x, good, cls, 1);
     scene_set(&x, good, survivors, 1);
@@ -103,7 +85,7 @@ END_TEST
 START_TEST(prefill_curves_end_in_their_own_none)
 {
     scene_open(&x, N, BENCH_NUMBERS);
-    flat_baselines(PREFILL, 0.6, 0.4);
+    scene_baselines(&x, PREFILL, 0.6, 0.4);
     scene_flat(&x, "none@output", 1, PREFILL, 0.8);
     int32_t row = scene_flat(&x, "divprune@output", 0.5, PREFILL, 0.75);
     x.s.row[0].saves = PREFILL; /* row 0 is none, however its recipe is written */
@@ -129,7 +111,7 @@ END_TEST
 START_TEST(interpolation_has_known_answers)
 {
     scene_open(&x, N, BENCH_KNN);
-    flat_baselines(ENCODER, 0.7, 0.5); /* ms 24 and 16; none: 40 */
+    scene_baselines(&x, ENCODER, 0.7, 0.5); /* ms 24 and 16; none: 40 */
     int32_t row = scene_flat(&x, "tome@block", 0.5, ENCODER, 0.75);
     scene_set(&x, row, BENCH_MS, 18);
     scene_set(&x, row, BENCH_UNITS, 160); /* a quarter of the way from 128 to 256 */
@@ -158,7 +140,7 @@ END_TEST
 START_TEST(points_out_of_order_are_sorted)
 {
     scene_open(&x, N, BENCH_KNN);
-    flat_baselines(ENCODER, 0.7, 0.5);
+    scene_baselines(&x, ENCODER, 0.7, 0.5);
     for (int32_t r = 1; r <= 2; r++) scene_set(&x, r, BENCH_MS, r == 1 ? 16 : 24); /* resize: .25 is the slower one */
     int32_t row = scene_flat(&x, "resize@frames", 0.75, ENCODER, 0.1);
     scene_set(&x, row, BENCH_MS, 45); /* slower than none: no point */
@@ -178,7 +160,7 @@ END_TEST
 START_TEST(mcnemar_at_equal_units_then_holm)
 {
     scene_open(&x, N, BENCH_TOP1);
-    flat_baselines(ENCODER, 1, 1);
+    scene_baselines(&x, ENCODER, 1, 1);
     int32_t a = scene_row(&x, "a@block", 0.5, 0, ENCODER), b = scene_row(&x, "b@block", 0.5, 0, ENCODER);
     for (int32_t i = 0; i < N; i++) {
         for (int32_t r = 1; r <= 6; r++) x.s.cell[i + r * N].value[BENCH_TOP1] = i >= 30;
@@ -203,7 +185,7 @@ END_TEST
 START_TEST(keeping_more_than_asked_wins_nothing)
 {
     scene_open(&x, N, BENCH_KNN);
-    flat_baselines(ENCODER, 0.6, 0.4);
+    scene_baselines(&x, ENCODER, 0.6, 0.4);
     int32_t cheat = scene_flat(&x, "cheat@patches", 0.25, ENCODER, 0.99);
     scene_set(&x, cheat, BENCH_UNITS, 128);
     int32_t once = scene_flat(&x, "once@patches", 0.5, ENCODER, 0.99);
@@ -230,7 +212,7 @@ START_TEST(random_that_is_lucky_is_not_best)
 {
     int32_t cover = bench_column_find("cover_patches");
     scene_open(&x, N, BENCH_TOP1);
-    none_with(1);
+    scene_none(&x, 1);
     int32_t lucky = noisy("random@output", 0.06, 0, PREFILL, 0.9),
             grid = noisy("spatial-uniform@output", 0.06, 0, PREFILL, 0.6);
     int32_t pool = noisy("pool@output", 0.06, 0, PREFILL, 0.5), left = noisy("left-half@output", 0.06, 0, PREFILL, 0.6);
@@ -257,7 +239,7 @@ START_TEST(noise_wins_nothing)
     static const double keep[] = {0.5, 0.25, 0.1};
     char name[32];
     scene_open(&x, N, BENCH_TOP1);
-    none_with(0.5);
+    scene_none(&x, 0.5);
     for (int k = 0; k < 3; k++) {
         noisy("resize@frames", keep[k], 0, ENCODER, 0.5);
         noisy("spatial-uniform@patches", keep[k], 0, ENCODER, 0.5);
@@ -276,7 +258,8 @@ START_TEST(noise_wins_nothing)
     ck_assert_int_eq(best, 0);
     ck_assert_str_eq(x.a.default_winner, "resize@frames");
     ck_assert_str_eq(x.a.resize_says,
-                     "resize wins: at equal ms no recipe is ahead of it beyond its interval at any amount");
+                     "undecided, so resize stays the default: at equal ms no recipe is ahead of it beyond its interval "
+                     "at any amount, none is behind it over all");
     scene_close(&x);
 }
 END_TEST
@@ -284,7 +267,7 @@ END_TEST
 START_TEST(one_item_proves_nothing)
 {
     scene_open(&x, 1, BENCH_KNN);
-    flat_baselines(ENCODER, 0.2, 0.1);
+    scene_baselines(&x, ENCODER, 0.2, 0.1);
     scene_flat(&x, "tome@block", 0.5, ENCODER, 1);
     scene_analyse(&x);
     const bench_line *line = scene_line(&x, "tome@block", 0.5);
@@ -299,7 +282,7 @@ END_TEST
 START_TEST(baselines_are_not_held_against_themselves)
 {
     scene_open(&x, N, BENCH_KNN);
-    flat_baselines(ENCODER, 0.6, 0.4);
+    scene_baselines(&x, ENCODER, 0.6, 0.4);
     for (int32_t r = 1; r <= 2; r++) scene_set(&x, r, BENCH_KNN, r == 1 ? 0.8 : 0.7);
     scene_analyse(&x);
     const bench_line *line = scene_line(&x, "resize@frames", 0.5);
@@ -317,7 +300,7 @@ END_TEST
 START_TEST(grids_and_own_amounts_are_flagged)
 {
     scene_open(&x, N, BENCH_KNN);
-    flat_baselines(ENCODER, 0.6, 0.4);
+    scene_baselines(&x, ENCODER, 0.6, 0.4);
     scene_set(&x, 1, BENCH_UNITS, 121);
     scene_set(&x, 2, BENCH_UNITS, 63.5);
     scene_flat(&x, "rlt@patches", 0, ENCODER, 0.7);
@@ -337,7 +320,7 @@ END_TEST
 START_TEST(the_sentence_names_the_winner)
 {
     scene_open(&x, N, BENCH_KNN);
-    flat_baselines(ENCODER, 0.6, 0.4);
+    scene_baselines(&x, ENCODER, 0.6, 0.4);
     scene_flat(&x, "tome@block", 0.5, ENCODER, 0.9);
     scene_flat(&x, "tome@block", 0.25, ENCODER, 0.3);
     scene_flat(&x, "evit@block", 0.5, ENCODER, 0.65);
@@ -351,8 +334,8 @@ START_TEST(the_sentence_names_the_winner)
     scene_analyse(&x);
     ck_assert_str_eq(x.a.default_winner, "resize@frames");
     ck_assert_str_eq(x.a.resize_says,
-                     "resize wins over all amounts together; tome@block is ahead of resize at equal ms "
-                     "at keep 0.5 and behind at keep 0.3, 0.25");
+                     "resize stays the default: no recipe is ahead of it over all amounts together; tome@block is "
+                     "ahead of resize at equal ms at keep 0.5 and behind at keep 0.3, 0.25");
     scene_close(&x);
 }
 END_TEST
@@ -362,7 +345,7 @@ END_TEST
 START_TEST(choice_is_judged_on_held_out_items)
 {
     scene_open(&x, N, BENCH_TOP1);
-    none_with(1);
+    scene_none(&x, 1);
     int32_t a = scene_row(&x, "a@block", 0.5, 0, ENCODER), b = scene_row(&x, "b@block", 0.5, 0, ENCODER);
     int32_t lucky = scene_row(&x, "lucky@block", 0.25, 0, ENCODER),
             steady = scene_row(&x, "steady@block", 0.25, 0, ENCODER);
@@ -393,7 +376,7 @@ END_TEST
 START_TEST(choice_takes_the_faster_of_equals)
 {
     scene_open(&x, N, BENCH_TOP1);
-    none_with(1);
+    scene_none(&x, 1);
     scene_flat(&x, "a@block", 0.5, ENCODER, 0.5);
     int32_t b = scene_flat(&x, "b@block", 0.5, ENCODER, 0.5);
     scene_analyse(&x);
@@ -415,7 +398,7 @@ static const bench_half *half_of(const char *recipe)
 START_TEST(half_of_the_numbers)
 {
     scene_open(&x, N, BENCH_NUMBERS);
-    none_with(0.8);
+    scene_none(&x, 0.8);
     scene_flat(&x, "a@block", 0.25, ENCODER, 0.1);
     scene_flat(&x, "a@block", 0.5, ENCODER, 0.7);
     scene_flat(&x, "b@output", 0.5, PREFILL, 0.7);
@@ -423,8 +406,11 @@ START_TEST(half_of_the_numbers)
     scene_flat(&x, "own@block", 0, ENCODER, 0.1);
     int32_t cheat = scene_flat(&x, "cheat@block", 0.1, ENCODER, 0.2);
     scene_set(&x, cheat, BENCH_UNITS, 128);
+    int32_t grid = scene_flat(&x, "grid@block", 0.5, ENCODER, 0.2);
+    scene_set(&x, grid, BENCH_UNITS, 64);
     scene_analyse(&x);
-    ck_assert_int_eq(x.a.n_half, 4);
+    ck_assert_int_eq(x.a.n_half, 5);
+    CLOSE(half_of("grid@block")->keep, 0.25 + 0.2 / 0.6 * 0.75);
     CLOSE(half_of("a@block")->keep, 0.375);
     ck_assert(!half_of("a@block")->is_below);
     ck_assert(half_of("b@output")->is_below && half_of("b@output")->keep == 0.25);
@@ -451,7 +437,7 @@ START_TEST(nothing_to_analyse)
         for (int32_t n = 0; n < 3; n++) {
             scene_open(&x, n, primaries[i] < BENCH_MAX_COLUMNS ? primaries[i] : -1);
             x.s.primary = -1; /* cells without outcomes */
-            flat_baselines(ENCODER, 0, 0);
+            scene_baselines(&x, ENCODER, 0, 0);
             scene_row(&x, "never-run@block", 0.5, 0, ENCODER);
             x.s.primary = primaries[i];
             scene_analyse(&x);
@@ -466,7 +452,7 @@ END_TEST
 START_TEST(missing_cells_are_left_out_in_pairs)
 {
     scene_open(&x, N, BENCH_KNN);
-    flat_baselines(ENCODER, 0.6, 0.4);
+    scene_baselines(&x, ENCODER, 0.6, 0.4);
     int32_t row = scene_row(&x, "tome@block", 0.5, 0, ENCODER);
     for (int32_t i = 0; i < N / 2; i++) scene_cell(&x, row, i, i == 7 ? NAN : 0.7);
     scene_cell(&x, row, 9, INFINITY);
@@ -487,7 +473,7 @@ END_TEST
 START_TEST(the_same_cells_say_the_same)
 {
     scene_open(&x, N, BENCH_TOP1);
-    none_with(1);
+    scene_none(&x, 1);
     noisy("resize@frames", 0.5, 0, ENCODER, 0.6);
     noisy("random@patches", 0.5, 0, ENCODER, 0.5);
     noisy("tome@block", 0.5, 0, ENCODER, 0.8);

@@ -105,6 +105,12 @@ START_TEST(test_markdown)
     ck_assert(strstr(text, " K! |") != NULL);
     ck_assert(strstr(text, "below 0.100") != NULL);
     ck_assert(strstr(text, "## Rules\n") != NULL);
+    ck_assert_int_eq(count(text, "414 items; measures are of 35.\n"), 2);
+    ck_assert_int_eq(count(text,
+                           "414 items; times are of 18 of them, the others start from a shared encoding (p95: the "
+                           "slowest); measures are of 35.\n"),
+                     2);
+    ck_assert(strstr(text, "kNN % [95 %]") != NULL);
     ck_assert(strstr(text, "recall") == NULL);
     ck_assert(!has_number_word(text));
     free(text);
@@ -155,6 +161,7 @@ START_TEST(test_csv)
         if (fields == 0) {
             ck_assert_int_eq(strncmp(line, "recipe,keep,units_kept,", 23), 0);
             ck_assert(strstr(line, ",vs_resize_ms_p_holm,") != NULL);
+            ck_assert(strstr(line, ",knn_percent,knn_percent_lo,knn_percent_hi,") != NULL);
             fields = count_fields(line);
         } else
             rows++;
@@ -198,6 +205,14 @@ START_TEST(test_json)
     ck_assert_double_eq_tol(json_real_value(json_object_get(second, "top1_percent")),
                             100 * m->line[0][1].value[BENCH_TOP1], 1e-6);
     ck_assert(json_is_null(json_object_get(first, "recall_percent")));
+    ck_assert(json_is_null(json_object_get(first, "recall_percent_lo")));
+    ck_assert_double_eq_tol(json_real_value(json_object_get(second, "knn_percent_hi")),
+                            100 * m->line[0][1].outcome[BENCH_KNN - BENCH_TOP1].hi, 1e-6);
+    /* Lines that save prefill only are held against their own unreduced line: both are timed on few items. */
+    for (int32_t i = 0; i < m->analysis[0].n_line; i++) {
+        const bench_line *l = &m->line[0][i];
+        if (l->saves == BENCH_SAVES_PREFILL) ck_assert_double_eq_tol(bench_speed_up(&m->analysis[0], l), 1, 1e-9);
+    }
     json_t *versus = json_object_get(json_object_get(second, "versus"), "resize_ms");
     ck_assert_double_eq_tol(json_real_value(json_object_get(versus, "value")),
                             100 * m->line[0][1].versus[0].difference.value, 1e-6);
@@ -452,6 +467,16 @@ START_TEST(test_files)
     json_t *header = bench_header(&m->b);
     ck_assert_int_eq(json_integer_value(json_object_get(header, "photos")), 4);
     ck_assert_double_eq_tol(json_real_value(json_object_get(header, "units_per_frame")), 256, 1e-9);
+    json_decref(header);
+    for (int i = 0; i < 4; i++) { /* two clips of two segments */
+        item[i].n_frame = i % 2 ? 6 : 10;
+        item[i].is_part = i % 2;
+    }
+    m->b.section[0].video = 1;
+    header = bench_header(&m->b);
+    ck_assert_int_eq(json_integer_value(json_object_get(header, "clips")), 2);
+    ck_assert_int_eq(json_integer_value(json_object_get(header, "frames")), 32);
+    ck_assert_double_eq_tol(json_real_value(json_object_get(header, "units_per_frame")), 32, 1e-9);
     json_decref(header);
     made_free(&m);
 }

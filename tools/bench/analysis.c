@@ -53,7 +53,6 @@ static int open_work(bench_work *w)
 {
     const bench_section *s = w->s;
     w->column = bench_columns(&w->n_column);
-    w->better = s->primary >= 0 && s->primary < w->n_column && w->column[s->primary].better < 0 ? -1 : 1;
     w->next = room(s->n_row, sizeof *w->next);
     w->out->line = room(s->n_row, sizeof *w->out->line);
     w->primary = room((int64_t)s->n_row * s->n_item, sizeof *w->primary);

@@ -2,12 +2,14 @@
 /* From cells to what a table says. Pure: it sees a section's rows, items and cells and nothing else, so that a test can
  * hand it made-up ones. Rules (printed with every report):
  *   1. lines that save encoder time and lines that save prefill only are two tables, never ranked across;
- *   2. where only the prefill is saved, the CLS token and the pooled feature are untouched: such columns are n/a;
+ *   2. where only the prefill is saved, the CLS token and the pooled feature are untouched: such columns are n/a, and
+ *      where one of them decides, un-merge cosine decides there instead;
  *   3. a line is compared with resize and spatial-uniform at the same milliseconds (between the baseline's measured
  *      points) and at the same number of units, item by item (paired bootstrap), random is the mean over its seeds;
  *   4. a line wins only if its interval excludes zero after Holm's correction over the lines of the table; if resize wins
  *      the report says so;
- *   5. what is chosen (the best recipe of an amount) is chosen on four folds and reported on the fifth. */
+ *   5. segments of a clip share its clock and windows: what they share counts once in a test;
+ *   6. what is chosen (the best recipe of an amount) is chosen on four folds and reported on the fifth. */
 #ifndef PARE_TOOLS_BENCH_ANALYSIS_H
 #define PARE_TOOLS_BENCH_ANALYSIS_H
 
@@ -32,6 +34,9 @@ typedef struct bench_versus {
     bench_verdict verdict;
 } bench_versus;
 
+/* Columns BENCH_TOP1..BENCH_BOX_COSINE are what a row gets right: each has an interval. */
+enum { BENCH_OUTCOMES = BENCH_BOX_COSINE - BENCH_TOP1 + 1 };
+
 /* A recipe at one amount, seeds together. */
 typedef struct bench_line {
     const char *recipe;
@@ -40,9 +45,11 @@ typedef struct bench_line {
     unsigned flags; /* BENCH_FLAG_* */
     int32_t n_seed, first_row;
     int64_t n_item;                  /* with a primary value */
+    int64_t n_timed, n_measured;     /* items with a clock of their own; with any metric of the library */
     double value[BENCH_MAX_COLUMNS]; /* mean; times: p50 */
     double p95[BENCH_MS_WRITE + 1];
     bench_interval primary;
+    bench_interval outcome[BENCH_OUTCOMES]; /* of column BENCH_TOP1 + index */
     double ideal, realised; /* speed-up by operations and by the clock, against none; NaN in the prefill table */
     bench_versus versus[BENCH_VS_COUNT];
     bench_verdict overall; /* wins: against resize and uniform at the same ms (prefill: units); loses: against one */
@@ -80,6 +87,8 @@ typedef struct bench_analysis {
 
 enum { BENCH_FOLDS = 5 };
 
+/* The column that decides in the table of lines that save this: the section's, or one that reads rows alone. */
+int32_t bench_primary(const bench_section *s, bench_saves saves);
 /* 0 or -1 (memory). */
 int bench_analyse(const bench_section *s, uint64_t seed, bench_analysis *out);
 void bench_analysis_free(bench_analysis *a);

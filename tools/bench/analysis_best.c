@@ -41,6 +41,7 @@ static int judge(bench_work *w, bench_line *line, const bench_line *random, int3
     bench_line_items(w, line, c, x);
     bench_line_items(w, random, c, y);
     for (int32_t i = 0; i < w->s->n_item; i++) x[i] -= y[i];
+    bench_drop_repeats(w, c, x);
     if (bench_bootstrap(x, w->s->n_item, w->seed, &ahead, &p) != 0) return -1;
     line->is_best[c] = bench_judge(&ahead, p * n, w->column[c].better) == BENCH_WINS;
     return 0;

@@ -37,7 +37,7 @@ static int32_t choose(const bench_work *w, const bench_choice *c, int fold)
     for (int32_t i = 0; i < w->out->n_line; i++) {
         const bench_line *line = &w->out->line[i];
         if (line->saves != c->saves || line->keep != c->keep || (line->flags & BENCH_FLAG_OVER)) continue;
-        double mean = training_mean(w, line, fold) * w->better;
+        double mean = training_mean(w, line, fold) * bench_better(w, c->saves);
         if (isnan(mean)) continue;
         if (best >= 0 && (mean < best_mean || (mean == best_mean && !(cost(line) < cost(&w->out->line[best])))))
             continue;

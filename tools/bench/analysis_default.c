@@ -15,6 +15,7 @@ typedef struct contender {
     int32_t first, last;
     bench_interval ahead;
     double p;
+    bench_verdict verdict;     /* over all amounts together */
     int32_t n_ahead, n_behind; /* amounts */
 } contender;
 
@@ -60,7 +61,10 @@ static int32_t find_contenders(bench_work *w, contender *r)
         n++;
     }
     if (bench_holm(w->per_line, n) != 0) return -1;
-    for (int32_t i = 0; i < n; i++) r[i].p = w->per_line[i];
+    for (int32_t i = 0; i < n; i++) {
+        r[i].p = w->per_line[i];
+        r[i].verdict = bench_judge(&r[i].ahead, r[i].p, bench_better(w, BENCH_SAVES_ENCODER));
+    }
     return n;
 }
 
@@ -92,24 +96,40 @@ static void say_contender(bench_analysis *a, const contender *r)
 {
     say(a, "%s is ahead of resize at equal ms", a->line[r->first].recipe);
     if (r->n_ahead > 0) say_amounts(a, r, BENCH_WINS);
-    if (r->n_ahead == 0) say(a, " over all amounts together, at none alone");
-    if (r->n_behind > 0) say(a, " and behind");
+    if (r->n_ahead == 0) say(a, " over all amounts together, though at none alone");
+    if (r->n_behind > 0) say(a, r->n_ahead > 0 ? " and behind" : ", and behind");
     say_amounts(a, r, BENCH_LOSES);
 }
 
-/* Nobody is ahead over all amounts: r[best] is ahead somewhere, or nobody is. */
-static void say_resize(bench_analysis *a, const contender *r, int32_t n, int32_t best)
+/* No recipe is ahead at any amount: resize wins where others are behind, else nothing is decided. */
+static void say_nobody(bench_analysis *a, int32_t n_behind, int32_t n_compared)
 {
-    int32_t somewhere = 0;
-    for (int32_t i = 0; i < n; i++) somewhere += r[i].n_ahead > 0;
-    if (somewhere == 0) {
-        say(a, "resize wins: at equal ms no recipe is ahead of it beyond its interval at any amount");
+    if (n_behind == 0) {
+        say(a,
+            "undecided, so resize stays the default: at equal ms no recipe is ahead of it beyond its interval at any "
+            "amount, none is behind it over all");
         return;
     }
-    say(a, "resize wins over all amounts together; ");
+    say(a, "resize wins: at equal ms no recipe is ahead of it beyond its interval at any amount, ");
+    say(a, "and %d of %d %s behind it over all", (int)n_behind, (int)n_compared, n_behind == 1 ? "is" : "are");
+}
+
+/* Nobody is ahead over all amounts; r[best] is ahead somewhere, -1 = nobody is. */
+static void say_resize(bench_analysis *a, const contender *r, int32_t n, int32_t best)
+{
+    int32_t somewhere = 0, behind = 0, compared = 0;
+    for (int32_t i = 0; i < n; i++) {
+        somewhere += r[i].n_ahead > 0;
+        behind += r[i].verdict == BENCH_LOSES;
+        compared += !isnan(r[i].ahead.value);
+    }
+    if (best < 0) {
+        say_nobody(a, behind, compared);
+        return;
+    }
+    say(a, "resize stays the default: no recipe is ahead of it over all amounts together; ");
     say_contender(a, &r[best]);
-    if (somewhere > 1)
-        say(a, "; so %s %d other%s", somewhere > 2 ? "are" : "is", (int)somewhere - 1, somewhere > 2 ? "s" : "");
+    if (somewhere > 1) say(a, "; %d other%s ahead at some amount", (int)somewhere - 1, somewhere > 2 ? "s are" : " is");
 }
 
 /* ---- the default ------------------------------------------------------------------------------------------------ */
@@ -117,10 +137,11 @@ static void say_resize(bench_analysis *a, const contender *r, int32_t n, int32_t
 /* The contender that is furthest ahead: `significant`, or by its mean alone with a lead at some amount; -1 = none. */
 static int32_t furthest(const bench_work *w, const contender *r, int32_t n, int significant)
 {
+    const double better = bench_better(w, BENCH_SAVES_ENCODER);
     int32_t best = -1;
     for (int32_t i = 0; i < n; i++) {
-        int eligible = significant ? bench_judge(&r[i].ahead, r[i].p, w->better) == BENCH_WINS : r[i].n_ahead > 0;
-        if (eligible && (best < 0 || r[i].ahead.value * w->better > r[best].ahead.value * w->better)) best = i;
+        int eligible = significant ? r[i].verdict == BENCH_WINS : r[i].n_ahead > 0;
+        if (eligible && (best < 0 || r[i].ahead.value * better > r[best].ahead.value * better)) best = i;
     }
     return best;
 }

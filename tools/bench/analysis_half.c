@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Documents: the amount at which a recipe reads half of the numbers that the run without reduction reads. From keep 1
  * down to the first amount below the half; straight between the two. A line that kept more than asked stands at what it
- * kept, so that asking for less than it takes gains it nothing. */
+ * kept, so that asking for less than it takes gains it nothing; so does one that kept less: a grid is not to pay for units
+ * that it did not have. */
 #include "analysis_work.h"
 
 #include <math.h>
@@ -11,7 +12,7 @@
 /* Share of the units at which the line stands. */
 static double amount_of(const bench_line *line)
 {
-    if ((line->flags & BENCH_FLAG_OVER) == 0) return line->keep;
+    if ((line->flags & (BENCH_FLAG_OVER | BENCH_FLAG_UNDER)) == 0) return line->keep;
     return line->value[BENCH_UNITS] / line->value[BENCH_UNITS_IN];
 }
 

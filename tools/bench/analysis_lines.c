@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Rows -> lines. Seeds of a line are averaged item by item before anything else, so that a line has one value per item
- * whatever its number of seeds and items count alike. */
+ * whatever its number of seeds and items count alike. A clip is timed as a whole: its time stands with its first item. */
 #include "analysis_work.h"
 
 #include <math.h>
@@ -15,6 +15,22 @@
 int bench_column_barred(const bench_column *column, bench_saves saves)
 {
     return saves == BENCH_SAVES_PREFILL && (column->flags & (BENCH_OF_CLS | BENCH_OF_FULL)) != 0;
+}
+
+int32_t bench_primary(const bench_section *s, bench_saves saves)
+{
+    int32_t n;
+    const bench_column *column = bench_columns(&n);
+    if (saves == BENCH_SAVES_PREFILL && s->primary_prefill > 0) return s->primary_prefill;
+    const int is_barred = s->primary >= 0 && s->primary < n && bench_column_barred(&column[s->primary], saves);
+    const int32_t of_rows = is_barred ? bench_column_find("unmerge_cosine") : -1;
+    return of_rows >= 0 ? of_rows : s->primary;
+}
+
+double bench_better(const bench_work *w, bench_saves saves)
+{
+    const int32_t primary = bench_primary(w->s, saves);
+    return primary >= 0 && primary < w->n_column && w->column[primary].better < 0 ? -1 : 1;
 }
 
 /* Value of one cell, NaN where it is missing. */
@@ -38,6 +54,27 @@ void bench_line_items(const bench_work *w, const bench_line *line, int32_t colum
             n++;
         }
         out[item] = n > 0 ? sum / n : NAN;
+    }
+}
+
+static int is_time(const bench_work *w, int32_t column)
+{
+    return column >= 0 && column < w->n_column && (w->column[column].flags & BENCH_IS_TIME) != 0;
+}
+
+/* Metrics of the library are of windows, but those of the whole picture, which clips take step by step. */
+static int is_of_window(const bench_work *w, int32_t column)
+{
+    return column >= BENCH_OWN_COLUMNS && column < w->n_column && (w->column[column].flags & BENCH_OF_CLS) == 0;
+}
+
+void bench_drop_repeats(const bench_work *w, int32_t column, double *x)
+{
+    const int by_clip = is_time(w, column), by_window = is_of_window(w, column);
+    for (int32_t i = w->s->n_item - 1; i > 0; i--) {
+        if (!w->s->item[i].is_part) continue;
+        /* No difference is kept: dropping it would make the others weigh more. */
+        if (by_clip || (by_window && x[i] == x[i - 1] && x[i] != 0)) x[i] = NAN;
     }
 }
 
@@ -115,50 +152,67 @@ static int compare_lines(const void *pa, const void *pb)
 
 /* ---- lines to numbers ------------------------------------------------------------------------------------------- */
 
-static double mean_of(const double *x, int64_t n)
+/* The mean and how many numbers it is of. */
+static double mean_of(const double *x, int64_t n, int64_t *m)
 {
     double sum = 0;
-    int64_t m = 0;
+    *m = 0;
     for (int64_t i = 0; i < n; i++) {
         if (isnan(x[i])) continue;
         sum += x[i];
-        m++;
+        ++*m;
     }
-    return m > 0 ? sum / (double)m : NAN;
+    return *m > 0 ? sum / (double)*m : NAN;
+}
+
+static int fill_time(bench_work *w, bench_line *line, int32_t c, double *x)
+{
+    int64_t m;
+    bench_drop_repeats(w, c, x);
+    mean_of(x, w->s->n_item, &m);
+    if (c == BENCH_MS) line->n_timed = m;
+    if (bench_quantile(x, w->s->n_item, 0.5, &line->value[c]) != 0) return -1;
+    return c <= BENCH_MS_WRITE ? bench_quantile(x, w->s->n_item, 0.95, &line->p95[c]) : 0;
+}
+
+static int fill_column(bench_work *w, bench_line *line, int32_t c)
+{
+    int64_t m;
+    double *x = w->scratch;
+    bench_line_items(w, line, c, x);
+    if (is_time(w, c)) return fill_time(w, line, c, x);
+    line->value[c] = mean_of(x, w->s->n_item, &m);
+    if (c >= BENCH_OWN_COLUMNS && m > line->n_measured) line->n_measured = m;
+    const int32_t outcome = c - BENCH_TOP1;
+    if (outcome < 0 || outcome >= BENCH_OUTCOMES) return 0;
+    return bench_bootstrap(x, w->s->n_item, w->seed, &line->outcome[outcome], NULL);
 }
 
 static int fill_values(bench_work *w, bench_line *line)
 {
-    int64_t n = w->s->n_item;
-    double *x = w->scratch;
     for (int32_t c = 0; c < BENCH_MAX_COLUMNS; c++) line->value[c] = NAN;
     for (int32_t c = 0; c <= BENCH_MS_WRITE; c++) line->p95[c] = NAN;
-    for (int32_t c = 0; c < w->n_column; c++) {
-        bench_line_items(w, line, c, x);
-        line->value[c] = mean_of(x, n);
-        if ((w->column[c].flags & BENCH_IS_TIME) == 0) continue;
-        if (bench_quantile(x, n, 0.5, &line->value[c]) != 0) return -1;
-        if (c <= BENCH_MS_WRITE && bench_quantile(x, n, 0.95, &line->p95[c]) != 0) return -1;
-    }
+    for (int32_t c = 0; c < w->n_column; c++)
+        if (fill_column(w, line, c) != 0) return -1;
     return 0;
 }
 
 static int fill_primary(bench_work *w, bench_line *line)
 {
     double *x = w->primary + (line - w->out->line) * (int64_t)w->s->n_item;
-    bench_line_items(w, line, w->s->primary, x);
+    bench_line_items(w, line, bench_primary(w->s, line->saves), x);
     line->n_item = 0;
     for (int32_t i = 0; i < w->s->n_item; i++) line->n_item += !isnan(x[i]);
     return bench_bootstrap(x, w->s->n_item, w->seed, &line->primary, NULL);
 }
 
-/* Did a seed keep more than it was asked to on any item? */
+/* Did a seed keep more than it was asked to on any item? One row is no crime: a grid has no less. */
 static int is_over(const bench_work *w, const bench_line *line)
 {
     for (int32_t row = line->first_row; row >= 0; row = w->next[row])
         for (int32_t item = 0; item < w->s->n_item; item++) {
             double kept = cell_value(w, row, item, BENCH_UNITS), asked = cell_value(w, row, item, BENCH_UNITS_ASKED);
-            if (kept > asked + UNITS_SLACK) return 1;
+            if (!isnan(asked) && kept > fmax(asked, 1) + UNITS_SLACK) return 1;
         }
     return 0;
 }

@@ -46,7 +46,7 @@ static void draw(const bench_work *w, bench_saves saves, bench_base base, int32_
         found = 1;
         if (!(line->value[axis] >= end)) insert(c, line->value[axis], line);
     }
-    if (found) insert(c, end, whole);
+    if (found && bench_primary(w->s, whole->saves) == bench_primary(w->s, saves)) insert(c, end, whole);
 }
 
 /* The baseline's line that was asked for the same amount and kept as many units. */
@@ -117,6 +117,7 @@ static int compare(const bench_work *w, const bench_line *line, bench_base base,
     double *difference = w->scratch;
     const bench_line *twin;
     if (bench_line_against(w, line, base, axis, difference, &twin) == 0) return 0;
+    bench_drop_repeats(w, bench_primary(w->s, line->saves), difference);
     if (bench_bootstrap(difference, w->s->n_item, w->seed, &v->difference, &v->p) != 0) return -1;
     double exact = twin != NULL && line->n_seed == 1 && twin->n_seed == 1 ? mcnemar_of(w, line, twin) : NAN;
     if (!isnan(exact)) v->p = exact;
@@ -137,6 +138,7 @@ bench_verdict bench_judge(const bench_interval *d, double p, double better)
 static int correct(bench_work *w, bench_saves saves, int which)
 {
     bench_analysis *a = w->out;
+    const double better = bench_better(w, saves);
     for (int32_t i = 0; i < a->n_line; i++)
         w->per_line[i] = a->line[i].saves == saves ? a->line[i].versus[which].p : NAN;
     if (bench_holm(w->per_line, a->n_line) != 0) return -1;
@@ -144,7 +146,7 @@ static int correct(bench_work *w, bench_saves saves, int which)
         bench_versus *v = &a->line[i].versus[which];
         if (a->line[i].saves != saves) continue;
         v->p_holm = w->per_line[i];
-        v->verdict = bench_judge(&v->difference, v->p_holm, w->better);
+        v->verdict = bench_judge(&v->difference, v->p_holm, better);
         if (v->verdict == BENCH_WINS && (a->line[i].flags & BENCH_FLAG_OVER)) v->verdict = BENCH_TIES;
     }
     return 0;

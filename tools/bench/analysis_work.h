@@ -24,7 +24,6 @@ typedef struct bench_work {
     const bench_column *column;
     int32_t n_column;
     uint64_t seed;
-    double better;    /* of the primary column: 1, or -1 where less is better */
     int64_t *cell;    /* [n_row, n_item] index of the cell, -1 = missing */
     int32_t *next;    /* [n_row] next row of the same line, -1 = last */
     double *primary;  /* [n_line, n_item] */
@@ -55,6 +54,10 @@ int bench_work_half(bench_work *w);
 void bench_line_items(const bench_work *w, const bench_line *line, int32_t column, double *out);
 /* The primary column's, made once. */
 const double *bench_line_primary(const bench_work *w, const bench_line *line);
+/* Of the table's primary column: 1, or -1 where less is better. */
+double bench_better(const bench_work *w, bench_saves saves);
+/* Of differences x[n_item] of a column: what segments of a clip have from one clock or one window stays once. */
+void bench_drop_repeats(const bench_work *w, int32_t column, double *x);
 /* One when a column says nothing about lines of that kind. */
 int bench_column_barred(const bench_column *column, bench_saves saves);
 /* Differences out[n_item] of the line's primary to the baseline's at the same value of `axis` (BENCH_MS, BENCH_UNITS), the

@@ -98,6 +98,8 @@ typedef struct bench_row {
 typedef struct bench_item {
     char *name; /* owned; in the journal */
     int32_t class_index, fold;
+    int32_t n_frame; /* 0 = one */
+    int is_part;     /* goes on in the clip of the item before */
 } bench_item;
 
 typedef struct bench_cell {
@@ -120,7 +122,7 @@ typedef struct bench_task {
 } bench_task;
 extern const bench_task bench_task_photos, bench_task_clips, bench_task_retrieval, bench_task_documents,
     bench_task_counting;
-extern const bench_task *const bench_tasks[];        /* ends with NULL */
+extern const bench_task *const bench_tasks[]; /* ends with NULL */
 const bench_task *bench_task_find(const char *name); /* NULL: there is none, also of NULL */
 
 /* What a section was asked to do; strings borrowed from the options or the suite file. */
@@ -146,6 +148,7 @@ struct bench_section {
     const bench_task *task;
     int video, has_labels;
     int32_t primary; /* column; the task's, or what the data allow */
+    int32_t primary_prefill; /* of lines that save prefill only; 0 = primary, or un-merge cosine where that reads CLS */
     bench_row *row;
     int32_t n_row; /* row[0] = none */
     bench_item *item;
@@ -153,7 +156,6 @@ struct bench_section {
     bench_cell *cell;
     int64_t n_cell, cap_cell;
     int64_t n_failed; /* items that could not be read */
-    int64_t n_frame;  /* of all measured items; 0 = one each */
     void *state;      /* the task's own */
     /* Of run.c, bias.c and journal.c: */
     pare_reducer *sharer; /* recipe none that captures what the prefill-only rows read, or NULL */
@@ -259,7 +261,7 @@ int bench_journal_open(bench *b, const char *dir, bench_journal **out);
 void bench_journal_close(bench_journal **j);
 /* Is the cell there? O(1). */
 int bench_has(const bench_section *s, int32_t row, int32_t item);
-/* Takes a copy of the cell; on disk before it returns (one write, flushed; fdatasync every second). A cell that is there
+/* Takes a copy of the cell; on disk before it returns (one write, flushed; fdatasync every 30 s). A cell that is there
  * already is passed over. */
 int bench_emit(bench *b, bench_section *s, const bench_cell *cell);
 /* DIR/name, for what a task wants to keep between runs (features of training photos); NULL without a journal. The

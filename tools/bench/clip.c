@@ -61,11 +61,14 @@ int bench_clip_add_items(bench *b, bench_section *s, bench_clip *clip)
 {
     clip->first_item = s->n_item;
     int rc = clip->n_frame > 0 ? CLI_OK : bench_add_item(b, s, clip->path, -1);
-    for (int64_t i = 0; rc == CLI_OK && i < clip->n_frame; i += BENCH_SEGMENT) {
+    for (int64_t i = 0; i < clip->n_frame; i += BENCH_SEGMENT) {
         char name[4200];
         const int64_t end = i + BENCH_SEGMENT < clip->n_frame ? i + BENCH_SEGMENT : clip->n_frame;
         snprintf(name, sizeof name, "%.4096s:%lld-%lld", clip->path, (long long)i + 1, (long long)end);
         rc = bench_add_item(b, s, name, -1);
+        if (rc != CLI_OK) break;
+        s->item[s->n_item - 1].n_frame = (int32_t)(end - i);
+        s->item[s->n_item - 1].is_part = i > 0;
     }
     clip->n_item = s->n_item - clip->first_item;
     return rc;

@@ -31,7 +31,7 @@ static const bench_column own[BENCH_OWN_COLUMNS] = {
     [BENCH_BOX_REPRESENTED] = {"box_represented_percent", "box represented %", "boxes", 2, 1, SHARE, NULL},
     [BENCH_BOX_COSINE] = {"box_cosine", "box cosine", "boxes", 4, 1, BENCH_IS_OUTCOME | BENCH_OF_FULL, NULL},
     [BENCH_FLIP] = {"flip_rho", "flip rho", "bias", 3, 1, 0, NULL},
-    [BENCH_BLANK] = {"blank_rho", "blank rho", "bias", 3, -1, 0, NULL},
+    [BENCH_BLANK] = {"blank_rho", "blank rho", "bias", 3, 0, 0, NULL},
 };
 
 /* ---- metrics of the library ------------------------------------------------------------------------------------- */

@@ -33,9 +33,10 @@ static char *join_arguments(const cli_common *c)
     return text;
 }
 
+/* Of what was measured without reduction. */
 typedef struct counted {
-    int64_t items; /* measured without reduction */
-    double units;  /* of all of them */
+    int64_t items, frames, media; /* media: photos or clips */
+    double units;
 } counted;
 
 static counted count_items(const bench_section *s)
@@ -43,26 +44,26 @@ static counted count_items(const bench_section *s)
     counted n = {0};
     for (int64_t i = 0; i < s->n_cell; i++) {
         if (s->cell[i].row != 0) continue;
+        const bench_item *item = &s->item[s->cell[i].item];
         n.items++;
+        n.media += !item->is_part;
+        n.frames += item->n_frame > 0 ? item->n_frame : 1;
         if (isfinite(s->cell[i].value[BENCH_UNITS_IN])) n.units += s->cell[i].value[BENCH_UNITS_IN];
     }
     return n;
 }
 
-static int64_t count_frames(const bench_section *s, counted n) { return s->n_frame > 0 ? s->n_frame : n.items; }
-
 static json_t *section_facts(const bench_section *s)
 {
     const counted n = count_items(s);
-    const int64_t frames = count_frames(s, n);
     json_t *facts = json_object();
     cli_json_text(facts, "name", s->ask.name);
     cli_json_text(facts, "task", s->task->name);
     cli_json_int(facts, "items", n.items);
     cli_json_int(facts, "left_out", s->n_failed);
-    cli_json_int(facts, "frames", frames);
+    cli_json_int(facts, "frames", n.frames);
     cli_json_real(facts, "units_per_item", bench_ratio(n.units, (double)n.items), 1);
-    cli_json_real(facts, "units_per_frame", bench_ratio(n.units, (double)frames), 1);
+    cli_json_real(facts, "units_per_frame", bench_ratio(n.units, (double)n.frames), 1);
     cli_json_int(facts, "random_seeds", s->ask.n_seed);
     cli_json_int(facts, "rows", s->n_row);
     return facts;
@@ -72,14 +73,10 @@ static json_t *section_facts(const bench_section *s)
 static void set_counts(json_t *h, const bench_section *s)
 {
     const counted n = count_items(s);
-    const int64_t frames = count_frames(s, n), clips = s->ask.n_input - s->n_failed;
-    if (s->video)
-        cli_json_int(h, "clips", clips > 0 ? clips : n.items);
-    else
-        cli_json_int(h, "photos", n.items);
-    cli_json_int(h, "frames", frames);
-    cli_json_real(h, "units_per_frame", bench_ratio(n.units, (double)frames), 1);
-    if (s->ask.rounds > 0) cli_json_int(h, "rounds", s->ask.rounds);
+    cli_json_int(h, s->video ? "clips" : "photos", n.media);
+    cli_json_int(h, "frames", n.frames);
+    cli_json_real(h, "units_per_frame", bench_ratio(n.units, (double)n.frames), 1);
+    cli_json_int(h, "rounds", s->ask.rounds > 0 ? s->ask.rounds : 1);
 }
 
 static void set_machine(json_t *h, const bench *b)
@@ -160,6 +157,7 @@ void bench_print_facts(const json_t *header, const char *before, const char *bet
     size_t i;
     json_object_foreach((json_t *)header, key, value)
     {
+        if (json_is_null(value)) continue;
         if (!json_is_array(value)) {
             fprintf(f, "%s%s%s", before, key, between);
             print_value(value, f);

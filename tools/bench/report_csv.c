@@ -24,18 +24,25 @@ static void print_number(double value, FILE *f)
 
 static int is_time(int32_t column) { return column >= BENCH_MS && column <= BENCH_MS_WRITE; }
 
+static int is_outcome(int32_t column) { return column >= BENCH_TOP1 && column < BENCH_TOP1 + BENCH_OUTCOMES; }
+
 /* ---- the head -------------------------------------------------------------------------------------------------- */
 
 static void print_head(FILE *f)
 {
     int32_t n;
     const bench_column *c = bench_columns(&n);
-    fputs("recipe,keep,units_kept,section,task,saves,flags,seeds,items,primary,primary_value,primary_lo,primary_hi", f);
+    fputs(
+        "recipe,keep,units_kept,section,task,saves,flags,seeds,items,items_timed,items_measured,primary,primary_value,"
+        "primary_lo,primary_hi",
+        f);
     for (int32_t k = BENCH_MS; k <= BENCH_MS_WRITE; k++)
         fprintf(f, ",%s_p50,%s_p95", bench_time_key[k], bench_time_key[k]);
     fputs(",speed_up,ideal_speed_up,realised_speed_up", f);
-    for (int32_t k = 0; k < n; k++)
+    for (int32_t k = 0; k < n; k++) {
         if (!is_time(k) && k != BENCH_UNITS) fprintf(f, ",%s", c[k].key);
+        if (is_outcome(k)) fprintf(f, ",%s_lo,%s_hi", c[k].key, c[k].key);
+    }
     for (int v = 0; v < BENCH_VS_COUNT; v++) {
         static const char *const part[] = {"difference", "lo", "hi", "p", "p_holm", "verdict"};
         for (size_t i = 0; i < sizeof part / sizeof *part; i++) fprintf(f, ",vs_%s_%s", bench_versus_key[v], part[i]);
@@ -59,6 +66,7 @@ static void print_flags(unsigned flags, FILE *f)
 static void print_identity(const bench_analysis *a, const bench_line *l, FILE *f)
 {
     const bench_section *s = a->section;
+    const int32_t primary = bench_primary(s, l->saves);
     int32_t n;
     print_text(l->recipe, f);
     print_number(l->keep > 0 ? l->keep : NAN, f);
@@ -67,8 +75,9 @@ static void print_identity(const bench_analysis *a, const bench_line *l, FILE *f
     print_text(s->ask.name, f);
     fprintf(f, ",%s,%s", s->task->name, bench_saves_name[l->saves]);
     print_flags(l->flags, f);
-    fprintf(f, ",%d,%lld,%s", l->n_seed, (long long)l->n_item, bench_columns(&n)[s->primary].key);
-    const bench_interval i = bench_shown_interval(s->primary, l->primary);
+    fprintf(f, ",%d,%lld,%lld,%lld,%s", l->n_seed, (long long)l->n_item, (long long)l->n_timed,
+            (long long)l->n_measured, bench_columns(&n)[primary].key);
+    const bench_interval i = bench_shown_interval(primary, l->primary);
     print_number(i.value, f);
     print_number(i.lo, f);
     print_number(i.hi, f);
@@ -98,8 +107,18 @@ static void print_best(const bench_line *l, FILE *f)
     }
 }
 
+static void print_column(const bench_line *l, int32_t column, FILE *f)
+{
+    if (!is_time(column) && column != BENCH_UNITS) print_number(bench_shown(column, l->value[column]), f);
+    if (!is_outcome(column)) return;
+    const bench_interval i = bench_shown_outcome(l, column);
+    print_number(i.lo, f);
+    print_number(i.hi, f);
+}
+
 static void print_line(const bench_analysis *a, const bench_line *l, FILE *f)
 {
+    const int32_t primary = bench_primary(a->section, l->saves);
     int32_t n;
     bench_columns(&n);
     print_identity(a, l, f);
@@ -110,9 +129,8 @@ static void print_line(const bench_analysis *a, const bench_line *l, FILE *f)
     print_number(bench_speed_up(a, l), f);
     print_number(l->ideal, f);
     print_number(l->realised, f);
-    for (int32_t k = 0; k < n; k++)
-        if (!is_time(k) && k != BENCH_UNITS) print_number(bench_shown(k, l->value[k]), f);
-    for (int v = 0; v < BENCH_VS_COUNT; v++) print_versus(a->section->primary, &l->versus[v], f);
+    for (int32_t k = 0; k < n; k++) print_column(l, k, f);
+    for (int v = 0; v < BENCH_VS_COUNT; v++) print_versus(primary, &l->versus[v], f);
     fprintf(f, ",%s", l->overall != BENCH_NA ? bench_verdict_name[l->overall] : "");
     print_best(l, f);
     fputc('\n', f);

@@ -30,7 +30,16 @@ static json_t *flag_names(unsigned flags)
     return names;
 }
 
-/* p50 and p95 of every time; other columns under their keys. */
+static void put_interval(json_t *row, const char *column, bench_interval i)
+{
+    char key[64];
+    snprintf(key, sizeof key, "%s_lo", column);
+    put(row, key, i.lo);
+    snprintf(key, sizeof key, "%s_hi", column);
+    put(row, key, i.hi);
+}
+
+/* p50 and p95 of every time; other columns under their keys, outcomes with the ends of their intervals. */
 static void put_columns(json_t *row, const bench_line *l)
 {
     int32_t n;
@@ -39,6 +48,8 @@ static void put_columns(json_t *row, const bench_line *l)
     for (int32_t k = 0; k < n; k++) {
         if (k < BENCH_MS || k > BENCH_MS_WRITE) {
             put(row, c[k].key, bench_shown(k, l->value[k]));
+            if (k >= BENCH_TOP1 && k < BENCH_TOP1 + BENCH_OUTCOMES)
+                put_interval(row, c[k].key, bench_shown_outcome(l, k));
             continue;
         }
         snprintf(key, sizeof key, "%s_p50", bench_time_key[k]);
@@ -103,7 +114,7 @@ static json_t *llm_costs(const bench_line *l)
 static json_t *row_of(const bench_analysis *a, const bench_line *l)
 {
     json_t *row = json_object();
-    const int32_t primary = a->section->primary;
+    const int32_t primary = bench_primary(a->section, l->saves);
     cli_json_text(row, "recipe", l->recipe);
     put(row, "keep", l->keep > 0 ? l->keep : NAN);
     put(row, "units_kept", l->value[BENCH_UNITS]);
@@ -112,6 +123,8 @@ static json_t *row_of(const bench_analysis *a, const bench_line *l)
     json_object_set_new(row, "flags", flag_names(l->flags));
     cli_json_int(row, "seeds", l->n_seed);
     cli_json_int(row, "items", l->n_item);
+    cli_json_int(row, "items_timed", l->n_timed);
+    cli_json_int(row, "items_measured", l->n_measured);
     json_object_set_new(row, "primary", interval(bench_shown_interval(primary, l->primary)));
     put_columns(row, l);
     put_first_keys(row, a, l);
@@ -138,7 +151,8 @@ static json_t *choices(const bench_analysis *a)
         cli_json_text(object, "recipe", c->recipe);
         cli_json_int(object, "folds", c->n_fold);
         cli_json_int(object, "times_chosen", c->n_times);
-        json_object_set_new(object, "primary", interval(bench_shown_interval(a->section->primary, c->primary)));
+        const int32_t primary = bench_primary(a->section, c->saves);
+        json_object_set_new(object, "primary", interval(bench_shown_interval(primary, c->primary)));
         json_array_append_new(list, object);
     }
     return list;
@@ -169,6 +183,7 @@ static json_t *section_of(const bench_analysis *a)
     cli_json_text(section, "title", s->task->title);
     cli_json_text(section, "note", s->task->note);
     cli_json_text(section, "primary", bench_columns(&n)[s->primary].key);
+    cli_json_text(section, "primary_prefill", bench_columns(&n)[bench_primary(s, BENCH_SAVES_PREFILL)].key);
     cli_json_text(section, "default_winner", a->default_winner);
     cli_json_text(section, "resize_says", a->resize_says);
     for (int32_t i = 0; i < a->n_line; i++) json_array_append_new(rows, row_of(a, &a->line[i]));

@@ -90,6 +90,13 @@ bench_interval bench_shown_interval(int32_t column, bench_interval i)
     return (bench_interval){bench_shown(column, i.value), bench_shown(column, i.lo), bench_shown(column, i.hi)};
 }
 
+bench_interval bench_shown_outcome(const bench_line *l, int32_t column)
+{
+    const int32_t i = column - BENCH_TOP1;
+    if (i < 0 || i >= BENCH_OUTCOMES) return (bench_interval){NAN, NAN, NAN};
+    return bench_shown_interval(column, l->outcome[i]);
+}
+
 double bench_metric_value(const bench_line *l, const char *key)
 {
     const int32_t column = bench_column_find(key);
@@ -98,9 +105,7 @@ double bench_metric_value(const bench_line *l, const char *key)
 
 double bench_speed_up(const bench_analysis *a, const bench_line *l)
 {
-    for (int32_t i = 0; i < a->n_line; i++)
-        if (a->line[i].saves == BENCH_SAVES_NOTHING) return bench_ratio(a->line[i].value[BENCH_MS], l->value[BENCH_MS]);
-    return NAN;
+    return bench_ratio(bench_line_whole(a, l->saves)->value[BENCH_MS], l->value[BENCH_MS]);
 }
 
 int bench_line_llm(const bench_line *l, const char *llm, pare_llm_cost *out)

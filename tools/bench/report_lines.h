@@ -42,9 +42,11 @@ int bench_line_is_baseline(const bench_line *l);
 /* A value as it is shown: shares in percent. */
 double bench_shown(int32_t column, double value);
 bench_interval bench_shown_interval(int32_t column, bench_interval i);
+/* The interval of one of the outcome columns BENCH_TOP1 .. BENCH_BOX_COSINE, of others NaN. */
+bench_interval bench_shown_outcome(const bench_line *l, int32_t column);
 /* The line's value of a metric by its name, NaN without such a column. */
 double bench_metric_value(const bench_line *l, const char *key);
-/* none's p50 over the line's, whatever the line saves. */
+/* The p50 of the table's own line without reduction over the line's: both are timed on the same items. */
 double bench_speed_up(const bench_analysis *a, const bench_line *l);
 double bench_ratio(double a, double b); /* NaN unless b > 0 */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The report as Markdown: facts, then for every section what resize says, the tables of each kind of saving
- * (report_md_lines.c), what was chosen on other folds, where documents are lost, and in the end the rules. */
+/* The report as Markdown: facts, how to read it, then for every section what resize says, the tables of each kind of
+ * saving (report_md_lines.c), what was chosen on other folds, where documents are lost, and in the end the rules. */
 #include <math.h>
 #include <string.h>
 
@@ -38,9 +38,11 @@ static void choice_folds(const void *ctx, int32_t row, int32_t which, char out[B
 static void choice_primary(const void *ctx, int32_t row, int32_t which, char out[BENCH_MAX_CELL])
 {
     const bench_analysis *a = ctx;
-    const bench_interval i = bench_shown_interval(which, a->choice[row].primary);
+    const int32_t primary = bench_primary(a->section, a->choice[row].saves);
+    const bench_interval i = bench_shown_interval(primary, a->choice[row].primary);
     int32_t n;
-    const int digits = bench_columns(&n)[which].digits;
+    const int digits = bench_columns(&n)[primary].digits;
+    (void)which;
     if (!isfinite(i.value) || !isfinite(i.lo) || !isfinite(i.hi))
         snprintf(out, BENCH_MAX_CELL, isfinite(i.value) ? "%.*f" : "n/a", digits, i.value);
     else
@@ -51,14 +53,22 @@ static void print_choice(const bench_analysis *a, FILE *f)
 {
     int32_t n;
     bench_table t = {.ctx = a, .n_row = a->n_choice};
-    const int32_t primary = a->section->primary;
+    const int32_t primary = a->section->primary, prefill = bench_primary(a->section, BENCH_SAVES_PREFILL);
+    char title[96];
     if (a->n_choice == 0) return;
-    fputs("### Chosen on four folds, reported on the fifth\n\n", f);
+    fputs("### Chosen on four folds, reported on the fifth\n\nWhat to expect of \"the best of the table\": every fold "
+          "of the items is judged by the recipe that was best on the others; folds: how often the named one "
+          "was.\n\n",
+          f);
     bench_table_add_text(&t, "saves", choice_saves);
     bench_table_add(&t, "keep", 0, choice_keep);
     bench_table_add_text(&t, "most often chosen", choice_recipe);
     bench_table_add(&t, "folds", 0, choice_folds);
-    bench_table_add(&t, bench_columns(&n)[primary].title, primary, choice_primary);
+    snprintf(title, sizeof title, "%s", bench_columns(&n)[primary].title);
+    if (prefill != primary)
+        snprintf(title, sizeof title, "%s (prefill: %s)", bench_columns(&n)[primary].title,
+                 bench_columns(&n)[prefill].title);
+    bench_table_add(&t, title, 0, choice_primary);
     bench_table_print(&t, f);
 }
 
@@ -88,8 +98,9 @@ static void print_half(const bench_analysis *a, FILE *f)
 {
     bench_table t = {.ctx = a, .n_row = a->n_half};
     if (a->n_half == 0) return;
-    fputs("### The keep at which half of the numbers are lost\n\nOf those that are read without reduction, between the "
-          "measured amounts; lower is better.\n\n",
+    fputs("### The keep at which half of the numbers are lost\n\nHalf of those that are read without reduction; "
+          "interpolated between the measured amounts, lower is better. Below: more than half are read even at the "
+          "smallest amount.\n\n",
           f);
     bench_table_add_text(&t, "recipe", half_recipe);
     bench_table_add_text(&t, "saves", half_saves);
@@ -99,28 +110,38 @@ static void print_half(const bench_analysis *a, FILE *f)
 
 /* ---- the document ---------------------------------------------------------------------------------------------- */
 
-static const char legend[] = "*Italics*: baselines. **Bold**: best of its amount and ahead of random beyond its "
-                             "interval. Marks: K! kept more than "
-                             "asked (never wins), own: the recipe's own amount, < at most what was asked, by design. "
-                             "n/a: not defined there. Times "
-                             "are per frame, from decoding to the last row; speed-up is none's p50 over the line's, "
-                             "*of ideal* what is realised of "
-                             "the speed-up by operations. Differences are line minus baseline, item by item.\n\n";
+static const char legend[] =
+    "## How to read the tables\n\n"
+    "- *Italics*: baselines. **Bold**: the best of its amount, and ahead of random beyond its interval.\n"
+    "- keep: the share of the units that was asked for; own: the recipe decides. units: rows that are left of an "
+    "item. [95 %]: the interval over items.\n"
+    "- ms: per frame, from decoding to the last row, half (p50) or 95 % (p95) of the items below. speed-up: p50 "
+    "of the table's line without reduction over the line's; of ideal: what it reaches of the speed-up by operations.\n"
+    "- vs: difference of the first column with [95 %], line minus baseline, item by item, its interval and verdict. "
+    "Equal ms: the baseline between its measured amounts; n/a where it was not measured as fast.\n"
+    "- overall: *wins* against resize and uniform at equal ms (prefill: pool and uniform at equal units), *loses* "
+    "against one of them, or *ties*.\n"
+    "- marks: K! kept more than asked, so it never wins; own: the recipe's own amount; < at most what was asked, by "
+    "design (grids).\n"
+    "- n/a: not defined there. Folded tables: `pare list NAME` says what a measure is (underscores for blanks), `pare "
+    "list metrics` names all.\n\n";
 
 static const char rules[] =
     "## Rules\n\n"
     "1. Lines that save encoder time and lines that save prefill only are two tables, never ranked across.\n"
     "2. Where only the prefill is saved, the CLS token and the pooled feature are untouched: columns that read them "
-    "are "
-    "n/a, and accuracy is judged by the rows that are left alone.\n"
+    "are n/a, and accuracy is judged by the rows that are left, and by them alone; where such a column would decide, "
+    "un-merge cosine decides.\n"
     "3. A line is compared with resize and spatial-uniform at the same milliseconds (between the baseline's measured "
     "points) and at the same number of units, item by item; random is the mean over its seeds.\n"
-    "4. Intervals are 95 % percentiles of a paired bootstrap over items; p of 0/1 outcomes at equal amounts is "
-    "McNemar's. "
-    "A line wins or loses only if its interval excludes zero and p stays below .05 after Holm's correction over the "
-    "table's lines.\n"
+    "4. Intervals are 95 % percentiles of a paired bootstrap over items. Segments of a clip are neighbours in time: "
+    "their intervals speak of that clip alone, and what they share (its clock, a window's measures) counts once in a "
+    "comparison. p of 0/1 outcomes at equal amounts is "
+    "McNemar's. A line wins or loses only if its interval excludes zero and p stays below .05 after Holm's correction "
+    "over the table's lines.\n"
     "5. What is chosen is chosen on four folds of the items and reported on the fifth.\n"
-    "6. If resize wins, the report says so.\n";
+    "6. Resize is the default unless a recipe is ahead of it over all amounts together. If resize wins, or nothing is "
+    "decided, the report says so.\n";
 
 static void print_section(const bench_analysis *a, FILE *f)
 {
@@ -146,11 +167,10 @@ void bench_print_markdown(const bench_report *r, FILE *f)
 {
     fputs("# pare bench\n\n", f);
     bench_print_facts(r->header, "- ", ": ", f);
-    fputc('\n', f);
+    fprintf(f, "\n%s", legend);
     for (int32_t i = 0; i < r->b->n_section; i++) {
         print_section(&r->analysis[i], f);
         if (has_only_none(&r->analysis[i])) bench_print_saving(&r->analysis[i], BENCH_SAVES_NOTHING, f);
     }
-    fputs(legend, f);
     fputs(rules, f);
 }

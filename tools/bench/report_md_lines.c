@@ -61,11 +61,10 @@ static void cell_p95(const void *ctx, int32_t row, int32_t which, char out[BENCH
     print_number(out, line_of(ctx, row)->p95[which], bench_columns(&n)[which].digits);
 }
 
-static void cell_primary(const void *ctx, int32_t row, int32_t which, char out[BENCH_MAX_CELL])
+/* A column of the line with its interval, shown as `i`. */
+static void print_interval(char out[BENCH_MAX_CELL], const bench_line *l, int32_t which, bench_interval i)
 {
     int32_t n;
-    const bench_line *l = line_of(ctx, row);
-    const bench_interval i = bench_shown_interval(which, l->primary);
     const int digits = bench_columns(&n)[which].digits;
     char value[BENCH_MAX_CELL];
     print_number(value, i.value, digits);
@@ -74,6 +73,18 @@ static void cell_primary(const void *ctx, int32_t row, int32_t which, char out[B
         snprintf(out, BENCH_MAX_CELL, "%.200s [%.*f, %.*f]", value, digits, i.lo, digits, i.hi);
     else
         snprintf(out, BENCH_MAX_CELL, "%.200s", value);
+}
+
+static void cell_primary(const void *ctx, int32_t row, int32_t which, char out[BENCH_MAX_CELL])
+{
+    const bench_line *l = line_of(ctx, row);
+    print_interval(out, l, which, bench_shown_interval(which, l->primary));
+}
+
+static void cell_outcome(const void *ctx, int32_t row, int32_t which, char out[BENCH_MAX_CELL])
+{
+    const bench_line *l = line_of(ctx, row);
+    print_interval(out, l, which, bench_shown_outcome(l, which));
 }
 
 enum { SPEED_UP, OF_IDEAL };
@@ -89,7 +100,7 @@ static void cell_versus(const void *ctx, int32_t row, int32_t which, char out[BE
     int32_t n;
     const bench_order *o = ctx;
     const bench_versus *v = &line_of(ctx, row)->versus[which];
-    const int32_t primary = o->a->section->primary;
+    const int32_t primary = bench_primary(o->a->section, o->saves);
     const bench_interval d = bench_shown_interval(primary, v->difference);
     const int digits = bench_columns(&n)[primary].digits;
     if (v->verdict == BENCH_NA || !isfinite(d.value))
@@ -188,7 +199,10 @@ static void add_outcomes(bench_table *t, int32_t primary)
     snprintf(title, sizeof title, "%s [95 %%]", c[primary].title);
     bench_table_add(t, title, primary, cell_primary);
     for (int32_t k = 0; k < n; k++)
-        if ((c[k].flags & BENCH_IS_OUTCOME) && k != primary) bench_table_add(t, c[k].title, k, cell_value);
+        if ((c[k].flags & BENCH_IS_OUTCOME) && k != primary) {
+            snprintf(title, sizeof title, "%s [95 %%]", c[k].title);
+            bench_table_add(t, title, k, cell_outcome);
+        }
     for (size_t i = 0; i < N_WHOLE; i++) {
         const int32_t k = bench_column_find(whole[i]);
         if (k >= 0 && k != primary) bench_table_add(t, c[k].title, k, cell_value);
@@ -204,10 +218,39 @@ static void print_main(const bench_order *o, FILE *f)
     bench_table_add(&t, "ms p95", BENCH_MS, cell_p95);
     bench_table_add(&t, "speed-up", SPEED_UP, cell_speed);
     bench_table_add(&t, "of ideal", OF_IDEAL, cell_speed);
-    add_outcomes(&t, o->a->section->primary);
+    add_outcomes(&t, bench_primary(o->a->section, o->saves));
     add_versus(&t, o->saves);
     bench_table_add(&t, "marks", 0, cell_marks);
     bench_table_print(&t, f);
+}
+
+static int has_parts(const bench_section *s)
+{
+    for (int32_t i = 0; i < s->n_item; i++)
+        if (s->item[i].is_part) return 1;
+    return 0;
+}
+
+/* What the table's numbers are of, where times or measures are of fewer items than outcomes. */
+static void print_counts(const bench_order *o, FILE *f)
+{
+    int64_t n = 0, least = INT64_MAX, timed = 0, measured = 0;
+    for (int32_t i = 0; i < o->n; i++) {
+        n = o->line[i]->n_item > n ? o->line[i]->n_item : n;
+        least = o->line[i]->n_item < least ? o->line[i]->n_item : least;
+        timed = o->line[i]->n_timed > timed ? o->line[i]->n_timed : timed;
+        measured = o->line[i]->n_measured > measured ? o->line[i]->n_measured : measured;
+    }
+    fprintf(f, "%lld item%s", (long long)n, n == 1 ? "" : "s");
+    if (least < n) fprintf(f, ", of some lines %lld", (long long)least);
+    if (timed > 0 && timed < n)
+        fprintf(f,
+                has_parts(o->a->section) ? "; a clip is timed as a whole, times are of %lld"
+                                         : "; times are of %lld of them, the others start from a shared encoding",
+                (long long)timed);
+    if (timed > 0 && timed < 20) fputs(" (p95: the slowest)", f);
+    if (measured > 0 && measured < n) fprintf(f, "; measures are of %lld", (long long)measured);
+    fputs(".\n\n", f);
 }
 
 static void begin_fold(const char *title, FILE *f) { fprintf(f, "<details><summary>%s</summary>\n\n", title); }
@@ -268,6 +311,7 @@ void bench_print_saving(const bench_analysis *a, bench_saves saves, FILE *f)
     bench_order_make(a, saves, &o);
     if (!bench_order_has_lines(&o)) return;
     fprintf(f, "### %s\n\n", bench_saves_title[saves]);
+    print_counts(&o, f);
     print_main(&o, f);
     print_groups(&o, "Fidelity and coverage", fidelity, f);
     print_groups(&o, "Uniformity and bias", spread, f);

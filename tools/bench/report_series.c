@@ -146,7 +146,7 @@ int bench_panel_make(bench_panel *p, const bench_analysis *a, bench_saves saves)
     p->a = a;
     p->saves = saves;
     p->x_column = saves == BENCH_SAVES_PREFILL ? BENCH_UNITS : BENCH_MS;
-    p->primary = a->section->primary;
+    p->primary = bench_primary(a->section, saves);
     collect(p, &o);
     measure_gaps(p);
     choose_named(p);

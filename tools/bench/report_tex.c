@@ -33,6 +33,7 @@ static void print_number(double value, int digits, FILE *f)
 
 /* The columns of one tabular, chosen by what its lines have. */
 typedef struct layout {
+    int32_t primary;
     int32_t outcome[BENCH_MAX_COLUMNS]; /* [n_outcome] beside the primary one */
     int32_t n_outcome;
     int has_ms, has_speed, versus[BENCH_VS_COUNT];
@@ -56,16 +57,15 @@ static layout choose(const bench_order *o)
 {
     int32_t n;
     const bench_column *c = bench_columns(&n);
-    layout t = {.has_ms = has_value(o, BENCH_MS)};
+    layout t = {.primary = bench_primary(o->a->section, o->saves), .has_ms = has_value(o, BENCH_MS)};
     for (int32_t i = 0; i < o->n; i++) t.has_speed |= isfinite(o->line[i]->realised);
     for (int32_t k = 0; k < n; k++)
-        if ((c[k].flags & BENCH_IS_OUTCOME) && k != o->a->section->primary && has_value(o, k))
-            t.outcome[t.n_outcome++] = k;
+        if ((c[k].flags & BENCH_IS_OUTCOME) && k != t.primary && has_value(o, k)) t.outcome[t.n_outcome++] = k;
     for (int v = 0; v < BENCH_VS_COUNT; v++) t.versus[v] = has_versus(o, v);
     return t;
 }
 
-static void print_head(const bench_order *o, const layout *t, FILE *f)
+static void print_head(const layout *t, FILE *f)
 {
     static const char *const title[BENCH_VS_COUNT] = {
         "resize, ms", "uniform, ms", "resize, units", "uniform, units", "random, units",
@@ -80,7 +80,7 @@ static void print_head(const bench_order *o, const layout *t, FILE *f)
     if (t->has_ms) fputs(" & ms p50 & p95", f);
     if (t->has_speed) fputs(" & speed-up & of ideal", f);
     fputs(" & ", f);
-    print_text(c[o->a->section->primary].title, f);
+    print_text(c[t->primary].title, f);
     for (int32_t i = 0; i < t->n_outcome; i++) {
         fputs(" & ", f);
         print_text(c[t->outcome[i]].title, f);
@@ -109,6 +109,11 @@ static void print_recipe(const bench_line *l, FILE *f)
         fputs(" & own", f);
 }
 
+static void print_interval(bench_interval i, int digits, FILE *f)
+{
+    if (isfinite(i.lo) && isfinite(i.hi)) fprintf(f, " [%.*f, %.*f]", digits, i.lo, digits, i.hi);
+}
+
 static void print_primary(const bench_line *l, int32_t primary, FILE *f)
 {
     int32_t n;
@@ -119,7 +124,7 @@ static void print_primary(const bench_line *l, int32_t primary, FILE *f)
         return;
     }
     fprintf(f, l->is_best[primary] ? " & \\textbf{%.*f}" : " & %.*f", digits, i.value);
-    if (isfinite(i.lo) && isfinite(i.hi)) fprintf(f, " [%.*f, %.*f]", digits, i.lo, digits, i.hi);
+    print_interval(i, digits, f);
 }
 
 static void print_versus(const bench_versus *v, int32_t primary, FILE *f)
@@ -132,7 +137,7 @@ static void print_versus(const bench_versus *v, int32_t primary, FILE *f)
         fprintf(f, " & $%+.*f$ %s", bench_columns(&n)[primary].digits, d.value, bench_verdict_name[v->verdict]);
 }
 
-static void print_line(const bench_line *l, int32_t primary, const layout *t, FILE *f)
+static void print_line(const bench_line *l, const layout *t, FILE *f)
 {
     int32_t n;
     const bench_column *c = bench_columns(&n);
@@ -146,11 +151,14 @@ static void print_line(const bench_line *l, int32_t primary, const layout *t, FI
         print_number(l->realised, 2, f);
         print_number(bench_ratio(l->realised, l->ideal), 2, f);
     }
-    print_primary(l, primary, f);
-    for (int32_t i = 0; i < t->n_outcome; i++)
-        print_number(bench_shown(t->outcome[i], l->value[t->outcome[i]]), c[t->outcome[i]].digits, f);
+    print_primary(l, t->primary, f);
+    for (int32_t i = 0; i < t->n_outcome; i++) {
+        const int32_t k = t->outcome[i];
+        print_number(bench_shown(k, l->value[k]), c[k].digits, f);
+        print_interval(bench_shown_outcome(l, k), c[k].digits, f);
+    }
     for (int v = 0; v < BENCH_VS_COUNT; v++)
-        if (t->versus[v]) print_versus(&l->versus[v], primary, f);
+        if (t->versus[v]) print_versus(&l->versus[v], t->primary, f);
     fputs(" \\\\\n", f);
 }
 
@@ -163,11 +171,11 @@ static void print_saving(const bench_analysis *a, bench_saves saves, FILE *f)
     if (!bench_order_has_lines(&o)) return;
     const layout t = choose(&o);
     fprintf(f, "\n%% %s: %s. %s\n", a->section->ask.name, bench_saves_title[saves], a->resize_says);
-    print_head(&o, &t, f);
+    print_head(&t, f);
     for (int32_t i = 0; i < o.n; i++) {
         const bench_line *l = o.line[i];
         if (i == 0 || l->keep != o.line[i - 1]->keep) fputs("\\midrule\n", f);
-        print_line(l, a->section->primary, &t, f);
+        print_line(l, &t, f);
     }
     fputs("\\bottomrule\n\\end{tabular}\n", f);
 }

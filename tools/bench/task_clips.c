@@ -94,6 +94,7 @@ static int clips_open(bench *b, bench_section *s)
     s->state = p;
     s->video = 1;
     s->primary = bench_fallback_column(b);
+    if (s->ask.rounds == 0) s->ask.rounds = DEFAULT_ROUNDS;
     const int rc = open_clips(b, s, p);
     return rc == CLI_OK ? open_boxes(b, s, p) : rc;
 }
@@ -268,7 +269,7 @@ static int time_shared(const job *j, bench_row *row, int64_t rounds, bench_run *
 static int run_row(const job *j, int32_t r)
 {
     bench_row *row = &j->s->row[r];
-    const int64_t rounds = j->s->ask.rounds > 0 ? j->s->ask.rounds : DEFAULT_ROUNDS;
+    const int64_t rounds = j->s->ask.rounds;
     const bench_run *share = row->saves == BENCH_SAVES_PREFILL ? &j->full : NULL;
     outcome o = {.run = BENCH_NO_RUN};
     const int is_full = r == 0 && rounds < 2;
@@ -372,7 +373,8 @@ static int clips_run(bench *b, bench_section *s)
 const bench_task bench_task_clips = {
     "clips",
     "Clips",
-    "An item is a segment of 10 frames; units are those of a segment. Box kept: share of the patches whose centre lies "
+    "An item is a segment of 10 frames; units are those of a segment, times those of the whole clip, or of its first "
+    "sixth for what only saves prefill. Box kept: share of the patches whose centre lies "
     "in "
     "a box that have a row of their own (on a smaller grid: rows in boxes over patches in boxes). Represented: that "
     "some "

@@ -113,8 +113,9 @@ static void choose_primary(bench *b, bench_section *s, photos_state *p)
                 b->info->n_class > 0 ? "agreement with the full run decides" : "the cosine with the full run decides");
     p->has_rows_head =
         p->has_head || (p->n_class > 0 && pare_model_head(b->model, NULL, p->mean, p->logits, &err) == 0);
-    if (n_class > 0 && !p->has_rows_head)
-        cli_say(b->c, "the classifier reads the CLS token alone: no top-1 for recipes that save prefill only");
+    if (n_class == 0 || p->has_rows_head) return;
+    s->primary_prefill = n_knn > 0 ? BENCH_KNN : bench_column_find("unmerge_cosine");
+    cli_say(b->c, "the classifier reads the CLS token alone: no top-1 for recipes that save prefill only");
 }
 
 static int photos_open(bench *b, bench_section *s)

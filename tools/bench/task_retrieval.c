@@ -47,6 +47,7 @@ static int retrieval_open(bench *b, bench_section *s)
     s->ask.pick.frames = HALVES * s->ask.frames;
     int rc = bench_list_clips(b, s, &p->list);
     for (int32_t i = 0; rc == CLI_OK && i < p->list.n; i++) rc = bench_add_item(b, s, p->list.item[i].path, -1);
+    for (int32_t i = 0; i < s->n_item; i++) s->item[i].n_frame = (int32_t)s->ask.frames;
     bench_fold_items(s, 0);
     if (rc == CLI_OK && s->n_item < 2)
         rc = cli_usage(b->c, "task retrieval looks for a clip among others: %d is too few, 2 are needed", s->n_item);
