@@ -95,7 +95,7 @@ START_TEST(prefill_curves_end_in_their_own_none)
     ck_assert_str_eq(x.a.line[0].recipe, "none");
     ck_assert_int_eq(x.a.line[0].saves, BENCH_SAVES_NOTHING);
     const bench_line *line = scene_line(&x, "divprune@output", 0.5), *whole = scene_line(&x, "none@output", 1);
-    CLOSE(line->versus[BENCH_VS_RESIZE_UNITS].difference.value, 0.05);
+    CLOSE(line->versus[BENCH_VS_RESIZE_UNITS].difference.value, 0.75 - (0.6 + 0.2 * log(1.5) / log(2)));
     for (int i = 0; i < BENCH_VS_COUNT; i++) ck_assert_int_eq(whole->versus[i].verdict, BENCH_NA);
     ck_assert_int_eq(whole->overall, BENCH_NA);
     ck_assert_int_eq(x.a.n_choice, 2);
@@ -122,9 +122,10 @@ START_TEST(interpolation_has_known_answers)
     scene_set(&x, row, BENCH_MS, 15);
     scene_analyse(&x);
     const bench_line *line = scene_line(&x, "tome@block", 0.5);
-    CLOSE(line->versus[BENCH_VS_RESIZE_MS].difference.value, 0.75 - 0.55);
-    CLOSE(line->versus[BENCH_VS_UNIFORM_MS].difference.value, 0.75 - 0.55);
-    CLOSE(line->versus[BENCH_VS_RESIZE_UNITS].difference.value, 0.75 - 0.775);
+    const double at_18_ms = 0.5 + 0.2 * log(18.0 / 16) / log(24.0 / 16);
+    CLOSE(line->versus[BENCH_VS_RESIZE_MS].difference.value, 0.75 - at_18_ms);
+    CLOSE(line->versus[BENCH_VS_UNIFORM_MS].difference.value, 0.75 - at_18_ms);
+    CLOSE(line->versus[BENCH_VS_RESIZE_UNITS].difference.value, 0.75 - (0.7 + 0.3 * log(1.25) / log(2)));
     ck_assert_int_eq(line->versus[BENCH_VS_RESIZE_UNITS].verdict, BENCH_LOSES);
     ck_assert_int_eq(line->overall, BENCH_WINS);
     /* What takes longer than no reduction is held against no reduction. */
@@ -145,7 +146,7 @@ START_TEST(points_out_of_order_are_sorted)
     int32_t row = scene_flat(&x, "resize@frames", 0.75, ENCODER, 0.1);
     scene_set(&x, row, BENCH_MS, 45); /* slower than none: no point */
     row = scene_flat(&x, "tome@block", 0.5, ENCODER, 0.6);
-    scene_set(&x, row, BENCH_MS, 20);
+    scene_set(&x, row, BENCH_MS, sqrt(16 * 24)); /* half-way over the logarithm */
     row = scene_flat(&x, "late@block", 0.5, ENCODER, 0.6);
     scene_set(&x, row, BENCH_MS, 50);
     scene_analyse(&x);

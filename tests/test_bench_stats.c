@@ -73,13 +73,16 @@ START_TEST(place_on_a_curve)
     ck_assert_int_eq(bench_place(x, 4, 2, &i, &w), 0);
     ck_assert(i == 0 && w == 0);
     ck_assert_int_eq(bench_place(x, 4, 3, &i, &w), 0);
-    ck_assert(i == 0 && w == 0.5);
+    ck_assert(i == 0 && fabs(w - log(1.5) / log(2)) < 1e-12);
     ck_assert_int_eq(bench_place(x, 4, 4, &i, &w), 0);
     ck_assert(i == 2 && w == 0);
     ck_assert_int_eq(bench_place(x, 4, 5.5, &i, &w), 0);
-    ck_assert(i == 2 && w == 0.25);
+    ck_assert(i == 2 && fabs(w - log(5.5 / 4) / log(2.5)) < 1e-12);
     ck_assert_int_eq(bench_place(x, 4, 11, &i, &w), 0);
     ck_assert(i == 3 && w == 0);
+    static const double zero[] = {0, 4};
+    ck_assert_int_eq(bench_place(zero, 2, 1, &i, &w), 0);
+    ck_assert(i == 0 && w == 0.25);
 }
 END_TEST
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Lines against baselines. A baseline is a curve: its lines at all amounts, the run without reduction at its right end,
  * over the median milliseconds or the mean units of each. At a line's own place on that axis the baseline's outcome of
- * every item is interpolated between the two neighbours; what is compared is item by item, on items that all three have.
+ * every item is interpolated between the two neighbours (straight over a logarithmic axis); what is compared is item by item, on items that all three have.
  * A point that costs as much as the run without reduction, or more, is no choice of anybody's and is left out. */
 #include "analysis_work.h"
 

@@ -172,12 +172,15 @@ int bench_holm(double *p, int64_t n)
     return failed ? -1 : 0;
 }
 
+/* How far `at` is on the way from a to b, a <= at < b. */
+static double way(double a, double b, double at) { return a > 0 ? log(at / a) / log(b / a) : (at - a) / (b - a); }
+
 int bench_place(const double *x, int64_t n, double at, int64_t *i, double *w)
 {
     int64_t k = 0;
     if (n <= 0 || !(at >= x[0])) return -1;
     while (k + 1 < n && x[k + 1] <= at) k++;
     *i = k;
-    *w = k + 1 < n ? (at - x[k]) / (x[k + 1] - x[k]) : 0;
+    *w = k + 1 < n ? way(x[k], x[k + 1], at) : 0;
     return 0;
 }

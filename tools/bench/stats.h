@@ -23,7 +23,8 @@ int bench_holm(double *p, int64_t n);
 int bench_quantile(const double *x, int64_t n, double q, double *out);
 
 /* A baseline's curve over milliseconds or units: points ascending in x; the place of `at` on it: between points *i and
- * *i + 1 with weight *w of the second. 0, or -1 when `at` lies left of the first point; right of the last one the last
+ * *i + 1 with weight *w of the second, straight over the logarithm of x: what more tokens bring gets ever less, so that
+ * straight over x a curve would be underrated between its points, and whatever lies there flattered. 0, or -1 when `at` lies left of the first point; right of the last one the last
  * (no reduction) stands, *i = n - 1, *w = 0. */
 int bench_place(const double *x, int64_t n, double at, int64_t *i, double *w);
 
