@@ -67,6 +67,7 @@ START_TEST(test_many_units)
     }
     expect("facility_coverage_cosine", sum / SEEN);
     expect("represented_share", (double)K / N);
+    free_toys();
 }
 END_TEST
 
