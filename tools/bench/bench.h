@@ -122,7 +122,7 @@ typedef struct bench_task {
 } bench_task;
 extern const bench_task bench_task_photos, bench_task_clips, bench_task_retrieval, bench_task_documents,
     bench_task_counting;
-extern const bench_task *const bench_tasks[]; /* ends with NULL */
+extern const bench_task *const bench_tasks[];        /* ends with NULL */
 const bench_task *bench_task_find(const char *name); /* NULL: there is none, also of NULL */
 
 /* What a section was asked to do; strings borrowed from the options or the suite file. */
@@ -147,7 +147,7 @@ struct bench_section {
     bench_asked ask;
     const bench_task *task;
     int video, has_labels;
-    int32_t primary; /* column; the task's, or what the data allow */
+    int32_t primary;         /* column; the task's, or what the data allow */
     int32_t primary_prefill; /* of lines that save prefill only; 0 = primary, or un-merge cosine where that reads CLS */
     bench_row *row;
     int32_t n_row; /* row[0] = none */
