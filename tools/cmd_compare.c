@@ -33,7 +33,7 @@ static const cli_option own_options[] = {
 
 static const cli_group groups[] = {
     {"Comparison:", own_options, 0},
-    {"Budget of both:", cli_budget_options, offsetof(compare_opts, budget)},
+    {"Budget of both:", cli_budget_options + 1, offsetof(compare_opts, budget)}, /* A and B stand for --recipe */
     {"Frames:", cli_pick_options, offsetof(compare_opts, pick)},
     {"Grid and windows:", cli_layout_options, offsetof(compare_opts, layout)},
     {"Common:", cli_common_options, 0},
@@ -322,8 +322,6 @@ static int check(compare_opts *o, const cli_list *operands)
         return cli_usage(c, "compare: %s and %s hold no pictures: -i and -o go with recipes", a, b);
     if (!is_file(a) && o->inputs.n != 1)
         return cli_usage(c, "compare: one input is needed: -i FILE, once (not %d times)", o->inputs.n);
-    if (o->budget.recipe != NULL)
-        return cli_usage(c, "compare: the recipes are A and B, not --recipe %s", o->budget.recipe);
     return CLI_OK;
 }
 

@@ -24,6 +24,7 @@ const cli_option cli_pick_options[] = {
 };
 
 const cli_option cli_budget_options[] = {
+    /* --recipe stands first: compare takes those behind it */
     {"recipe", 'r', CLI_TEXT, offsetof(cli_budget, recipe), "STEPS", 0, 0,
      "step{,step}, step = name{:key=value}[@site] (default: " CLI_RECIPE_VIDEO ", photos " CLI_RECIPE_PHOTO ")"},
     {"keep", 'k', CLI_REAL, offsetof(cli_budget, keep), "SHARE", 1e-9, 1,

@@ -44,7 +44,7 @@ one_line 2 "two recipes or two result files, not 1" "$PARE" compare random -i "$
 one_line 2 "a.safetensors and random: two recipes or two" "$PARE" compare a.safetensors random -i "$clip"
 one_line 2 "one input is needed: -i FILE, once" "$PARE" compare random stride
 one_line 2 "hold no pictures" "$PARE" compare a.safetensors b.safetensors -o a.png
-one_line 2 "the recipes are A and B, not --recipe none" "$PARE" compare random stride -i "$clip" --recipe none
+one_line 2 "unknown option --recipe" "$PARE" compare random stride -i "$clip" --recipe none
 one_line 2 "compare writes .png .mp4 .* not a.gif" "$PARE" compare random stride -i "$clip" -o a.gif
 one_line 2 "a photo needs -o FILE.png" "$PARE" compare random stride -i photo.png -o a.mp4
 one_line 2 "random@patches has a grid of 8x8 units .*, resize@frames one of 4x4" \

@@ -29,7 +29,15 @@ one_line 2 "would both become a" "$PARE" reduce x/a.mp4 y/a.mov -o out/
 one_line 2 "both want standard output" "$PARE" reduce "$clip" -o - --json
 one_line 2 "heatmap takes one input, not 0" "$PARE" heatmap -o x.png
 one_line 2 "-o FILE.png or -o FILE.mp4 is missing" "$PARE" heatmap "$clip"
-one_line 2 "needs either --data or -i" "$PARE" bench
+one_line 2 "bench needs one of --data, -i, --suite and --task documents" "$PARE" bench
+one_line 2 "bench needs one of --data, -i, --suite and --task documents" "$PARE" bench --data . --suite v1
+one_line 2 "bench needs one of --data, -i, --suite and --task documents" "$PARE" bench --task photos
+one_line 2 "there is no 'countin'; did you mean 'counting'" "$PARE" bench -i "$clip" --task countin
+one_line 2 "--root is for --suite" "$PARE" bench -i "$clip" --root .
+for option in --keep=.5 --recipe=tome --task=photos --limit=1 --seeds=2 --size=56x56 --fps=1 --seed=1 --head=x; do
+    one_line 2 "--suite says itself what is measured" "$PARE" bench --suite v1 "$option"
+done
+one_line 2 "bench: name inputs with -i, not x.png" "$PARE" bench x.png
 one_line 2 "--keep: '2' is not a number above 0" "$PARE" bench -i "$clip" --keep 1,2
 one_line 2 "trace needs either --inputs" "$PARE" trace -o x.safetensors
 one_line 2 "tokens: --recipe is missing" "$PARE" tokens "$clip"
@@ -42,6 +50,8 @@ one_line 2 "." "$PARE" reduce "$clip" --recipe ',,'
 one_line 2 "rgb24 needs --source-size" "$PARE" reduce - --format rgb24
 ls
 "$PARE" --help | head -n 3
+"$PARE" --help | sed -n 's/^  \([a-z]*\)  .*/\1/p' | tr '\n' ' '
+echo
 "$PARE" reduce --help | grep -c -- --keep
 "$PARE" heatmap -h | grep -c -- --palette
 "$PARE" --version | head -n 1
@@ -52,3 +62,5 @@ one_line 2 "unknown option --score; did you mean --scores" "$PARE" reduce "$clip
 one_line 2 "unknown option --mask" "$PARE" tokens x.safetensors --mask x.npy
 one_line 2 "belong to one input" "$PARE" bench --data . --mask x.png
 for command in reduce heatmap bench tokens; do "$PARE" $command --help | grep -c -- '--map\|--selector-cmd\|--selector-timeout\|--scores\|--mask\|--tiles\|--letterbox'; done
+# compare takes its recipes as operands, not as options.
+"$PARE" compare --help | grep -oE -- '--(keep|recipe)\b'

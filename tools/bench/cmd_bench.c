@@ -29,12 +29,16 @@ static const cli_option own_options[] = {
      "instead of --data: clips or photos (repeatable)"},
     {"task", 0, CLI_TEXT, offsetof(bench_opts, task), "NAME", 0, 0,
      "photos, clips, retrieval (halves of clips), documents or counting (pages made here); default: by the input"},
-    {"recipe", 'r', CLI_LIST, offsetof(bench_opts, recipes), "STEPS|all", 0, 0, "a recipe (repeatable)"},
-    {"keep", 'k', CLI_TEXT, offsetof(bench_opts, keep), "A,B,...", 0, 0, "shares that remain (default 1,.5,.25)"},
-    {"limit", 0, CLI_INT, offsetof(bench_opts, limit), "N", 1, 1e9, "at most N items"},
-    {"stride", 0, CLI_INT, offsetof(bench_opts, stride), "N", 1, 1e9, "every N-th item"},
-    {"rounds", 0, CLI_INT, offsetof(bench_opts, rounds), "N", 1, 1000, "times each item is run (default 1; clips 3)"},
-    {"seeds", 0, CLI_INT, offsetof(bench_opts, seeds), "N", 1, 1000, "seeds of what is random (default 5)"},
+    {"recipe", 'r', CLI_LIST, offsetof(bench_opts, recipes), "STEPS|all", 0, 0,
+     "a recipe (repeatable), all: every one; random, spatial-uniform and resize (output: pool) run in any case"},
+    {"keep", 'k', CLI_TEXT, offsetof(bench_opts, keep), "A,B,...", 0, 0,
+     "shares that remain (default 1,.5,.25; documents and counting seven, down to .1)"},
+    {"limit", 0, CLI_INT, offsetof(bench_opts, limit), "N", 1, 1e9, "at most N photos, clips or pages"},
+    {"stride", 0, CLI_INT, offsetof(bench_opts, stride), "N", 1, 1e9, "every N-th of them"},
+    {"rounds", 0, CLI_INT, offsetof(bench_opts, rounds), "N", 1, 1000,
+     "times each of them is run; the median counts (default 1; clips 3)"},
+    {"seeds", 0, CLI_INT, offsetof(bench_opts, seeds), "N", 1, 1000,
+     "runs of a random recipe, each with its own seed, averaged into one line (default 5)"},
     {"output", 'o', CLI_TEXT, offsetof(bench_opts, output), "FILE|DIR/", 0, 0,
      ".md, .csv, .json, .tex or .svg, or a folder for all of them (default: Markdown on stdout, also for -)"},
     {0},
@@ -49,7 +53,7 @@ static const cli_option task_options[] = {
     {"boxes", 0, CLI_TEXT, offsetof(bench_opts, boxes), "FILE", 0, 0,
      "objects of a clip in MOT format: how many of their patches are kept, or represented"},
     {"measure-stride", 0, CLI_INT, offsetof(bench_opts, measure_stride), "N", 1, 1e9,
-     "coverage, uniformity and bias on every N-th item"},
+     "fidelity, coverage, uniformity and bias on every N-th item"},
     {"time-stride", 0, CLI_INT, offsetof(bench_opts, time_stride), "N", 1, 1e9,
      "recipes at output: run from end to end on every N-th item, else from one shared encoding"},
     {0},
@@ -57,15 +61,16 @@ static const cli_option task_options[] = {
 
 static const cli_option suite_options[] = {
     {"suite", 0, CLI_TEXT, offsetof(bench_opts, suite), "NAME|FILE", 0, 0,
-     "what a suite says (v1), instead of the above"},
-    {"root", 0, CLI_LIST, offsetof(bench_opts, roots), "DIR", 0, 0, "where the suite's data are (repeatable)"},
+     "tasks, recipes and amounts from a file: v1, which ships with pare, or your own .json"},
+    {"root", 0, CLI_LIST, offsetof(bench_opts, roots), "DIR", 0, 0,
+     "folder that holds the suite's data (repeatable); what is missing is named and left out"},
     {"journal", 0, CLI_TEXT, offsetof(bench_opts, journal), "DIR", 0, 0,
-     "keep finished cells there; the same command goes on where it was stopped (default with --suite: the -o folder)"},
+     "keeps what is finished: the same command goes on where it was stopped (default with --suite: the -o folder)"},
     {0},
 };
 
 static const cli_group groups[] = {
-    {"Table:", own_options, 0},
+    {"What is compared:", own_options, 0},
     {"Tasks:", task_options, 0},
     {"Suites:", suite_options, 0},
     {"Frames of a clip:", cli_pick_options, offsetof(bench_opts, pick)},
@@ -76,12 +81,21 @@ static const cli_group groups[] = {
     {0},
 };
 
+/* Tasks whose pages are drawn here: they need no input. */
+static int is_drawn(const char *task)
+{
+    return task != NULL &&
+           (strcmp(task, bench_task_documents.name) == 0 || strcmp(task, bench_task_counting.name) == 0);
+}
+
 /* ---- one section from options --------------------------------------------------------------------------------- */
 
+/* Without --keep, tasks that draw their pages have amounts of their own. */
 static int parse_keeps(bench_opts *o, bench_asked *ask)
 {
     cli_common *c = &o->common;
     const char *p = o->keep != NULL ? o->keep : "1,.5,.25";
+    if (o->keep == NULL && is_drawn(o->task)) return CLI_OK;
     while (*p != '\0') {
         char word[32];
         size_t n = strcspn(p, ",");
@@ -177,16 +191,30 @@ static int add_section(bench_opts *o, bench *b)
 
 /* ---- checks --------------------------------------------------------------------------------------------------- */
 
+/* Is there an option that a suite has an own word on? */
+static int is_section_asked(const bench_opts *o)
+{
+    static const cli_pick no_pick;
+    static const cli_layout no_layout;
+    const char *const text[] = {o->keep, o->task, o->label_column, o->train, o->head, o->boxes};
+    const int64_t number[] = {o->limit,        o->stride,         o->rounds,     o->seeds,
+                              o->train_stride, o->measure_stride, o->time_stride};
+    int is_asked = o->recipes.n > 0 || memcmp(&o->pick, &no_pick, sizeof no_pick) != 0 ||
+                   memcmp(&o->layout, &no_layout, sizeof no_layout) != 0;
+    for (size_t i = 0; i < sizeof text / sizeof *text; i++) is_asked |= text[i] != NULL;
+    for (size_t i = 0; i < sizeof number / sizeof *number; i++) is_asked |= number[i] > 0;
+    return is_asked;
+}
+
 static int check_source(bench_opts *o)
 {
     cli_common *c = &o->common;
-    const int by_task = o->task != NULL && (strcmp(o->task, bench_task_documents.name) == 0 ||
-                                            strcmp(o->task, bench_task_counting.name) == 0);
-    const int n = (o->data != NULL) + (o->inputs.n > 0) + (o->suite != NULL) + by_task;
+    const int n = (o->data != NULL) + (o->inputs.n > 0) + (o->suite != NULL) + is_drawn(o->task);
     if (n != 1) return cli_usage(c, "bench needs one of --data, -i, --suite and --task documents|counting");
     if (o->roots.n > 0 && o->suite == NULL) return cli_usage(c, "--root is for --suite");
-    if (o->suite != NULL && (o->keep != NULL || o->recipes.n > 0 || o->task != NULL))
-        return cli_usage(c, "--suite says itself which recipes, amounts and tasks there are");
+    if (o->suite != NULL && is_section_asked(o))
+        return cli_usage(c, "--suite says itself what is measured, on which items and frames: of these options only "
+                            "--root, --journal, -o, --map and --selector-cmd go with it");
     if ((o->own.scores != NULL || o->own.mask != NULL) && o->inputs.n != 1)
         return cli_usage(c, "--scores and --mask belong to one input: -i FILE, once");
     return CLI_OK;
@@ -280,7 +308,7 @@ static int run(void *opts, const cli_list *operands)
 
 const cli_command cli_cmd_bench = {
     "bench",
-    "[OPTIONS] (--data CSV|DIR|TAR | -i INPUT... | --suite NAME)",
+    "[OPTIONS] (--data CSV|DIR|TAR | -i INPUT... | --task documents|counting | --suite NAME|FILE)",
     "recipes compared fairly: accuracy, latency, fidelity, uniformity",
     groups,
     sizeof(bench_opts),

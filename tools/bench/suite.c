@@ -50,9 +50,11 @@ static const struct data_key {
                  {"boxes", offsetof(bench_asked, boxes)},
                  {"head", offsetof(bench_asked, head)}};
 
-/* Keys that are read elsewhere, or by people. */
+/* Keys of a section that are read elsewhere, or by people; and those of the suite itself. */
 static const char *const other_keys[] = {"task", "keep",    "seeds",  "recipes", "input",
-                                         "xxh3", "licence", "source", "note"};
+                                         "xxh3", "licence", "source", "note",    NULL};
+static const char *const suite_keys[] = {"name", "version", "note",     "seed", "seeds",
+                                         "keep", "recipes", "sections", NULL};
 
 static int bad(const reader *r, const char *key, const char *must)
 {
@@ -107,26 +109,51 @@ static int read_fields(const reader *r, json_t *section, bench_asked *ask)
     return rc;
 }
 
-static int is_known(const char *key)
+static int is_one_of(const char *key, const char *const *names)
 {
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        if (strcmp(fields[i].key, key) == 0) return 1;
-    for (size_t i = 0; i < sizeof data_keys / sizeof *data_keys; i++)
-        if (strcmp(data_keys[i].key, key) == 0) return 1;
-    for (size_t i = 0; i < sizeof other_keys / sizeof *other_keys; i++)
-        if (strcmp(other_keys[i], key) == 0) return 1;
+    for (; *names != NULL; names++)
+        if (strcmp(*names, key) == 0) return 1;
     return 0;
 }
 
-static int check_keys(const reader *r, json_t *section)
+static int is_data_key(const char *key)
 {
-    const char *key;
+    for (size_t i = 0; i < sizeof data_keys / sizeof *data_keys; i++)
+        if (strcmp(data_keys[i].key, key) == 0) return 1;
+    return 0;
+}
+
+static int is_section_key(const char *key)
+{
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        if (strcmp(fields[i].key, key) == 0) return 1;
+    return is_data_key(key) || is_one_of(key, other_keys);
+}
+
+static int is_suite_key(const char *key) { return is_one_of(key, suite_keys); }
+
+/* What a hash can be of. */
+static int is_hashed_key(const char *key) { return is_data_key(key) || strcmp(key, "input") == 0; }
+
+/* A typo must not go unnoticed; `of`: "" or the key that holds the object. */
+static int check_keys(const reader *r, json_t *object, const char *of, int (*is_known)(const char *))
+{
+    const char *key, *dot = of[0] != '\0' ? "." : "";
     json_t *value;
-    json_object_foreach(section, key, value)
+    json_object_foreach(object, key, value)
     {
-        if (!is_known(key)) return cli_usage(r->b->c, "%s: %s: no key '%s' is known", r->path, r->section, key);
+        if (is_known(key)) continue;
+        return cli_usage(r->b->c, "%s: %s%s%s%s%s: no such key is known", r->path, r->section,
+                         r->section[0] != '\0' ? ": " : "", of, dot, key);
     }
     return CLI_OK;
+}
+
+static int check_hash_keys(const reader *r, json_t *section)
+{
+    json_t *hashes = json_object_get(section, "xxh3");
+    if (hashes != NULL && !json_is_object(hashes)) return bad(r, "xxh3", "an object of hashes by key");
+    return check_keys(r, hashes, "xxh3", is_hashed_key);
 }
 
 /* ---- lists ---------------------------------------------------------------------------------------------------- */
@@ -232,6 +259,15 @@ static int read_input(const reader *r, json_t *section, bench_asked *ask, const 
 
 /* ---- sections ------------------------------------------------------------------------------------------------- */
 
+static int check_window(const reader *r, const bench_asked *ask)
+{
+    const char *window = ask->layout.window;
+    int64_t n = 0;
+    if (window == NULL || strcmp(window, "all") == 0) return CLI_OK;
+    if (cli_parse_int(window, &n) == 0 && n >= 1 && n <= 16384) return CLI_OK;
+    return bad(r, "window", "\"all\" or a number in quotes, \"1\" to \"16384\"");
+}
+
 static int check_name(const reader *r, const bench_asked *ask)
 {
     if (ask->name == NULL) return bad(r, "name", "a text");
@@ -253,9 +289,12 @@ static int read_section(reader *r, json_t *section)
     const char *missing = NULL, *name = json_string_value(json_object_get(section, "name"));
     const bench_task *task = bench_task_find(json_string_value(json_object_get(section, "task")));
     r->section = name != NULL ? name : "a section";
-    int rc = json_is_object(section) ? check_keys(r, section) : bad(r, "sections", "a list of objects");
+    int rc =
+        json_is_object(section) ? check_keys(r, section, "", is_section_key) : bad(r, "sections", "a list of objects");
+    if (rc == CLI_OK) rc = check_hash_keys(r, section);
     if (rc == CLI_OK && task == NULL) rc = bad(r, "task", "one of photos, clips, retrieval, documents, counting");
     if (rc == CLI_OK) rc = read_fields(r, section, &ask);
+    if (rc == CLI_OK) rc = check_window(r, &ask);
     if (rc == CLI_OK) rc = check_name(r, &ask);
     if (rc == CLI_OK) rc = read_keeps(r, inherited(r, section, "keep"), &ask);
     if (rc == CLI_OK) rc = read_recipes(r, inherited(r, section, "recipes"), &ask);
@@ -268,18 +307,21 @@ static int read_section(reader *r, json_t *section)
     if (rc != CLI_OK) return rc;
     if (missing == NULL) return bench_add_section(r->b, task, &ask) != NULL ? CLI_OK : bad(r, "sections", "at most 16");
     r->suite->n_missing++;
-    cli_say(r->b->c, "left out section %s: %s is not under any --root", ask.name, missing);
+    cli_say(r->b->c, "left out section %s: %s is %s", ask.name, missing,
+            r->roots->n > 0 ? "not under any --root" : "not here, and no --root says where");
     return CLI_OK;
 }
 
 /* ---- the file ------------------------------------------------------------------------------------------------- */
+
+static int is_path(const char *name) { return strchr(name, '/') != NULL || cli_has_suffix(name, ".json"); }
 
 /* A file as named, else one of those that ship with pare, installed or beside the sources. */
 static char *suite_path(const char *name)
 {
     static const char *const folders[] = {PARE_SUITE_DIR, PARE_SOURCE_SUITE_DIR};
     char *path = NULL;
-    if (strchr(name, '/') != NULL || cli_has_suffix(name, ".json")) return strdup(name);
+    if (is_path(name)) return strdup(name);
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         if (asprintf(&path, "%s/suite-%s.json", folders[i], name) < 0) return NULL;
         if (access(path, R_OK) == 0) return path;
@@ -294,7 +336,9 @@ static int read_suite(reader *r)
     int64_t is = 0;
     json_t *sections = json_object_get(r->suite->file, "sections"), *section;
     size_t i;
-    int rc = read_number(r, &version, json_object_get(r->suite->file, "version"), &is);
+    int rc = json_is_object(r->suite->file) ? check_keys(r, r->suite->file, "", is_suite_key)
+                                            : bad(r, "the suite", "an object");
+    if (rc == CLI_OK) rc = read_number(r, &version, json_object_get(r->suite->file, "version"), &is);
     if (rc == CLI_OK) rc = read_number(r, &seed, json_object_get(r->suite->file, "seed"), &r->b->seed);
     if (rc == CLI_OK && !json_is_array(sections)) rc = bad(r, "sections", "a list");
     if (rc != CLI_OK) return rc;
@@ -319,10 +363,17 @@ int bench_suite_open(bench *b, const char *name, const cli_list *roots, bench_su
         cli_say(b->c, "out of memory for the suite");
         goto done;
     }
+    if (access(path, R_OK) != 0) {
+        cli_say(b->c,
+                is_path(name) ? "%s: cannot be read"
+                              : "no suite is called %s: v1 ships with pare, a file of your own ends in .json",
+                name);
+        rc = CLI_UNREADABLE;
+        goto done;
+    }
     out->file = json_load_file(path, JSON_REJECT_DUPLICATES, &why);
     if (out->file == NULL) {
-        cli_say(b->c, "%s: line %d: %s", path, why.line, why.text);
-        rc = access(path, R_OK) == 0 ? CLI_USAGE : CLI_UNREADABLE;
+        rc = cli_usage(b->c, "%s: line %d: %s", path, why.line, why.text);
         goto done;
     }
     const char *own = json_string_value(json_object_get(out->file, "name"));
