@@ -336,6 +336,7 @@ static int open_reducer(job *j, int32_t window)
     heatmap_opts *o = j->o;
     pare_error err = {0};
     pare_reducer_opts opts = cli_reducer_opts(&o->common, &o->budget, &o->layout, j->info.is_image);
+    if (o->budget.recipe == NULL && j->info.is_image) opts.recipe = CLI_RECIPE_PHOTO_HEATMAP;
     opts.window = window;
     opts.custom = cli_own_custom(&j->own);
     opts.n_frames = j->info.is_image ? 1 : 0;

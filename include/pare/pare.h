@@ -358,7 +358,7 @@ typedef struct pare_reducer_opts {
 typedef struct pare_reducer_stats {
     uint32_t struct_size;
     int64_t n_frames;    /* pushed until the last window was decided */
-    int64_t n_in, n_out; /* candidate units before, rows after */
+    int64_t n_in, n_out; /* candidate units before (and before the grid was made smaller), rows after */
     double prep_ms, embed_ms, encode_ms, select_ms;
     double flops; /* of the encoder as run: linears from patches to merger, attention, passes ahead; multiply-add = 2 */
 } pare_reducer_stats;

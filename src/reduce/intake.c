@@ -87,6 +87,7 @@ static int set_geometry(pare_reducer *r, const pare_frame *frame, pare_error *er
     const int takes_budget = final >= 0 && r->recipe.step[final].site == PARE__SITE_FRAMES;
     if (takes_budget) rc = check_budget(r, full, err);
     r->is_resized = !rc && resized_grid(r, full, grid);
+    r->full_units = r->is_resized ? (int64_t)full[0] * full[1] : 0;
     if (!rc) rc = check_budget(r, grid, err);
     if (rc) return rc;
     r->ctx.grid_h = grid[0];

@@ -282,7 +282,7 @@ static void count(pare_reducer *r, int64_t n_in)
 {
     r->stats.n_frames += r->n_pushed - r->n_counted;
     r->n_counted = r->n_pushed;
-    r->stats.n_in += n_in;
+    r->stats.n_in += r->full_units ? r->n_slot * r->full_units : n_in;
     r->stats.n_out += r->encoded.n;
     r->clip_in += n_in;
     r->clip_out += r->encoded.n;

@@ -45,6 +45,7 @@ struct pare_reducer {
     /* geometry, known with the first frame; the grid in units is ctx.grid_h, ctx.grid_w */
     int32_t width, height; /* pixels of the grid */
     int32_t is_resized;    /* a `resize` step chose the grid */
+    int64_t full_units;    /* of a slot before `frames` made the grid smaller; 0 = it did not */
 
     /* the window being filled */
     int32_t window, cap;      /* slots decided together, slots allocated */
