@@ -137,7 +137,7 @@ static const char rules[] =
     "the mean over its seeds.\n"
     "4. Intervals are 95 % percentiles of a paired bootstrap over items. Segments of a clip are neighbours in time: "
     "their intervals speak of that clip alone, and what they share (its clock, a window's measures) counts once in a "
-    "comparison. p of 0/1 outcomes at equal amounts is "
+    "comparison. The noise of clocks is in none of them. p of 0/1 outcomes at equal amounts is "
     "McNemar's. A line wins or loses only if its interval excludes zero and p stays below .05 after Holm's correction "
     "over the table's lines.\n"
     "5. What is chosen is chosen on four folds of the items and reported on the fifth.\n"

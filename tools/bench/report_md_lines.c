@@ -245,7 +245,7 @@ static void print_counts(const bench_order *o, FILE *f)
     if (least < n) fprintf(f, ", of some lines %lld", (long long)least);
     if (timed > 0 && timed < n)
         fprintf(f,
-                has_parts(o->a->section) ? "; a clip is timed as a whole, times are of %lld"
+                has_parts(o->a->section) ? "; times are of whole clips: %lld"
                                          : "; times are of %lld of them, the others start from a shared encoding",
                 (long long)timed);
     if (timed > 0 && timed < 20) fputs(" (p95: the slowest)", f);
