@@ -47,7 +47,7 @@ part=$("$PARE" reduce "$clip" --every 5 --start 1 --end 2 $size --recipe pool@ou
 # Several inputs: a directory, one line each, exit 3 when one fails.
 photo 1 one.png
 photo 2 two.png
-expect 0 "" "$PARE" reduce one.png two.png --size 112x112 -o out/ --json | jq -c '[.input, .frames, .grid, .units_out]'
+expect 0 "" "$PARE" reduce one.png two.png --size 112x112 -o out/ --json | jq -c '[.input, .recipe, .frames, .grid, .units_in, .units_out]'
 expect 3 "missing.png" "$PARE" reduce one.png missing.png two.png --size 112x112 --json | jq -c '[.input, .exit]'
 ls out
 
