@@ -2,6 +2,7 @@
 /* Facts of a run, and where its reports go (report.h). */
 #include "report.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -193,23 +194,39 @@ static int publish(const bench_report *r, const bench_format *format, const char
     return rc;
 }
 
-/* All formats, each whole or not at all. */
-static int publish_folder(const bench_report *r, const char *folder)
+/* folder/stem.suffix, and -name before the suffix if there is a name: its letters and digits, '-' for everything else. */
+static int publish_into(const bench_report *r, const bench_format *format, const char *folder, const char *stem,
+                        const char *name)
 {
     const char *slash = folder[strlen(folder) - 1] == '/' ? "" : "/";
+    char *path;
+    if (asprintf(&path, "%s%s%s%s%s%s", folder, slash, stem, name[0] != '\0' ? "-" : "", name, format->suffix) < 0)
+        return short_of_memory(r->b);
+    for (char *p = path + strlen(folder) + strlen(slash); *p != '\0'; p++)
+        if (!isalnum((unsigned char)*p) && *p != '.') *p = '-';
+    const int rc = publish(r, format, path);
+    free(path);
+    return rc;
+}
+
+/* All formats, each whole or not at all; of several sections every one has a plot of its own as well. */
+static int publish_folder(const bench_report *r, const char *folder)
+{
+    int rc = CLI_OK;
     if (mkdir(folder, 0777) != 0 && errno != EEXIST) {
         cli_say(r->b->c, "cannot write %s: %s", folder, strerror(errno));
         return CLI_FAILED;
     }
-    for (const bench_format *format = bench_formats; format->suffix != NULL; format++) {
-        char *path;
-        const char *stem = strcmp(format->suffix, ".svg") == 0 ? "pareto" : "report";
-        if (asprintf(&path, "%s%s%s%s", folder, slash, stem, format->suffix) < 0) return short_of_memory(r->b);
-        const int rc = publish(r, format, path);
-        free(path);
-        if (rc != CLI_OK) return rc;
+    for (const bench_format *format = bench_formats; rc == CLI_OK && format->suffix != NULL; format++) {
+        const int is_plot = strcmp(format->suffix, ".svg") == 0;
+        rc = publish_into(r, format, folder, is_plot ? "pareto" : "report", "");
+        bench_report one = *r;
+        for (int32_t i = 0; rc == CLI_OK && is_plot && r->b->n_section > 1 && i < r->b->n_section; i++) {
+            one.only = &r->b->section[i];
+            rc = publish_into(&one, format, folder, "pareto", one.only->ask.name);
+        }
     }
-    return CLI_OK;
+    return rc;
 }
 
 static int publish_all(const bench_report *r, const char *path)

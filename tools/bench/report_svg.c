@@ -304,18 +304,24 @@ static void print_begin(int32_t n_panel, FILE *f)
     fprintf(f, "<rect width=\"%d\" height=\"%d\" fill=\"#fff\"/>\n", WIDTH, height);
 }
 
-void bench_print_svg(const bench_report *r, FILE *f)
+/* The i-th panel of the plot, two for every section; 0: it has nothing to show, or is not asked for. */
+static int make_panel(const bench_report *r, int32_t i, bench_panel *p)
 {
     static const bench_saves kinds[] = {BENCH_SAVES_ENCODER, BENCH_SAVES_PREFILL};
+    if (r->only != NULL && r->only != &r->b->section[i / 2]) return 0;
+    return bench_panel_make(p, &r->analysis[i / 2], kinds[i % 2]);
+}
+
+void bench_print_svg(const bench_report *r, FILE *f)
+{
     bench_panel p;
     int32_t n_panel = 0, n = 0;
-    for (int32_t i = 0; i < 2 * r->b->n_section; i++)
-        n_panel += bench_panel_make(&p, &r->analysis[i / 2], kinds[i % 2]);
+    for (int32_t i = 0; i < 2 * r->b->n_section; i++) n_panel += make_panel(r, i, &p);
     print_begin(n_panel, f);
     if (n_panel == 0)
         fprintf(f, "<text x=\"%d\" y=\"%d\">Nothing to plot: no line has an accuracy and a time.</text>\n", LEFT, TOP);
     for (int32_t i = 0; i < 2 * r->b->n_section; i++)
-        if (bench_panel_make(&p, &r->analysis[i / 2], kinds[i % 2])) draw_panel(&p, n++, f);
+        if (make_panel(r, i, &p)) draw_panel(&p, n++, f);
     print_footer(r, PANEL * (n_panel > 0 ? n_panel : 1) + 12, f);
     fputs("</svg>\n", f);
 }
