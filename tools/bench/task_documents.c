@@ -72,9 +72,11 @@ static int draw_page(bench *b, bench_section *s, pages_state *p, uint64_t seed)
     bench_page *page = &p->page[p->n_page];
     if (p->exam->draw(page, size->width, size->height, m->patch * (m->unit > 0 ? m->unit : 1), seed) != 0)
         return no_memory(b, s);
-    if (p->exam->count(page) == 0)
+    if (p->exam->count(page) == 0) {
+        bench_page_free(page);
         return cli_usage(b->c, "task %s: a page of %dx%d has no room for anything to be read", s->task->name,
                          size->width, size->height);
+    }
     p->frame[p->n_page] = (pare_frame){.struct_size = sizeof(pare_frame),
                                        .rgb = page->rgb,
                                        .stride = (int64_t)page->width * 3,
