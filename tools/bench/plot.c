@@ -63,52 +63,52 @@ typedef struct point {
     double x, y;
 } point;
 
-/* Corners on the unit circle, y down. */
-static void draw_polygon(const point *corner, int n, point at, double radius, const char *paint, FILE *f)
+enum { MAX_CORNERS = 10 };
+
+/* Corners on the unit circle, y down; marks without corners are drawn otherwise. */
+static const struct polygon {
+    int n;
+    point corner[MAX_CORNERS];
+} polygons[] = {
+    [PLOT_SQUARE] = {4, {{-.8, -.8}, {.8, -.8}, {.8, .8}, {-.8, .8}}},
+    [PLOT_TRIANGLE] = {3, {{0, -1.1}, {1, .75}, {-1, .75}}},
+    [PLOT_DOWN] = {3, {{0, 1.1}, {1, -.75}, {-1, -.75}}},
+    [PLOT_DIAMOND] = {4, {{0, -1.15}, {1.15, 0}, {0, 1.15}, {-1.15, 0}}},
+    [PLOT_STAR] = {10,
+                   {{0, -1.5},
+                    {.35, -.49},
+                    {1.43, -.46},
+                    {.57, .19},
+                    {.88, 1.21},
+                    {0, .6},
+                    {-.88, 1.21},
+                    {-.57, .19},
+                    {-1.43, -.46},
+                    {-.35, -.49}}},
+};
+
+static void draw_polygon(const struct polygon *p, double x, double y, double radius, const char *paint, FILE *f)
 {
     fputs("<polygon points=\"", f);
-    for (int i = 0; i < n; i++)
-        fprintf(f, "%s%.1f,%.1f", i > 0 ? " " : "", at.x + radius * corner[i].x, at.y + radius * corner[i].y);
+    for (int i = 0; i < p->n; i++)
+        fprintf(f, "%s%.1f,%.1f", i > 0 ? " " : "", x + radius * p->corner[i].x, y + radius * p->corner[i].y);
     fprintf(f, "\" %s/>\n", paint);
 }
 
 void plot_draw_mark(plot_mark mark, double x, double y, double radius, const char *colour, int hollow, FILE *f)
 {
-    static const point square[] = {{-.8, -.8}, {.8, -.8}, {.8, .8}, {-.8, .8}};
-    static const point up[] = {{0, -1.1}, {1, .75}, {-1, .75}}, down[] = {{0, 1.1}, {1, -.75}, {-1, -.75}};
-    static const point diamond[] = {{0, -1.15}, {1.15, 0}, {0, 1.15}, {-1.15, 0}};
-    static const point star[] = {{0, -1.5}, {.35, -.49},  {1.43, -.46}, {.57, .19},    {.88, 1.21},
-                                 {0, .6},   {-.88, 1.21}, {-.57, .19},  {-1.43, -.46}, {-.35, -.49}};
-    const point at = {x, y};
     char paint[96];
     snprintf(paint, sizeof paint, "fill=\"%.20s\" stroke=\"%.20s\" stroke-width=\"1.2\"", hollow ? "#fff" : colour,
              colour);
-    switch (mark) {
-    case PLOT_CIRCLE:
+    if (mark == PLOT_CIRCLE)
         fprintf(f, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\" %s/>\n", x, y, radius * .95, paint);
-        break;
-    case PLOT_SQUARE:
-        draw_polygon(square, 4, at, radius, paint, f);
-        break;
-    case PLOT_TRIANGLE:
-        draw_polygon(up, 3, at, radius, paint, f);
-        break;
-    case PLOT_DOWN:
-        draw_polygon(down, 3, at, radius, paint, f);
-        break;
-    case PLOT_DIAMOND:
-        draw_polygon(diamond, 4, at, radius, paint, f);
-        break;
-    case PLOT_STAR:
-        draw_polygon(star, 10, at, radius, paint, f);
-        break;
-    case PLOT_CROSS:
+    else if (mark == PLOT_CROSS)
         fprintf(
             f, "<path d=\"M%.1f %.1fl%.1f %.1fm0 %.1fl%.1f %.1f\" fill=\"none\" stroke=\"%s\" stroke-width=\"1.6\"/>\n",
             x - .8 * radius, y - .8 * radius, 1.6 * radius, 1.6 * radius, -1.6 * radius, -1.6 * radius, 1.6 * radius,
             colour);
-        break;
-    }
+    else
+        draw_polygon(&polygons[mark], x, y, radius, paint, f);
 }
 
 /* ---- text ------------------------------------------------------------------------------------------------------ */
