@@ -23,6 +23,8 @@ typedef struct pare_source_opts {
     int64_t frames;        /* sample this many, uniformly; all if there are fewer. Not for input that is_live */
     int64_t every;         /* sample every n-th frame. At most one of fps, frames, every */
     int32_t n_threads;     /* decoder threads; 0 = automatic */
+    int32_t read_ahead;    /* frames that a thread of the source decodes ahead: 0 = none, at most 64; read() then copies
+                            * nothing, it hands out one of read_ahead + 1 buffers. Same frames, same errors, same order */
     const volatile int
         *stop; /* set to 1 (from a signal handler, say): a read, also a blocked one, then answers PARE_EOF,
                                  open and count fail with IO; may be NULL */
