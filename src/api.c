@@ -108,6 +108,39 @@ int pare_runtime_get(pare_runtime_info *info, pare_error *err)
     return give_struct(info, &own, sizeof own, "pare_runtime_get", err);
 }
 
+/* ---- engines -------------------------------------------------------------------------------------------------- */
+
+static int is_auto(const pare__engine_choice *c)
+{
+    pare__engine_choice best;
+    return pare__engine_choose(NULL, pare__precision_name(c->precision), &best, NULL) == 0 && best.engine == c->engine;
+}
+
+int pare_engine_get(int32_t i, pare_engine *engine, pare_error *err)
+{
+    pare__engine_choice c;
+    if (i < 0) return pare_fail(err, PARE_E_INVALID, "pare_engine_get: engine %d", i);
+    if (!pare__engine_at(i, &c)) return PARE_EOF;
+    const pare_engine own = {.struct_size = sizeof own,
+                             .backend = c.backend->name,
+                             .precision = pare__precision_name(c.precision),
+                             .needs = c.engine->needs,
+                             .runs = c.engine->runs(),
+                             .is_auto = is_auto(&c)};
+    return give_struct(engine, &own, sizeof own, "pare_engine_get", err);
+}
+
+int pare_engine_measure(int32_t i, double *gops, pare_error *err)
+{
+    pare__engine_choice c;
+    if (!gops) return no_argument("pare_engine_measure", "gops", err);
+    if (i < 0 || !pare__engine_at(i, &c)) return pare_fail(err, PARE_E_INVALID, "pare_engine_measure: no engine %d", i);
+    if (!c.engine->runs())
+        return pare_fail(err, PARE_E_UNSUPPORTED, "backend %s needs %s for %s; this CPU has: %s", c.backend->name,
+                         c.engine->needs, pare__precision_name(c.precision), pare__cpu_flags());
+    return pare__engine_measure(c.engine, gops, err);
+}
+
 /* ---- tensor files --------------------------------------------------------------------------------------------- */
 
 int pare_tensors_open(pare_tensors **out, const char *path, pare_error *err)

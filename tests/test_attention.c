@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* Attention and linear layers against plain double-precision loops, over shapes that cross every tile border; threads
- * and segments do not change a byte. */
+/* Attention against plain double-precision loops, for every table of kernels that runs here and over shapes that cross the
+ * borders of panels, blocks, tiles and tasks; threads, segments and what else is asked for do not change a byte. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <check.h>
 
+#include "core/mem.h"
 #include "core/rank.h"
 #include "encode/backend.h"
 #include "encode/parts.h"
+
+enum { MAX_ROWS = 1200, MAX_HEAD_DIM = 80, MAX_WORKERS = 3 };
 
 static pare__exec ex;
 static pare__rng rng;
@@ -24,8 +27,15 @@ static float *floats(int64_t n)
 static void setup(void)
 {
     rng = pare__rng_make(5, 0, 0);
-    ex = (pare__exec){.vec = pare__vec_best(), .gemm = pare__backends[0]->gemm, .scratch_size = PARE__TILE_FLOATS};
-    ex.scratch = pare__calloc(2 * (int64_t)PARE__TILE_FLOATS, 4);
+    ex = (pare__exec){.vec = pare__vec_best(), .scratch_size = pare__attention_scratch(MAX_ROWS, MAX_HEAD_DIM)};
+    ex.scratch = pare__malloc(MAX_WORKERS * ex.scratch_size, 4);
+    for (int64_t i = 0; i < MAX_WORKERS * ex.scratch_size; i++) ex.scratch[i] = NAN;
+}
+
+static void set_threads(int32_t n)
+{
+    pare__pool_free(&ex.pool);
+    if (n > 1) ck_assert_int_eq(pare__pool_create(&ex.pool, n, NULL), 0);
 }
 
 static void teardown(void)
@@ -33,8 +43,6 @@ static void teardown(void)
     pare__pool_free(&ex.pool);
     pare__free(ex.scratch);
 }
-
-/* ---- attention --------------------------------------------------------------------------------------------------- */
 
 typedef struct attention {
     pare__attention_job job;
@@ -57,6 +65,14 @@ static attention make(int32_t n_head, int32_t head_dim, const int64_t *cu, int32
     return a;
 }
 
+/* Log sizes as merging leaves them. */
+static void weigh(attention *a)
+{
+    float *bias = floats(a->n);
+    for (int64_t k = 0; k < a->n; k++) bias[k] = logf((float)(1 + k % 5));
+    a->job.log_size = bias;
+}
+
 static void finish(attention *a)
 {
     pare__free((void *)(uintptr_t)a->job.qkv);
@@ -66,6 +82,8 @@ static void finish(attention *a)
     pare__free(a->job.cls_row);
     pare__free(a->job.col_mean);
 }
+
+/* ---- against loops ------------------------------------------------------------------------------------------------ */
 
 /* One query of one head: probabilities over the segment. */
 static void probabilities(const pare__attention_job *j, int64_t first, int64_t last, int64_t query, int64_t head,
@@ -84,22 +102,31 @@ static void probabilities(const pare__attention_job *j, int64_t first, int64_t l
     for (int64_t k = 0; k < last - first; k++) p[k] /= sum;
 }
 
+static void check_values(const pare__attention_job *j, int64_t first, int64_t n, int64_t query, int64_t head,
+                         const double *p)
+{
+    int64_t hd = j->head_dim, dim = j->n_head * hd;
+    for (int64_t c = 0; c < hd; c++) {
+        double want = 0;
+        for (int64_t k = 0; k < n; k++) want += p[k] * (double)j->qkv[(first + k) * 3 * dim + 2 * dim + head * hd + c];
+        ck_assert_msg(fabs((double)j->out[query * dim + head * hd + c] - want) < 3e-6,
+                      "%s: query %lld of %lld rows, head %lld of %lld channels: %g instead of %g", ex.vec->name,
+                      (long long)query, (long long)n, (long long)head, (long long)hd,
+                      (double)j->out[query * dim + head * hd + c], want);
+    }
+}
+
 static void check_segment(const pare__attention_job *j, int64_t first, int64_t last)
 {
-    int64_t hd = j->head_dim, dim = j->n_head * hd, n = last - first;
-    double *p = calloc((size_t)n, 8), *cls = calloc((size_t)n, 8), *col = calloc((size_t)n, 8);
+    int64_t n = last - first;
+    double *p = calloc((size_t)n + 1, 8), *cls = calloc((size_t)n + 1, 8), *col = calloc((size_t)n + 1, 8);
     for (int64_t q = first; q < last; q++) {
         for (int64_t h = 0; h < j->n_head; h++) {
             probabilities(j, first, last, q, h, p);
+            check_values(j, first, n, q, h, p);
             for (int64_t k = 0; k < n; k++) {
                 col[k] += p[k] / (double)(n * j->n_head);
                 if (q == first) cls[k] += p[k] / j->n_head;
-            }
-            for (int64_t c = 0; c < hd; c++) {
-                double want = 0;
-                for (int64_t k = 0; k < n; k++)
-                    want += p[k] * (double)j->qkv[(first + k) * 3 * dim + 2 * dim + h * hd + c];
-                ck_assert_double_eq_tol((double)j->out[q * dim + h * hd + c], want, 5e-6);
             }
         }
     }
@@ -112,86 +139,136 @@ static void check_segment(const pare__attention_job *j, int64_t first, int64_t l
     free(col);
 }
 
-static const int64_t ragged[][5] = {{0, 1, 1, 8, 9}, {0, 5, 22, 39, 42}, {0, 260, 261, 270, 300}};
+static const struct {
+    int32_t n_head, head_dim;
+    int64_t cu[5];
+} shapes[] = {{3, 20, {0, 1, 1, 8, 9}},      {3, 20, {0, 5, 22, 39, 42}},   {2, 20, {0, 260, 261, 270, 300}},
+              {2, 64, {0, 1, 50, 147, 164}}, {1, 64, {0, 197, 197, 198}},   {1, 72, {0, 33, 65, 97, 130}},
+              {2, 80, {0, 12, 36, 61, 100}}, {2, 1, {0, 17, 20, 21, 40}},   {3, 7, {0, 31, 63, 64, 80}},
+              {2, 24, {0, 48, 50, 99, 100}}, {1, 32, {0, 128, 140, 150, 151}}, {1, 16, {0, 1000, 1001, 1001, 1001}}};
+enum { N_SHAPE = sizeof shapes / sizeof shapes[0] };
 
 START_TEST(matches_loops)
 {
-    attention a = make(3, 20, ragged[_i / 2], 4);
-    if (_i % 2) {
-        float *bias = floats(a.n);
-        for (int64_t k = 0; k < a.n; k++) bias[k] = logf((float)(1 + k % 5));
-        a.job.log_size = bias;
+    for (int32_t t = 0; (ex.vec = pare__vec_at(t)); t++) {
+        attention a = make(shapes[_i / 2].n_head, shapes[_i / 2].head_dim, shapes[_i / 2].cu, 4);
+        if (_i % 2) weigh(&a);
+        pare__attention_run(&ex, &a.job);
+        for (int s = 0; s < 4; s++) check_segment(&a.job, a.job.cu[s], a.job.cu[s + 1]);
+        finish(&a);
     }
-    pare__attention_run(&ex, &a.job);
-    for (int s = 0; s < 4; s++) check_segment(&a.job, a.job.cu[s], a.job.cu[s + 1]);
-    finish(&a);
 }
 END_TEST
 
-/* 700 rows cross the tile of queries; without column sums the queries are cut into tasks. Bytes agree all the same. */
+/* ---- the same bytes ------------------------------------------------------------------------------------------------ */
+
+/* What a run left. */
+typedef struct trace {
+    float *out, *col, *cls;
+    size_t size, row;
+} trace;
+
+static trace keep(const attention *a)
+{
+    trace t = {.size = (size_t)(a->n * a->job.n_head * a->job.head_dim) * 4, .row = (size_t)a->n * 4};
+    t.out = memcpy(malloc(t.size), a->job.out, t.size);
+    t.col = memcpy(malloc(t.row), a->job.col_mean, t.row);
+    t.cls = memcpy(malloc(t.row), a->job.cls_row, t.row);
+    memset(a->job.out, 1, t.size);
+    memset(a->job.col_mean, 1, t.row);
+    memset(a->job.cls_row, 1, t.row);
+    return t;
+}
+
+static void let_go(trace *t)
+{
+    free(t->out);
+    free(t->col);
+    free(t->cls);
+}
+
+/* 1100 rows cross the tile of queries; without column sums the queries are cut into tasks. */
 START_TEST(threads_do_not_matter)
 {
-    static const int64_t cu[] = {0, 700, 710};
-    attention a = make(4, 16, cu, 2);
-    size_t size = (size_t)a.n * 64 * 4, row = (size_t)a.n * 4;
-    float *out = malloc(size), *col = malloc(row), *cls = malloc(row);
+    static const int64_t cu[] = {0, 1100, 1110};
+    attention a = make(2, 16, cu, 2);
     pare__attention_run(&ex, &a.job);
-    memcpy(out, a.job.out, size);
-    memcpy(col, a.job.col_mean, row);
-    memcpy(cls, a.job.cls_row, row);
-    ck_assert_int_eq(pare__pool_create(&ex.pool, 2, NULL), 0);
-    pare__attention_run(&ex, &a.job);
-    ck_assert_mem_eq(out, a.job.out, size);
-    ck_assert_mem_eq(col, a.job.col_mean, row);
-    ck_assert_mem_eq(cls, a.job.cls_row, row);
-    memset(a.job.out, 0, size);
-    float *keep = a.job.col_mean;
-    a.job.col_mean = NULL;
-    pare__attention_run(&ex, &a.job);
-    ck_assert_mem_eq(out, a.job.out, size);
-    ck_assert_mem_eq(cls, a.job.cls_row, row);
-    a.job.col_mean = keep;
-    free(out);
-    free(col);
-    free(cls);
+    trace t = keep(&a);
+    float *col = a.job.col_mean;
+    for (int32_t threads = 1; threads <= MAX_WORKERS; threads++) {
+        set_threads(threads);
+        pare__attention_run(&ex, &a.job);
+        ck_assert_mem_eq(t.out, a.job.out, t.size);
+        ck_assert_mem_eq(t.col, a.job.col_mean, t.row);
+        ck_assert_mem_eq(t.cls, a.job.cls_row, t.row);
+        memset(a.job.out, 1, t.size);
+        memset(a.job.cls_row, 1, t.row);
+        a.job.col_mean = NULL;
+        pare__attention_run(&ex, &a.job);
+        ck_assert_mem_eq(t.out, a.job.out, t.size);
+        ck_assert_mem_eq(t.cls, a.job.cls_row, t.row);
+        a.job.col_mean = col;
+    }
+    let_go(&t);
     finish(&a);
 }
 END_TEST
 
-/* Segments given by a list of rows compute what the same rows do side by side; long ones cross the tile of queries, whose
- * results take the place of gathered queries. Without an output the statistics are the same bytes. */
+/* Without an output the statistics are the same, and the CLS row alone costs one query a segment. */
+START_TEST(statistics_alone)
+{
+    static const int64_t cu[] = {0, 300, 300, 301, 340};
+    double flops = 0;
+    attention a = make(2, 24, cu, 4);
+    ex.flops = &flops;
+    pare__attention_run(&ex, &a.job);
+    ck_assert_double_eq(flops, 4.0 * 48 * (300 * 300 + 1 + 39 * 39));
+    trace t = keep(&a);
+    float *out = a.job.out, *col = a.job.col_mean;
+    a.job.out = NULL;
+    flops = 0;
+    pare__attention_run(&ex, &a.job);
+    ck_assert_double_eq(flops, 2.0 * 48 * (300 * 300 + 1 + 39 * 39));
+    ck_assert_mem_eq(t.col, a.job.col_mean, t.row);
+    ck_assert_mem_eq(t.cls, a.job.cls_row, t.row);
+    a.job.col_mean = NULL;
+    flops = 0;
+    memset(a.job.cls_row, 1, t.row);
+    pare__attention_run(&ex, &a.job);
+    ck_assert_double_eq(flops, 2.0 * 48 * (300 + 1 + 39));
+    ck_assert_mem_eq(t.cls, a.job.cls_row, t.row);
+    a.job.out = out;
+    a.job.col_mean = col;
+    let_go(&t);
+    finish(&a);
+}
+END_TEST
+
+/* Segments given by a list of rows compute what the same rows do side by side, to the byte. */
 START_TEST(listed_rows)
 {
     enum { N = 910, DIM = 32 };
     static const int64_t cu[] = {0, 700, 701, 701, N};
     static int32_t order[N];
     attention a = make(2, 16, cu, 4), b = make(2, 16, cu, 4);
-    float *bias = floats(N), *beside = floats(N), col[N], cls[N];
+    float *beside = floats(N);
+    weigh(&a);
     for (int i = 0; i < N; i++) order[i] = (int32_t)(i * 3 % N); /* 910 is no multiple of 3 */
     for (int i = 0; i < N; i++) {
         memcpy((float *)(uintptr_t)b.job.qkv + i * 3 * DIM, a.job.qkv + order[i] * 3 * DIM, 3 * DIM * 4);
-        beside[i] = bias[order[i]];
+        beside[i] = a.job.log_size[order[i]];
     }
-    a.job.log_size = bias;
     b.job.log_size = beside;
     a.job.order = order;
-    if (_i) ck_assert_int_eq(pare__pool_create(&ex.pool, 2, NULL), 0);
+    set_threads(_i);
     pare__attention_run(&ex, &a.job);
     pare__attention_run(&ex, &b.job);
     for (int i = 0; i < N; i++) {
         const int r = order[i];
-        ck_assert_float_eq_tol(a.job.col_mean[r], b.job.col_mean[i], 1e-6f);
-        ck_assert_float_eq_tol(a.job.cls_row[r], b.job.cls_row[i], 1e-6f);
-        for (int c = 0; c < DIM; c++) ck_assert_float_eq_tol(a.job.out[r * DIM + c], b.job.out[i * DIM + c], 2e-6f);
+        ck_assert_mem_eq(a.job.col_mean + r, b.job.col_mean + i, 4);
+        ck_assert_mem_eq(a.job.cls_row + r, b.job.cls_row + i, 4);
+        ck_assert_mem_eq(a.job.out + r * DIM, b.job.out + i * DIM, DIM * 4);
     }
-    memcpy(col, a.job.col_mean, sizeof col);
-    memcpy(cls, a.job.cls_row, sizeof cls);
-    float *out = a.job.out;
-    a.job.out = NULL;
-    pare__attention_run(&ex, &a.job);
-    ck_assert_mem_eq(col, a.job.col_mean, sizeof col);
-    ck_assert_mem_eq(cls, a.job.cls_row, sizeof cls);
-    a.job.out = out;
     finish(&a);
     finish(&b);
 }
@@ -216,81 +293,27 @@ START_TEST(size_counts_copies)
 }
 END_TEST
 
-/* ---- linear ------------------------------------------------------------------------------------------------------ */
-
-static double gelu(double x) { return 0.5 * x * (1 + erf(x / sqrt(2.0))); }
-
-static double silu(double x) { return x / (1 + exp(-x)); }
-
-static double row_times(const pare__linear *l, const float *x, int64_t o)
+/* What fits many rows fits fewer. */
+START_TEST(scratch_grows)
 {
-    double sum = l->b ? (double)l->b[o] : 0;
-    for (int64_t i = 0; i < l->n_in; i++) sum += (double)x[i] * (double)l->w[o * l->n_in + i];
-    return sum;
-}
-
-static double expected(const pare__linear_job *j, const float *before, int64_t r, int64_t o)
-{
-    const float *x = j->x + r * j->ldx;
-    double y = row_times(j->linear, x, o);
-    if (j->epilogue == PARE__EPILOGUE_ACT) return gelu(y);
-    if (j->epilogue == PARE__EPILOGUE_GATED) return silu(y) * row_times(j->linear, x, o + j->linear->n_out / 2);
-    if (j->epilogue == PARE__EPILOGUE_BIAS) return y;
-    return (double)before[r * j->ldy + o] + (j->scale ? (double)j->scale[o] : 1) * y;
-}
-
-static const int64_t linear_shapes[][3] = {{1, 7, 3}, {197, 40, 200}, {385, 33, 450}, {900, 16, 66}};
-
-START_TEST(linear_matches_loops)
-{
-    const int64_t *s = linear_shapes[_i / 8];
-    pare__epilogue epilogue = (pare__epilogue)(_i % 4);
-    int gated = epilogue == PARE__EPILOGUE_GATED, with = _i / 4 % 2;
-    int64_t n_out = gated ? s[2] / 2 * 2 : s[2], cols = gated ? n_out / 2 : n_out, ldy = cols + 5;
-    float *w = floats(n_out * s[1]), *b = floats(n_out), *scale = floats(n_out), *x = floats(s[0] * s[1]);
-    float *y = floats(s[0] * ldy), *before = malloc((size_t)(s[0] * ldy) * 4);
-    memcpy(before, y, (size_t)(s[0] * ldy) * 4);
-    pare__linear l = {w, with ? b : NULL, (int32_t)s[1], (int32_t)n_out};
-    pare__linear_job job = {.linear = &l,
-                            .x = x,
-                            .ldx = s[1],
-                            .y = y,
-                            .ldy = ldy,
-                            .rows = s[0],
-                            .epilogue = epilogue,
-                            .act = PARE__ACT_GELU,
-                            .scale = with ? scale : NULL};
-    pare__linear_run(&ex, &job);
-    for (int64_t r = 0; r < s[0]; r++) {
-        for (int64_t o = 0; o < cols; o++) {
-            ck_assert_double_eq_tol((double)y[r * ldy + o], expected(&job, before, r, o), 2e-5);
-        }
-        for (int64_t o = cols; o < ldy; o++) ck_assert(y[r * ldy + o] == before[r * ldy + o]);
-    }
-    float *once = malloc((size_t)(s[0] * ldy) * 4);
-    memcpy(once, y, (size_t)(s[0] * ldy) * 4);
-    memcpy(y, before, (size_t)(s[0] * ldy) * 4);
-    ck_assert_int_eq(pare__pool_create(&ex.pool, 2, NULL), 0);
-    pare__linear_run(&ex, &job);
-    ck_assert_mem_eq(once, y, (size_t)(s[0] * ldy) * 4);
-    free(once);
-    free(before);
-    pare__free(w);
-    pare__free(b);
-    pare__free(scale);
-    pare__free(x);
-    pare__free(y);
+    for (int64_t hd = 1; hd <= 128; hd += 7)
+        for (int64_t n = 1; n < 5000; n += 13)
+            ck_assert_int_le(pare__attention_scratch(n, hd), pare__attention_scratch(n + 1, hd));
+    ck_assert_int_lt(pare__attention_scratch(16384, 80), 16384 * (80 + 96 + 16));
 }
 END_TEST
+
+/* ---- BLAS -------------------------------------------------------------------------------------------------------- */
 
 START_TEST(openblas_matches_c)
 {
     enum { M = 37, N = 29, K = 65 };
+    const pare__gemm *const gemm[2] = {pare__backend_openblas.gemm, pare__backend_c.gemm};
     float *a = floats(M * K), *b = floats(N * K), *c[2] = {floats(M * N), floats(M * N)};
     memcpy(c[1], c[0], M * N * 4);
-    for (int i = 0; i < 2; i++) pare__backends[i]->gemm->nt(M, N, K, 0.5f, a, K, b, K, 2.0f, c[i], N);
+    for (int i = 0; i < 2; i++) gemm[i]->nt(M, N, K, 0.5f, a, K, b, K, 2.0f, c[i], N);
     for (int i = 0; i < M * N; i++) ck_assert_float_eq_tol(c[0][i], c[1][i], 1e-5f);
-    for (int i = 0; i < 2; i++) pare__backends[i]->gemm->nn(M, N, K, 1.0f, a, K, b, N, 0.0f, c[i], N);
+    for (int i = 0; i < 2; i++) gemm[i]->nn(M, N, K, 1.0f, a, K, b, N, 0.0f, c[i], N);
     for (int i = 0; i < M * N; i++) ck_assert_float_eq_tol(c[0][i], c[1][i], 1e-5f);
     pare__free(a);
     pare__free(b);
@@ -323,11 +346,12 @@ int main(void)
     Suite *s = suite_create("attention");
     TCase *t = tcase_create("attention");
     tcase_add_checked_fixture(t, setup, teardown);
-    tcase_add_loop_test(t, matches_loops, 0, 6);
+    tcase_add_loop_test(t, matches_loops, 0, 2 * N_SHAPE);
     tcase_add_test(t, threads_do_not_matter);
-    tcase_add_loop_test(t, listed_rows, 0, 2);
+    tcase_add_test(t, statistics_alone);
+    tcase_add_loop_test(t, listed_rows, 1, MAX_WORKERS + 1);
     tcase_add_test(t, size_counts_copies);
-    tcase_add_loop_test(t, linear_matches_loops, 0, 32);
+    tcase_add_test(t, scratch_grows);
     tcase_add_test(t, openblas_matches_c);
     tcase_add_test(t, blas_core_is_chosen);
     tcase_set_timeout(t, 60);

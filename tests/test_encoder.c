@@ -168,7 +168,7 @@ END_TEST
 
 START_TEST(backends_agree)
 {
-    pare__encode_plan plan = {0}, oracle = {.gemm = pare__backend_c.gemm};
+    pare__encode_plan plan = {0}, oracle = {.engine = pare__backend_c.engine[PARE__F32]};
     pare__encoder *e = create(&plan), *c = create(&oracle);
     pare__segment seg = segment(0, 1);
     const pare__pack *a = run(e, &seg, 1), *b = run(c, &seg, 1);

@@ -18,5 +18,5 @@ install_packages()
     { $as_root apt-get -qq update && $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing; } >/dev/null
 }
 
-BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libopenblas-dev libjansson-dev libxxhash-dev zlib1g-dev
+BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libopenblas-dev libdnnl-dev libjansson-dev libxxhash-dev zlib1g-dev
     libavformat-dev libavcodec-dev libavdevice-dev libavutil-dev libswscale-dev libstb-dev"

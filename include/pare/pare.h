@@ -414,9 +414,10 @@ typedef struct pare_trace_opts {
     int32_t video;         /* frames of one video instead of a batch of photos */
     int32_t n_threads;
     const pare_tensor *grid_thw; /* i32 or i64 [n, 3] patches of every picture or clip in flattened pixel_values */
+    const char *backend, *precision; /* as in pare_reducer_opts */
 } pare_trace_opts;
 
-/* Runs all tokens in f32, from pixel_values f32 [B,3,H,W], or flattened with opts.grid_thw (`pixels`), or, if `pixels`
+/* Runs all tokens, from pixel_values f32 [B,3,H,W], or flattened with opts.grid_thw (`pixels`), or, if `pixels`
  * is NULL, from n frames through the model's own preprocessing. */
 PARE_API int pare_trace(const pare_model *model, const pare_trace_opts *opts, const pare_tensor *pixels,
                         const pare_frame *frames, int32_t n, pare_stage_fn stage, void *user, pare_error *err);

@@ -16,6 +16,7 @@
 #include "core/error.h"
 #include "core/mem.h"
 #include "encode/backend.h"
+#include "encode/engine_gemm.h"
 
 #define CORETYPE "OPENBLAS_CORETYPE"
 
@@ -234,6 +235,29 @@ static void describe(pare_runtime_info *info)
     info->blas_threads = openblas_get_num_threads();
 }
 
+/* ---- products with weights ------------------------------------------------------------------------------------- */
+
+static int product(const pare__prepared *p, int32_t panel, int64_t rows, const void *x, void *acc, void *scratch)
+{
+    (void)scratch;
+    return pare__gemm_product(&gemm, p, panel, rows, x, acc);
+}
+
+/* It packs both sides anew in every product: tiles are tall, so that the weights' share of that is small. */
+static const pare__engine engine_f32 = {
+    .needs = "",
+    .operand = PARE__OPERAND_F32,
+    .tile_rows = PARE__MAX_TILE_ROWS,
+    .panel_cols = 192,
+    .chain_rows = INT32_MAX,
+    .borrows = 1,
+    .runs = pare__engine_always,
+    .is_fast = pare__engine_never,
+    .prepare = pare__gemm_prepare,
+    .release = pare__gemm_release,
+    .product = product,
+};
+
 const pare__backend pare__backend_openblas = {
     .name = "openblas",
     .summary = "OpenBLAS, f32, kernels chosen from the CPU",
@@ -241,4 +265,5 @@ const pare__backend pare__backend_openblas = {
     .dense = &dense,
     .init = init,
     .describe = describe,
+    .engine = {[PARE__F32] = &engine_f32},
 };

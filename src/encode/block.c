@@ -22,29 +22,31 @@ static const float *log_sizes(pare__encoder *e)
     return e->log_size;
 }
 
-static void linear(const pare__encoder *e, const pare__linear *l, const float *x, float *y, int64_t ldy,
-                   pare__epilogue epilogue, const float *scale)
+/* y = epilogue of x times the layer's weights, over all rows of the pack. */
+static pare__linear_job layer(const pare__encoder *e, const pare__prepared *w, const pare__linear *l, const float *x,
+                              float *y, pare__epilogue epilogue)
 {
-    pare__linear_run(&e->ex, &(pare__linear_job){.linear = l,
-                                                 .x = x,
-                                                 .ldx = l->n_in,
-                                                 .y = y,
-                                                 .ldy = ldy,
-                                                 .rows = e->pack.n,
-                                                 .epilogue = epilogue,
-                                                 .act = e->m->hp.act,
-                                                 .scale = scale});
+    const pare__hparams *hp = &e->m->hp;
+    return (pare__linear_job){.w = w,
+                              .bias = l->b,
+                              .norm_kind = hp->norm,
+                              .eps = hp->eps,
+                              .x = x,
+                              .y = y,
+                              .ldy = epilogue == PARE__EPILOGUE_GATED ? l->n_out / 2 : l->n_out,
+                              .rows = e->pack.n,
+                              .epilogue = epilogue,
+                              .act = hp->act};
 }
 
 /* wide [n, 3 dim] = q | k | v of the block, turned by their places */
 static void find_qkv(const pare__encoder *e, int32_t block)
 {
     const pare__block_w *w = &e->m->w.block[block];
-    const pare__hparams *hp = &e->m->hp;
-    const pare__pack *p = &e->pack;
-    pare__norm_run(&e->ex, hp->norm, &w->norm1, hp->eps, p->x, p->n, p->d, e->h);
-    linear(e, &w->qkv, e->h, e->wide, w->qkv.n_out, PARE__EPILOGUE_BIAS, NULL);
-    if (hp->has_rope) pare__rope_run(e);
+    pare__linear_job job = layer(e, &e->weights->block[block].qkv, &w->qkv, e->pack.x, e->wide, PARE__EPILOGUE_BIAS);
+    job.norm = &w->norm1;
+    pare__linear_run(&e->ex, &job, 1);
+    if (e->m->hp.has_rope) pare__rope_run(e);
 }
 
 static pare__attention_job attention_job(pare__encoder *e, int32_t block)
@@ -91,18 +93,23 @@ static int attention(pare__encoder *e, int32_t block, pare_error *err)
     if (!is_ahead) pare__capture_attention_begin(e, block, &job);
     pare__attention_run(&e->ex, &job);
     if (!is_ahead) pare__capture_attention_end(e, &job);
-    linear(e, &w->proj, e->h, e->pack.x, e->pack.d, PARE__EPILOGUE_RESIDUAL, w->scale1);
+    pare__linear_job proj =
+        layer(e, &e->weights->block[block].proj, &w->proj, e->h, e->pack.x, PARE__EPILOGUE_RESIDUAL);
+    proj.scale = w->scale1;
+    pare__linear_run(&e->ex, &proj, 1);
     return is_ahead ? 0 : pare__capture_emit(e, block, err);
 }
 
-static void mlp(pare__encoder *e, int32_t block)
+static void mlp(const pare__encoder *e, int32_t block)
 {
     const pare__block_w *w = &e->m->w.block[block];
-    const pare__hparams *hp = &e->m->hp;
-    pare__pack *p = &e->pack;
-    pare__norm_run(&e->ex, hp->norm, &w->norm2, hp->eps, p->x, p->n, p->d, e->h);
-    linear(e, &w->fc1, e->h, e->wide, w->fc2.n_in, hp->gated ? PARE__EPILOGUE_GATED : PARE__EPILOGUE_ACT, NULL);
-    linear(e, &w->fc2, e->wide, p->x, p->d, PARE__EPILOGUE_RESIDUAL, w->scale2);
+    const pare__engine_block *prepared = &e->weights->block[block];
+    const pare__epilogue act = e->m->hp.gated ? PARE__EPILOGUE_GATED : PARE__EPILOGUE_ACT;
+    pare__linear_job job[] = {layer(e, &prepared->fc1, &w->fc1, e->pack.x, e->wide, act),
+                              layer(e, &prepared->fc2, &w->fc2, e->wide, e->pack.x, PARE__EPILOGUE_RESIDUAL)};
+    job[0].norm = &w->norm2;
+    job[1].scale = w->scale2;
+    pare__linear_run(&e->ex, job, 2);
 }
 
 int pare__block_run(pare__encoder *e, int32_t block, pare_error *err)

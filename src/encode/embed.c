@@ -181,13 +181,14 @@ static void embed_pixels(const work *w)
     const pare_model *m = e->m;
     const int64_t n = e->pack.n, n_task = pare__grains(e->pack.n_unit), d = m->hp.dim;
     pare__pool_run(e->ex.pool, n_task, gather, (void *)(uintptr_t)w);
-    pare__linear_run(&e->ex, &(pare__linear_job){.linear = &m->w.patch,
-                                                 .x = e->wide,
-                                                 .ldx = m->w.patch.n_in,
-                                                 .y = e->pack.x,
-                                                 .ldy = d,
-                                                 .rows = n,
-                                                 .epilogue = PARE__EPILOGUE_BIAS});
+    const pare__linear_job job = {.w = &e->weights->patch,
+                                  .bias = m->w.patch.b,
+                                  .x = e->wide,
+                                  .y = e->pack.x,
+                                  .ldy = d,
+                                  .rows = n,
+                                  .epilogue = PARE__EPILOGUE_BIAS};
+    pare__linear_run(&e->ex, &job, 1);
     pare__pool_run(e->ex.pool, n_task, place, (void *)(uintptr_t)w);
     if (m->w.pre_norm.w) pare__norm_run(&e->ex, m->hp.norm, &m->w.pre_norm, m->hp.eps, e->pack.x, n, d, e->pack.x);
 }

@@ -145,13 +145,31 @@ static int make_units(pare__encoder *e, int64_t cap)
     return ok ? make_states(e, cap) : PARE_E_NOMEM;
 }
 
+/* Bytes of the widest row that an engine multiplies: normalised floats at least. */
+static int64_t widest_operand(const pare__encoder *e, const pare__engine *engine)
+{
+    const int64_t normed = (int64_t)e->m->hp.dim * (int64_t)sizeof(float);
+    const int64_t converted =
+        engine->operand == PARE__OPERAND_F32 ? 0 : widest(e->m) * pare__operand_size(engine->operand);
+    return converted > normed ? converted : normed;
+}
+
+static int64_t round_up(int64_t n, int64_t grain) { return (n + grain - 1) / grain * grain; }
+
+/* What a worker needs for two tiles and the engine's library, or for a head of attention. */
 static int make_scratch(pare__encoder *e, int64_t cap)
 {
     const pare__hparams *hp = &e->m->hp;
-    const int64_t attention = hp->window ? pare__attention_scratch(cap, hp->dim / hp->n_head) : cap;
-    e->ex.scratch_size = attention > PARE__TILE_FLOATS ? attention : PARE__TILE_FLOATS;
+    const pare__engine *engine = e->weights->engine, *wide = e->weights->wide;
+    const int64_t library = engine->scratch_size > wide->scratch_size ? engine->scratch_size : wide->scratch_size;
+    const int64_t attention = pare__attention_scratch(cap, hp->dim / hp->n_head);
+    const int64_t product = 2 * (int64_t)PARE__TILE_FLOATS + library / (int64_t)sizeof(float);
+    e->ex.scratch_size = round_up(attention > product ? attention : product, PARE__ALIGN);
     e->ex.scratch = floats(pare__pool_threads(e->ex.pool), e->ex.scratch_size);
-    return e->ex.scratch ? 0 : PARE_E_NOMEM;
+    e->ex.operand = (char *)pare__malloc(cap, widest_operand(e, engine));
+    e->ex.row_scale = floats(cap, 1);
+    e->ex.row_zero = PARE__NEW(int32_t, cap);
+    return e->ex.scratch && e->ex.operand && e->ex.row_scale && e->ex.row_zero ? 0 : PARE_E_NOMEM;
 }
 
 static int make_buffers(pare__encoder *e, int64_t cap)
@@ -184,7 +202,10 @@ int pare__encoder_create(pare__encoder **out, const pare_model *model, pare__poo
     *out = NULL;
     int rc = check_model(model, err);
     if (rc < 0) return rc;
-    int64_t cap = max_rows > PARE__PACK_ROWS ? max_rows : PARE__PACK_ROWS;
+    const int64_t cap = (max_rows > PARE__PACK_ROWS ? max_rows : PARE__PACK_ROWS) + PARE__GRAIN_ROWS;
+    pare__engine_choice choice = {.engine = plan->engine};
+    if (!plan->engine) rc = pare__engine_choose(NULL, NULL, &choice, err);
+    if (rc < 0) return rc;
     pare__encoder *e = PARE__NEW(pare__encoder, 1);
     if (!e) return pare_fail(err, PARE_E_NOMEM, "out of memory for an encoder");
     e->m = model;
@@ -192,11 +213,16 @@ int pare__encoder_create(pare__encoder **out, const pare_model *model, pare__poo
     e->ex.pool = pool;
     e->ex.vec = pare__vec_best();
     e->ex.flops = &e->pack.flops;
-    e->ex.gemm = plan->gemm ? plan->gemm : pare__backends[0]->gemm;
+    e->ex.failed = &e->failed;
     e->pack.n_prefix = model->hp.n_prefix;
     e->pack.d = model->hp.dim;
     e->pack.d_out = model->hp.has_merger ? model->w.merger2.n_out : model->hp.dim;
     e->pack.patches = model->hp.unit * model->hp.unit;
+    rc = pare__engine_weights_get(model, choice.engine, pool, &e->weights, &e->own_weights, err);
+    if (rc < 0) {
+        pare__encoder_free(&e);
+        return rc;
+    }
     if (make_buffers(e, cap) < 0) {
         pare__encoder_free(&e);
         return pare_fail(err, PARE_E_NOMEM, "out of memory for an encoder of %lld rows", (long long)cap);
@@ -212,16 +238,18 @@ void pare__encoder_free(pare__encoder **encoder)
     pare__encoder *e = *encoder;
     if (!e) return;
     if (e->pack.ucu != e->pack.cu) pare__free(e->pack.ucu);
-    void *buffers[] = {e->pack.x,     e->pack.size,     e->pack.cu,        e->pack.thw, e->wide,       e->h,
-                       e->spare,      e->spare_thw,     e->log_size,       e->part,     e->value,      e->seg_out,
-                       e->ex.scratch, e->mean,          e->stat,           e->y,        e->rope.table, e->windows.order,
-                       e->windows.cu, e->windows.count, (void *)e->seg_pos};
+    void *buffers[] = {
+        e->pack.x,     e->pack.size,  e->pack.cu,       e->pack.thw,    e->wide,          e->h,
+        e->spare,      e->spare_thw,  e->log_size,      e->part,        e->value,         e->seg_out,
+        e->ex.scratch, e->ex.operand, e->ex.row_scale,  e->ex.row_zero, e->mean,          e->stat,
+        e->y,          e->rope.table, e->windows.order, e->windows.cu,  e->windows.count, (void *)e->seg_pos};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) pare__free(buffers[i]);
     for (int32_t i = 0; i < PARE__MAX_STEPS; i++) pare__free(e->pack.state[i]);
     for (int32_t i = 0; i < e->n_capture; i++) pare__free(e->capture[i].data);
     pare__free(e->capture);
     pare__free(e->live);
     pare__positions_free(&e->positions);
+    pare__engine_weights_free(&e->own_weights);
     pare__map_fini(&e->map);
     pare__free(e);
     *encoder = NULL;
@@ -257,6 +285,9 @@ int pare__encoder_run(pare__encoder *e, const pare__segment *seg, int32_t n_seg,
     if (rc < 0) return rc;
     double embedded = pare__now_ms();
     rc = run_blocks(e, err);
+    if (rc == 0 && atomic_load(&e->failed))
+        rc = pare_fail(err, PARE_E_EXTERNAL, "model '%s': the library behind the backend failed at a product",
+                       e->m->name);
     if (rc < 0) return rc;
     if (times_ms) {
         times_ms[0] += embedded - start;

@@ -9,7 +9,6 @@
 
 #include <pare/pare.h>
 
-#include "core/gemm.h"
 #include "core/map.h"
 #include "core/mem.h"
 #include "core/pool.h"
@@ -91,7 +90,7 @@ typedef struct pare__encode_plan {
     int32_t unbiased;          /* attention ignores the sizes of merged tokens */
     pare__pack_stage_fn stage; /* NULL = no tracing */
     void *stage_user;
-    const pare__gemm *gemm; /* who multiplies; NULL = the default backend */
+    const struct pare__engine *engine; /* who multiplies; NULL = `auto` at f32 */
 } pare__encode_plan;
 
 typedef struct pare__encoder pare__encoder;

@@ -1,56 +1,72 @@
 /* SPDX-License-Identifier: MIT */
 /* Linear layers and norms as tasks of the pool.
  *
- * y [rows, n_out] is cut into tiles; each is one product over the whole of n_in followed by its epilogue while the tile
- * is in cache. Few rows: tiles span all of them, so that every weight is packed by BLAS once; many rows: both sides are
- * cut. Tiles depend on the shape only. */
+ * A layer: rows of x, normalised where asked, become the engine's operand (f32, bf16, or 8 bits with a scale and a zero
+ * point per row); a row tile times a panel of prepared weights lands in a worker's scratch and is finished there: back to
+ * floats, bias, activation, gate or residual, then y.
+ *
+ * Few rows: every layer of a chain is cut into row tiles x panels, one layer after the other. Many rows: a task takes its
+ * row tile through the whole chain, so that what lies between two layers stays in its cache. Both cuts depend on the
+ * shape only. */
+#include <string.h>
+
 #include "encode/parts.h"
 
-enum { TILE_ROWS = 256 }; /* aim of a row cut */
-
-typedef struct tiling {
+typedef struct chain {
     const pare__exec *ex;
-    const pare__linear_job *job;
-    int64_t n_out; /* columns of y that tiles cover: half of the weights' when gated */
-    int64_t n_row_tile, n_col_tile;
-} tiling;
+    const pare__linear_job *job; /* [n] */
+    int32_t n;
+    int64_t n_tile; /* of rows */
+} chain;
 
-typedef struct tile {
-    int64_t row, rows, col, cols;
-} tile;
+/* Rows [first, first + n) of a layer. */
+typedef struct stretch {
+    int64_t first, n;
+} stretch;
 
 static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-static void cut(tiling *t)
+/* ---- operands ---------------------------------------------------------------------------------------------------- */
+
+static void norm_row(const pare__vec *vec, pare__norm_kind kind, const pare__norm_w *w, float eps, const float *x,
+                     int64_t d, float *out)
 {
-    int64_t rows = t->job->rows;
-    t->n_row_tile = rows <= PARE__TALL ? 1 : ceil_div(rows, TILE_ROWS);
-    t->n_col_tile = ceil_div(t->n_out, PARE__TILE_COLS);
-    if (t->n_row_tile == 1 && t->n_col_tile > 1) t->n_col_tile += t->n_col_tile % 2; /* two threads share them evenly */
+    if (kind == PARE__NORM_RMS)
+        vec->rms_norm(out, x, w->w, d, eps);
+    else
+        vec->layer_norm(out, x, w->w, w->b, d, eps);
 }
 
-/* Columns are cut at multiples of PARE__GRAIN_COLS, rows anywhere; a tile may come out empty. */
-static tile tile_at(const tiling *t, int64_t i)
+static int is_as_it_is(const pare__linear_job *j) { return !j->norm && j->w->engine->operand == PARE__OPERAND_F32; }
+
+/* Row `first` of what the engine multiplies. */
+static const void *operand_at(const pare__exec *ex, const pare__linear_job *j, int64_t first)
 {
-    int64_t r = i % t->n_row_tile, c = i / t->n_row_tile, n_grain = ceil_div(t->n_out, PARE__GRAIN_COLS);
-    tile at;
-    at.row = pare__slice(t->job->rows, r, t->n_row_tile);
-    at.rows = pare__slice(t->job->rows, r + 1, t->n_row_tile) - at.row;
-    at.col = pare__slice(n_grain, c, t->n_col_tile) * PARE__GRAIN_COLS;
-    at.cols = min64(pare__slice(n_grain, c + 1, t->n_col_tile) * PARE__GRAIN_COLS, t->n_out) - at.col;
-    return at;
+    if (is_as_it_is(j)) return j->x + first * j->w->n_in;
+    return ex->operand + first * j->w->n_in * pare__operand_size(j->w->engine->operand);
 }
 
-/* out [tile rows, tile cols] = x W^T, the weights' columns shifted by `shift` */
-static void product(const tiling *t, const tile *at, int64_t shift, float *out, int64_t ld)
+static void prepare_rows(const pare__exec *ex, const pare__linear_job *j, stretch at, int32_t worker)
 {
-    const pare__linear_job *j = t->job;
-    const pare__linear *l = j->linear;
-    t->ex->gemm->nt(at->rows, at->cols, l->n_in, 1.0f, j->x + at->row * j->ldx, j->ldx,
-                    l->w + (at->col + shift) * l->n_in, l->n_in, 0.0f, out, ld);
+    const int64_t k = j->w->n_in;
+    const pare__operand kind = j->w->engine->operand;
+    float *spare = ex->scratch + worker * ex->scratch_size;
+    for (int64_t r = at.first; r < at.first + at.n; r++) {
+        const float *x = j->x + r * k;
+        char *to = ex->operand + r * k * pare__operand_size(kind);
+        if (j->norm) {
+            float *normed = kind == PARE__OPERAND_F32 ? (float *)(void *)to : spare;
+            norm_row(ex->vec, j->norm_kind, j->norm, j->eps, x, k, normed);
+            x = normed;
+        }
+        if (kind == PARE__OPERAND_BF16) ex->vec->f32_to_bf16((uint16_t *)(void *)to, x, k);
+        if (kind == PARE__OPERAND_U8) ex->vec->quantise((uint8_t *)to, x, k, &ex->row_scale[r], &ex->row_zero[r]);
+    }
 }
+
+/* ---- epilogues: acc [n, cols] of a tile that begins at row at.first ------------------------------------------------ */
 
 static void activate(const pare__vec *vec, pare__act act, float *x, const float *b, int64_t n)
 {
@@ -62,72 +78,132 @@ static void activate(const pare__vec *vec, pare__act act, float *x, const float 
         vec->bias_gelu_quick(x, b, n);
 }
 
-static void run_direct(const tiling *t, const tile *at)
+static void finish_direct(const pare__exec *ex, const pare__linear_job *j, stretch at, pare__columns c, float *acc)
 {
-    const pare__linear_job *j = t->job;
-    const pare__vec *vec = t->ex->vec;
-    const float *b = j->linear->b ? j->linear->b + at->col : NULL;
-    float *y = j->y + at->row * j->ldy + at->col;
-    product(t, at, 0, y, j->ldy);
-    for (int64_t r = 0; r < at->rows; r++) {
+    const float *b = j->bias ? j->bias + c.first : NULL;
+    for (int64_t r = 0; r < at.n; r++, acc += c.n) {
         if (j->epilogue == PARE__EPILOGUE_ACT)
-            activate(vec, j->act, y + r * j->ldy, b, at->cols);
+            activate(ex->vec, j->act, acc, b, c.n);
         else if (b)
-            vec->bias(y + r * j->ldy, b, at->cols);
+            ex->vec->bias(acc, b, c.n);
+        memcpy(j->y + (at.first + r) * j->ldy + c.first, acc, (size_t)c.n * sizeof(float));
     }
 }
 
-static void run_residual(const tiling *t, const tile *at, float *scratch)
+static void finish_residual(const pare__exec *ex, const pare__linear_job *j, stretch at, pare__columns c,
+                            const float *acc)
 {
-    const pare__linear_job *j = t->job;
-    const float *b = j->linear->b ? j->linear->b + at->col : NULL;
-    const float *scale = j->scale ? j->scale + at->col : NULL;
-    product(t, at, 0, scratch, at->cols);
-    for (int64_t r = 0; r < at->rows; r++) {
-        t->ex->vec->residual(j->y + (at->row + r) * j->ldy + at->col, scratch + r * at->cols, b, scale, at->cols);
+    const float *b = j->bias ? j->bias + c.first : NULL, *scale = j->scale ? j->scale + c.first : NULL;
+    for (int64_t r = 0; r < at.n; r++)
+        ex->vec->residual(j->y + (at.first + r) * j->ldy + c.first, acc + r * c.n, b, scale, c.n);
+}
+
+static void finish_gated(const pare__exec *ex, const pare__linear_job *j, stretch at, pare__columns c, float *gate,
+                         float *up)
+{
+    const int32_t half = j->w->n_out / 2;
+    for (int64_t r = 0; r < at.n; r++, gate += c.n, up += c.n) {
+        if (j->bias) ex->vec->bias(gate, j->bias + c.first, c.n);
+        if (j->bias) ex->vec->bias(up, j->bias + half + c.first, c.n);
+        ex->vec->silu_mul(j->y + (at.first + r) * j->ldy + c.first, gate, up, c.n);
     }
 }
 
-static void run_gated(const tiling *t, const tile *at, float *scratch)
+/* ---- one tile times one panel ------------------------------------------------------------------------------------ */
+
+/* acc = x W^T of the panel in floats; without bias. */
+static void multiply(const pare__exec *ex, const pare__linear_job *j, stretch at, int32_t panel, float *acc, void *room)
 {
-    const pare__linear_job *j = t->job;
-    const pare__vec *vec = t->ex->vec;
-    const float *b = j->linear->b;
-    float *gate = scratch, *up = scratch + at->rows * at->cols;
-    product(t, at, 0, gate, at->cols);
-    product(t, at, t->n_out, up, at->cols);
-    for (int64_t r = 0; r < at->rows; r++) {
-        float *g = gate + r * at->cols, *u = up + r * at->cols;
-        if (b) vec->bias(g, b + at->col, at->cols);
-        if (b) vec->bias(u, b + t->n_out + at->col, at->cols);
-        vec->silu_mul(j->y + (at->row + r) * j->ldy + at->col, g, u, at->cols);
+    const pare__prepared *w = j->w;
+    const pare__columns c = pare__panel_columns(w, panel);
+    if (w->engine->product(w, panel, at.n, operand_at(ex, j, at.first), acc, room)) atomic_store(ex->failed, 1);
+    if (w->engine->operand != PARE__OPERAND_U8) return;
+    for (int64_t r = 0; r < at.n; r++)
+        ex->vec->dequantise(acc + r * c.n, (const int32_t *)(const void *)(acc + r * c.n), w->scale + c.first,
+                            w->sum + c.first, c.n, ex->row_scale[at.first + r], ex->row_zero[at.first + r]);
+}
+
+static void run_panel(const pare__exec *ex, const pare__linear_job *j, stretch at, int32_t panel, int32_t worker)
+{
+    const pare__columns c = pare__panel_columns(j->w, panel);
+    float *acc = ex->scratch + worker * ex->scratch_size;
+    float *second = acc + PARE__TILE_FLOATS, *room = second + PARE__TILE_FLOATS;
+    multiply(ex, j, at, panel, acc, room);
+    if (j->epilogue == PARE__EPILOGUE_GATED) {
+        multiply(ex, j, at, panel + j->w->n_panel, second, room);
+        finish_gated(ex, j, at, c, acc, second);
+    } else if (j->epilogue == PARE__EPILOGUE_RESIDUAL) {
+        finish_residual(ex, j, at, c, acc);
+    } else {
+        finish_direct(ex, j, at, c, acc);
     }
+}
+
+/* ---- tasks ------------------------------------------------------------------------------------------------------- */
+
+/* Tiles of about equal height, cut at multiples of PARE__GRAIN_ROWS; two threads share them evenly. */
+static int64_t count_tiles(int64_t rows, int64_t tile_rows)
+{
+    const int64_t n = ceil_div(rows, tile_rows);
+    return n > 1 ? n + n % 2 : n;
+}
+
+static stretch tile_at(const chain *c, int64_t i)
+{
+    const int64_t rows = c->job->rows, grains = ceil_div(rows, PARE__GRAIN_ROWS);
+    const int64_t first = pare__slice(grains, i, c->n_tile) * PARE__GRAIN_ROWS;
+    return (stretch){first, min64(pare__slice(grains, i + 1, c->n_tile) * PARE__GRAIN_ROWS, rows) - first};
+}
+
+static void prepare_grain(void *arg, int64_t task, int32_t worker)
+{
+    const chain *c = (const chain *)arg;
+    const int64_t first = task * PARE__ROW_GRAIN;
+    prepare_rows(c->ex, c->job, (stretch){first, min64(PARE__ROW_GRAIN, c->job->rows - first)}, worker);
 }
 
 static void run_tile(void *arg, int64_t task, int32_t worker)
 {
-    const tiling *t = (const tiling *)arg;
-    tile at = tile_at(t, task);
-    float *scratch = t->ex->scratch + worker * t->ex->scratch_size;
-    if (at.rows == 0 || at.cols == 0) return;
-    if (t->job->epilogue == PARE__EPILOGUE_RESIDUAL)
-        run_residual(t, &at, scratch);
-    else if (t->job->epilogue == PARE__EPILOGUE_GATED)
-        run_gated(t, &at, scratch);
-    else
-        run_direct(t, &at);
+    const chain *c = (const chain *)arg;
+    const stretch at = tile_at(c, task % c->n_tile);
+    if (at.n > 0) run_panel(c->ex, c->job, at, (int32_t)(task / c->n_tile), worker);
 }
 
-void pare__linear_run(const pare__exec *ex, const pare__linear_job *job)
+static void run_through(void *arg, int64_t task, int32_t worker)
 {
-    tiling t = {.ex = ex, .job = job, .n_out = job->linear->n_out};
-    if (job->epilogue == PARE__EPILOGUE_GATED) t.n_out /= 2;
-    cut(&t);
-    if (ex->flops) *ex->flops += 2.0 * (double)job->rows * job->linear->n_in * job->linear->n_out;
-    pare__pool_run(ex->pool, t.n_row_tile * t.n_col_tile, run_tile, &t);
+    const chain *c = (const chain *)arg;
+    const stretch at = tile_at(c, task);
+    for (int32_t i = 0; at.n > 0 && i < c->n; i++) {
+        const pare__linear_job *j = &c->job[i];
+        if (!is_as_it_is(j)) prepare_rows(c->ex, j, at, worker);
+        for (int32_t p = 0; p < j->w->n_panel; p++) run_panel(c->ex, j, at, p, worker);
+    }
 }
 
-/* ---- norms ------------------------------------------------------------------------------------------------------ */
+static void run_one(const pare__exec *ex, const pare__linear_job *job)
+{
+    const pare__engine *e = job->w->engine;
+    chain c = {.ex = ex, .job = job, .n = 1, .n_tile = count_tiles(job->rows, e->tile_rows)};
+    if (!is_as_it_is(job)) pare__pool_run(ex->pool, pare__grains(job->rows), prepare_grain, &c);
+    const int64_t n_panel =
+        job->epilogue == PARE__EPILOGUE_GATED ? job->w->n_panel : (int64_t)job->w->n_panel * job->w->n_part;
+    pare__pool_run(ex->pool, c.n_tile * n_panel, run_tile, &c);
+}
+
+void pare__linear_run(const pare__exec *ex, const pare__linear_job *job, int32_t n)
+{
+    const pare__engine *e = job->w->engine;
+    for (int32_t i = 0; ex->flops && i < n; i++)
+        *ex->flops += 2.0 * (double)job[i].rows * job[i].w->n_in * job[i].w->n_out;
+    if (job->rows < e->chain_rows) {
+        for (int32_t i = 0; i < n; i++) run_one(ex, &job[i]);
+        return;
+    }
+    chain c = {.ex = ex, .job = job, .n = n, .n_tile = count_tiles(job->rows, e->tile_rows)};
+    pare__pool_run(ex->pool, c.n_tile, run_through, &c);
+}
+
+/* ---- norms ------------------------------------------------------------------------------------------------------- */
 
 typedef struct norm_job {
     const pare__vec *vec;
@@ -143,20 +219,14 @@ static void norm_rows(void *arg, int64_t task, int32_t worker)
 {
     (void)worker;
     const norm_job *j = (const norm_job *)arg;
-    int64_t last = min64((task + 1) * PARE__ROW_GRAIN, j->rows);
-    for (int64_t r = task * PARE__ROW_GRAIN; r < last; r++) {
-        const float *x = j->x + r * j->d;
-        float *out = j->out + r * j->d;
-        if (j->kind == PARE__NORM_RMS)
-            j->vec->rms_norm(out, x, j->w->w, j->d, j->eps);
-        else
-            j->vec->layer_norm(out, x, j->w->w, j->w->b, j->d, j->eps);
-    }
+    const int64_t end = pare__grain_end(task, j->rows);
+    for (int64_t r = task * PARE__ROW_GRAIN; r < end; r++)
+        norm_row(j->vec, j->kind, j->w, j->eps, j->x + r * j->d, j->d, j->out + r * j->d);
 }
 
 void pare__norm_run(const pare__exec *ex, pare__norm_kind kind, const pare__norm_w *w, float eps, const float *x,
                     int64_t rows, int64_t d, float *out)
 {
     norm_job j = {ex->vec, w, x, out, kind, eps, rows, d};
-    pare__pool_run(ex->pool, ceil_div(rows, PARE__ROW_GRAIN), norm_rows, &j);
+    pare__pool_run(ex->pool, pare__grains(rows), norm_rows, &j);
 }

@@ -4,27 +4,28 @@
 #ifndef PARE_ENCODE_PARTS_H
 #define PARE_ENCODE_PARTS_H
 
+#include <stdatomic.h>
+
 #include "core/clock.h"
 #include "core/pool.h"
 #include "encode/encoder.h"
+#include "encode/engine_weights.h"
 
 enum {
-    PARE__TALL = 384,             /* a linear layer with more rows than this is cut by rows too */
-    PARE__TILE_COLS = 192,        /* about the columns of its tiles, at most TILE_COLS + GRAIN_COLS */
-    PARE__GRAIN_COLS = 32,        /* columns are cut at multiples of this */
     PARE__ROW_GRAIN = 32,         /* rows of a task that only walks over rows */
-    PARE__SCORE_FLOATS = 1 << 17, /* about the attention scores of a tile */
-    /* scratch of a worker: the two tiles of a gated layer */
-    PARE__TILE_FLOATS = 2 * PARE__TALL * (PARE__TILE_COLS + PARE__GRAIN_COLS)
+    PARE__TILE_FLOATS = 88 << 10  /* a product of any engine: its tile_rows * (panel_cols + PARE__GRAIN_COLS) at most */
 };
 
 /* Who computes, with what, and where a worker may scribble. */
 typedef struct pare__exec {
     pare__pool *pool; /* NULL = the caller alone */
     const pare__vec *vec;
-    const pare__gemm *gemm;
     float *scratch;       /* [workers, scratch_size] */
     int64_t scratch_size; /* floats per worker */
+    char *operand;        /* rows as the engine multiplies them, [cap_rows, n_in] of the layer at work */
+    float *row_scale;     /* [cap_rows] of 8-bit operands */
+    int32_t *row_zero;    /* [cap_rows] */
+    atomic_int *failed;   /* set to 1 when the engine's library fails */
     double *flops;        /* counts what is multiplied, or NULL; written by the calling thread only */
 } pare__exec;
 
@@ -38,10 +39,13 @@ typedef enum {
 } pare__epilogue;
 
 typedef struct pare__linear_job {
-    const pare__linear *linear;
-    const float *x; /* [rows, n_in], ldx floats between rows */
-    int64_t ldx;
-    float *y; /* [rows, n_out], ldy floats between rows */
+    const pare__prepared *w;
+    const float *bias;        /* [n_out] or NULL */
+    const pare__norm_w *norm; /* of every row of x beforehand, or NULL */
+    pare__norm_kind norm_kind;
+    float eps;
+    const float *x; /* [rows, n_in] dense, with room for rows rounded up to PARE__GRAIN_ROWS */
+    float *y;       /* [rows, n_out], ldy floats between rows */
     int64_t ldy;
     int64_t rows;
     pare__epilogue epilogue;
@@ -49,7 +53,8 @@ typedef struct pare__linear_job {
     const float *scale; /* [n_out] or NULL = 1 */
 } pare__linear_job;
 
-void pare__linear_run(const pare__exec *ex, const pare__linear_job *job);
+/* n jobs on the same rows, each reading rows that the one before it wrote. */
+void pare__linear_run(const pare__exec *ex, const pare__linear_job *job, int32_t n);
 /* out [rows, d] = norm(x [rows, d]); x may be out. */
 void pare__norm_run(const pare__exec *ex, pare__norm_kind kind, const pare__norm_w *w, float eps, const float *x,
                     int64_t rows, int64_t d, float *out);
@@ -69,12 +74,10 @@ typedef struct pare__attention_job {
     float *col_mean;       /* [n] mean over heads and queries of the segment, or NULL */
 } pare__attention_job;
 
-/* With `order` a worker needs pare__attention_scratch(n, head_dim) floats; without it max(n, PARE__TILE_FLOATS). */
+/* Floats of scratch that a worker needs for segments of at most n rows: keys and values of one head, a tile of queries and
+ * their scores. */
+int64_t pare__attention_scratch(int64_t n, int64_t head_dim);
 void pare__attention_run(const pare__exec *ex, const pare__attention_job *job);
-static inline int64_t pare__attention_scratch(int64_t n, int64_t head_dim)
-{
-    return n * (3 * head_dim + 1) + (n > PARE__SCORE_FLOATS ? n : PARE__SCORE_FLOATS);
-}
 
 /* ---- embed.c, interp.c ---------------------------------------------------------------------------------------- */
 
@@ -114,6 +117,9 @@ typedef struct pare__windows {
 
 struct pare__encoder {
     const pare_model *m;
+    const pare__engine_weights *weights;
+    pare__engine_weights *own_weights; /* of a model that shares nothing, or NULL */
+    atomic_int failed;
     pare__exec ex;
     pare__encode_plan plan;
     pare__pack pack;
@@ -122,7 +128,7 @@ struct pare__encoder {
     pare__capture *live; /* [n_capture] those of the pack: copies of entries of `capture` */
     int32_t n_taken;     /* entries taken in this run */
     float *wide;         /* [cap_rows, the largest of im2col row, qkv, MLP] */
-    float *h;            /* [cap_rows, dim] normalised input or attention output */
+    float *h;            /* [cap_rows, dim] attention output */
     float *spare;        /* [cap_rows, dim] where a map writes */
     int32_t *spare_thw;  /* [cap_rows, 3] */
     float *log_size;     /* [cap_rows] */

@@ -7,19 +7,6 @@
 
 #include "encode/parts.h"
 
-static void linear(const pare__encoder *e, const pare__linear *l, const float *x, float *y, int64_t rows,
-                   pare__epilogue epilogue)
-{
-    pare__linear_run(&e->ex, &(pare__linear_job){.linear = l,
-                                                 .x = x,
-                                                 .ldx = l->n_in,
-                                                 .y = y,
-                                                 .ldy = l->n_out,
-                                                 .rows = rows,
-                                                 .epilogue = epilogue,
-                                                 .act = PARE__ACT_GELU});
-}
-
 /* n units whose rows stand one after the other from `row` -> y rows from `unit`. */
 static void merge_units(const pare__encoder *e, int64_t row, int64_t unit, int64_t n)
 {
@@ -30,8 +17,22 @@ static void merge_units(const pare__encoder *e, int64_t row, int64_t unit, int64
         pare__norm_run(&e->ex, m->hp.norm, &m->w.merger_norm, m->hp.eps, x, rows, d, e->h);
         x = e->h;
     }
-    linear(e, &m->w.merger1, x, e->wide, n, PARE__EPILOGUE_ACT);
-    linear(e, &m->w.merger2, e->wide, e->y + unit * e->pack.d_out, n, PARE__EPILOGUE_BIAS);
+    const pare__linear_job job[] = {{.w = &e->weights->merger1,
+                                     .bias = m->w.merger1.b,
+                                     .x = x,
+                                     .y = e->wide,
+                                     .ldy = m->w.merger1.n_out,
+                                     .rows = n,
+                                     .epilogue = PARE__EPILOGUE_ACT,
+                                     .act = PARE__ACT_GELU},
+                                    {.w = &e->weights->merger2,
+                                     .bias = m->w.merger2.b,
+                                     .x = e->wide,
+                                     .y = e->y + unit * e->pack.d_out,
+                                     .ldy = e->pack.d_out,
+                                     .rows = n,
+                                     .epilogue = PARE__EPILOGUE_BIAS}};
+    pare__linear_run(&e->ex, job, 2);
 }
 
 static void project_prefix(const pare__encoder *e, int32_t seg)

@@ -204,14 +204,17 @@ static int make_heads(trace *t, pare_error *err)
 
 static int encode(trace *t, pare__pool *pool, pare_error *err)
 {
+    pare__engine_choice choice;
     pare__encode_plan plan = {0};
     pare__encoder *e = NULL;
     const pare__pack *pack = NULL;
     const int32_t n_seg = t->is_flat ? (int32_t)t->grids.n_step : t->n;
     pare__segment *seg = PARE__NEW(pare__segment, n_seg);
     int rc = seg ? make_heads(t, err) : pare_fail(err, PARE_E_NOMEM, "out of memory for %d segments", n_seg);
+    if (rc == 0) rc = pare__engine_choose(t->opts->backend, t->opts->precision, &choice, err);
     if (rc < 0) goto out;
     make_plan(t, &plan);
+    plan.engine = choice.engine;
     const int64_t rows = make_segments(t, seg);
     rc = pare__encoder_create(&e, t->m, pool, &plan, rows, err);
     if (rc == 0) rc = pare__encoder_run(e, seg, n_seg, &pack, NULL, err);

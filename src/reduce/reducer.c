@@ -76,6 +76,18 @@ static int check_window(pare_reducer *r, pare_error *err)
     return check_tiles(r, err);
 }
 
+/* The caller's texts end with the call; their names in the tables stay. */
+static int choose_engine(pare_reducer *r, pare_error *err)
+{
+    pare__engine_choice choice;
+    const int rc = pare__engine_choose(r->opts.backend, r->opts.precision, &choice, err);
+    if (rc) return rc;
+    r->plan.encode.engine = choice.engine;
+    r->opts.backend = r->stats.backend = choice.backend->name;
+    r->opts.precision = r->stats.precision = pare__precision_name(choice.precision);
+    return 0;
+}
+
 /* A BLAS that runs threads of its own must not be called from several workers. */
 static int32_t worker_count(int32_t asked)
 {
@@ -95,6 +107,7 @@ int pare__reducer_create(pare_reducer **out, const pare_model *model, const pare
     if (opts->custom) r->opts.custom = &r->custom;
     int rc = check_window(r, err);
     if (!rc) rc = plan_recipe(r, err);
+    if (!rc) rc = choose_engine(r, err);
     if (!rc) rc = pare__pool_create(&r->pool, worker_count(opts->n_threads), err);
     r->ctx = (pare__context){.arena = &r->arena,
                              .gemm = pare__backends[0]->gemm,

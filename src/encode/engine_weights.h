@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* The weights of a model prepared for an engine: made once for all encoders, kept by the model. Layers that touch pixels
+ * or hand over to the language model (patches, merger) stay f32: they are a few per cent of the work and the ones whose
+ * error everything else inherits. */
+#ifndef PARE_ENCODE_ENGINE_WEIGHTS_H
+#define PARE_ENCODE_ENGINE_WEIGHTS_H
+
+#include "core/pool.h"
+#include "encode/engine.h"
+#include "model/model.h"
+
+typedef struct pare__engine_block {
+    pare__prepared qkv, proj, fc1, fc2;
+} pare__engine_block;
+
+typedef struct pare__engine_weights {
+    const pare__engine *engine, *wide; /* of the blocks; of the others */
+    pare__prepared patch, merger1, merger2;
+    pare__engine_block *block; /* [n_block] */
+    int32_t n_block;
+} pare__engine_weights;
+
+/* Lives as long as the model, or, of a model without a cache, is the caller's to free: then *own is set too. `pool` may be
+ * NULL. Errors: NOMEM, EXTERNAL. */
+int pare__engine_weights_get(const pare_model *m, const pare__engine *engine, pare__pool *pool,
+                             const pare__engine_weights **out, pare__engine_weights **own, pare_error *err);
+void pare__engine_weights_free(pare__engine_weights **weights);
+
+#endif
