@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/cache.h"
 #include "core/mem.h"
 #include "model/family.h"
 #include "model/store.h"
@@ -50,7 +51,8 @@ static int read_labels(pare_model *m, const pare__config *c, pare_error *err)
 
 static int fill(pare_model *m, pare__config *c, pare_error *err)
 {
-    int rc = pare__store_open(&m->store, m->path, err);
+    int rc = pare__cache_create(&m->cache, err);
+    if (!rc) rc = pare__store_open(&m->store, m->path, err);
     if (!rc) rc = read_config(c, m->store, err);
     if (!rc) rc = pare__family_find(&m->family, c, err);
     if (!rc) rc = pare__family_configure(m->family, c, &m->hp, &m->prep);
@@ -81,12 +83,18 @@ void pare__model_free(pare_model **m)
     if (!*m) return;
     for (int32_t i = 0; (*m)->label && i < (*m)->hp.n_class; i++) pare__free((*m)->label[i]);
     pare__free((*m)->label);
+    pare__cache_free(&(*m)->cache);
     pare__weights_fini(&(*m)->w);
     pare__store_free(&(*m)->store);
     pare__free((*m)->name);
     pare__free((*m)->path);
     pare__free(*m);
     *m = NULL;
+}
+
+void pare__model_unneed(const pare_model *m, const float *w, int64_t n)
+{
+    if (m->store) pare__store_unneed(m->store, w, n * (int64_t)sizeof *w);
 }
 
 const char *pare__model_default_path(void)

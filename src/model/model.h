@@ -124,6 +124,7 @@ struct pare_model {
     char **label; /* [hp.n_class] or NULL */
     int64_t n_params;
     struct pare__store *store; /* owner of the weight memory and mappings */
+    struct pare__cache *cache; /* what encoders make of the weights and share, goes before them */
 };
 
 /* File name of the model that ships with pare. */
@@ -134,5 +135,7 @@ const char *pare__model_default_path(void);
 /* The work behind pare_model_open/close. */
 int pare__model_load(pare_model **out, const char *path, pare_error *err);
 void pare__model_free(pare_model **m);
+/* w [n] were copied elsewhere: their pages leave memory when they lie in a file, and come back when read. Any thread. */
+void pare__model_unneed(const pare_model *m, const float *w, int64_t n);
 
 #endif

@@ -103,11 +103,25 @@ static int open_index(pare__store *s, const char *name, pare_error *err)
     return rc;
 }
 
+/* A mapping that stays for a few norms would keep the pages between them. */
+static int is_mostly_f32(const pare_tensors *t)
+{
+    int64_t n_f32 = 0, n_all = 0;
+    for (int64_t i = 0; i < t->n; i++) {
+        n_all += t->n_bytes[i];
+        if (t->t[i].dtype == PARE_F32) n_f32 += t->n_bytes[i];
+    }
+    return n_f32 >= n_all - n_f32;
+}
+
 static int open_shard(pare__store *s, pare__shard *shard, pare_error *err)
 {
     char path[PARE__MAX_PATH];
     int rc = shard->t ? 0 : join(path, s->dir, shard->name, err);
-    return rc || shard->t ? rc : pare__safetensors_open(&shard->t, path, err);
+    if (rc || shard->t) return rc;
+    rc = pare__safetensors_open(&shard->t, path, err);
+    if (!rc) shard->is_f32 = is_mostly_f32(shard->t);
+    return rc;
 }
 
 /* ---- the store ----------------------------------------------------------------------------------------------- */
@@ -133,6 +147,7 @@ static int open_file(pare__store *s, pare_error *err)
     char *slash = strrchr(s->dir, '/');
     int rc = add_shard(s, slash ? slash + 1 : s->dir, err);
     if (!rc) rc = pare__tensors_open(&s->shard[0].t, s->path, err);
+    if (!rc) s->shard[0].is_f32 = is_mostly_f32(s->shard[0].t);
     if (slash == s->dir)
         slash[1] = 0;
     else if (slash)
@@ -183,6 +198,16 @@ void pare__store_trim(pare__store *s)
 {
     for (int64_t i = 0; i < s->n_shard; i++)
         if (!s->shard[i].n_in_place) pare__tensors_free(&s->shard[i].t);
+}
+
+void pare__store_unneed(const pare__store *s, const void *bytes, int64_t n)
+{
+    for (int64_t i = 0; i < s->n_shard; i++) {
+        const pare_tensors *t = s->shard[i].t;
+        if (!t || !t->map) continue;
+        const uintptr_t map = (uintptr_t)t->map, at = (uintptr_t)bytes;
+        if (at >= map && at - map < t->map_size) pare__file_unneed(bytes, n);
+    }
 }
 
 const json_t *pare__store_gguf(const pare__store *s)

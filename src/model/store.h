@@ -9,6 +9,7 @@ typedef struct pare__shard {
     char *name;         /* base name */
     pare_tensors *t;    /* NULL until a tensor of it is asked for */
     int64_t n_in_place; /* weights that point into the mapping */
+    int is_f32;         /* most of it is: weights may stay where they are */
 } pare__shard;
 
 typedef struct pare__store {
@@ -25,6 +26,8 @@ int pare__store_open(pare__store **out, const char *path, pare_error *err);
 void pare__store_free(pare__store **s);
 /* Closes files that no weight points into. */
 void pare__store_trim(pare__store *s);
+/* These bytes are not needed for now: their whole pages leave memory if they lie in a file. Any thread. */
+void pare__store_unneed(const pare__store *s, const void *bytes, int64_t n);
 /* Key-values when it is a GGUF file, else NULL. */
 const json_t *pare__store_gguf(const pare__store *s);
 /* Says whether some file claims to hold the tensor; opens nothing. */

@@ -225,6 +225,14 @@ void pare__file_unmap(void *map, size_t size)
     if (map) munmap(map, size);
 }
 
+void pare__file_unneed(const void *bytes, int64_t n)
+{
+    const uint8_t *p = bytes;
+    const int64_t page = sysconf(_SC_PAGESIZE), skip = (page - (int64_t)((uintptr_t)p % (uintptr_t)page)) % page;
+    const int64_t inside = (n - skip) / page * page;
+    if (inside > 0) madvise((void *)(uintptr_t)(p + skip), (size_t)inside, MADV_DONTNEED);
+}
+
 typedef int (*parse_fn)(pare_tensors **out, const char *path, const uint8_t *bytes, size_t size, pare_error *err);
 
 static int is_gguf(const char *path, const void *bytes, size_t size)
@@ -319,27 +327,32 @@ static float scalar_f32(int32_t dtype, const uint8_t *p)
     }
 }
 
-void pare__tensor_f32(const pare_tensor *t, float *out)
+void pare__tensor_f32_part(const pare_tensor *t, int64_t from, int64_t n, float *out)
 {
     const pare__vec *vec = pare__vec_best();
-    int64_t n = pare__tensor_count(t);
-    if (n == 0) return;
+    const uint8_t *data = (const uint8_t *)t->data + pare__dtype_bytes(t->dtype, from);
     switch (t->dtype) {
     case PARE_F32:
-        memcpy(out, t->data, (size_t)n * sizeof *out);
+        memcpy(out, data, (size_t)n * sizeof *out);
         return;
     case PARE_F16:
-        vec->f16_to_f32(out, t->data, n);
+        vec->f16_to_f32(out, (const uint16_t *)(const void *)data, n);
         return;
     case PARE_BF16:
-        vec->bf16_to_f32(out, t->data, n);
+        vec->bf16_to_f32(out, (const uint16_t *)(const void *)data, n);
         return;
     case PARE__Q8_0:
-        vec->q8_0_to_f32(out, t->data, n);
+        vec->q8_0_to_f32(out, data, n);
         return;
     default:
         break;
     }
-    int64_t step = pare__dtype_bytes(t->dtype, 1);
-    for (int64_t i = 0; i < n; i++) out[i] = scalar_f32(t->dtype, (const uint8_t *)t->data + i * step);
+    const int64_t step = pare__dtype_bytes(t->dtype, 1);
+    for (int64_t i = 0; i < n; i++) out[i] = scalar_f32(t->dtype, data + i * step);
+}
+
+void pare__tensor_f32(const pare_tensor *t, float *out)
+{
+    const int64_t n = pare__tensor_count(t);
+    if (n > 0) pare__tensor_f32_part(t, 0, n, out);
 }

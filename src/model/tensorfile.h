@@ -39,6 +39,8 @@ void pare__tensors_free(pare_tensors **t);
 const pare_tensor *pare__tensors_find(const pare_tensors *t, const char *name);
 /* Any readable dtype, Q8_0 included, to f32. */
 void pare__tensor_f32(const pare_tensor *t, float *out);
+/* Its elements from .. from + n; both are whole numbers of blocks. */
+void pare__tensor_f32_part(const pare_tensor *t, int64_t from, int64_t n, float *out);
 int64_t pare__tensor_count(const pare_tensor *t);
 /* Bytes of n elements (0 when n is no whole number of blocks). */
 int64_t pare__dtype_bytes(int32_t dtype, int64_t n);
@@ -66,5 +68,7 @@ int pare__tensors_index(pare_tensors *t, pare_error *err);
 /* Maps a whole file read-only; an empty one gives NULL and 0. Errors: NOTFOUND, IO. */
 int pare__file_map(const char *path, void **map, size_t *size, pare_error *err);
 void pare__file_unmap(void *map, size_t size);
+/* Whole pages inside of a mapping leave memory; they come back when read. */
+void pare__file_unneed(const void *bytes, int64_t n);
 
 #endif

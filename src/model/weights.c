@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Brings a family's tensor-name tables and a checkpoint together: resolves prefix and aliases, checks every shape,
- * collects all missing names, and leaves f32 rows, in place where the file already holds them aligned. */
+ * collects all missing names, and leaves f32 rows, in place where a file of f32 already holds them aligned. */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,7 +8,7 @@
 #include "core/limits.h"
 #include "core/mem.h"
 #include "model/family.h"
-#include "model/store.h"
+#include "model/lift.h"
 
 enum { MAX_PARTS = 4, MAX_AXES = 5 };
 
@@ -19,6 +19,7 @@ typedef struct binder {
     int32_t block; /* -1 outside blocks */
     int64_t n_missing;
     char missing[180]; /* the first names */
+    pare__lift lift;   /* what is found, to be read when all is there */
     pare_error *err;
 } binder;
 
@@ -144,63 +145,31 @@ static int check_tensor(const binder *b, const pare_tensor *t, const request *r)
     return 0;
 }
 
-/* Looks at the exponent bits, so that the loop is plain integer arithmetic. */
-static int is_finite(const float *x, int64_t n)
+/* All parts present and of the right shape: in place if possible, else floats that the run will fill. n = elements of one
+ * part. Slice i, t [outer, inner], goes to x [outer, n_part, inner]. */
+static int plan(binder *b, const request *r, int64_t n, const float **out)
 {
-    int n_bad = 0;
-    for (int64_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, x + i, sizeof bits);
-        n_bad |= (bits & 0x7f800000U) == 0x7f800000U;
-    }
-    return !n_bad;
-}
-
-static int finish_floats(binder *b, const request *r, const float *x, int64_t n, const float **out)
-{
-    if (!is_finite(x, n))
-        return pare_fail(b->err, PARE_E_FORMAT, "%s: tensor %s holds a NaN or an infinity", b->m->path, r->name[0]);
-    b->m->n_params += n;
-    *out = x;
-    return 0;
-}
-
-/* Slice i: t [outer, inner] goes to x [outer, n_part, inner]. n = outer * inner. */
-static int convert_slice(binder *b, const request *r, const pare_tensor *t, int i, int64_t n, float *x)
-{
-    int64_t outer = 1;
-    for (int k = 0; k < r->slice_axis; k++) outer *= r->axis[k];
-    const int64_t inner = n / outer;
-    float *part = pare__malloc(n, sizeof(float));
-    if (!part) return pare_fail(b->err, PARE_E_NOMEM, "%s: no memory for tensor %s", b->m->path, t->name);
-    pare__tensor_f32(t, part);
-    for (int64_t k = 0; k < outer; k++)
-        memcpy(x + (k * r->n_part + i) * inner, part + k * inner, (size_t)inner * sizeof(float));
-    pare__free(part);
-    return 0;
-}
-
-/* All parts present and of the right shape: in place if possible, else converted. n = elements of one part. */
-static int convert(binder *b, const request *r, int64_t n, const float **out)
-{
-    const pare_tensor *t;
-    pare__shard *shard;
+    const char *name = NULL;
+    int64_t inner = n;
     float *x = NULL;
+    for (int k = 0; k < r->slice_axis; k++) inner /= r->axis[k];
     for (int i = 0; i < r->n_part; i++) {
+        const pare_tensor *t;
+        pare__shard *shard;
         int rc = pare__store_find(b->s, r->name[i], &t, &shard, b->err);
         if (rc) return rc;
-        if (r->n_part == 1 && t->dtype == PARE_F32 && (uintptr_t)t->data % sizeof(float) == 0) {
-            shard->n_in_place++;
-            return finish_floats(b, r, t->data, n, out);
-        }
-        if (!x && !(x = pare__store_floats(b->s, n * r->n_part)))
+        const int stays =
+            r->n_part == 1 && shard->is_f32 && t->dtype == PARE_F32 && (uintptr_t)t->data % sizeof(float) == 0;
+        if (!stays && !x) x = pare__store_floats(b->s, n * r->n_part);
+        if (!name) name = t->name;
+        float *to = x ? x + i * inner : NULL;
+        if ((!stays && !x) || pare__lift_add(&b->lift, t, name, to, inner, r->slice_axis ? r->n_part * inner : inner))
             return pare_fail(b->err, PARE_E_NOMEM, "%s: no memory for tensor %s", b->m->path, t->name);
-        if (!r->slice_axis)
-            pare__tensor_f32(t, x + i * n);
-        else if ((rc = convert_slice(b, r, t, i, n, x)))
-            return rc;
+        shard->n_in_place += stays;
+        *out = stays ? t->data : x;
     }
-    return finish_floats(b, r, x, n * r->n_part, out);
+    b->m->n_params += n * r->n_part;
+    return 0;
 }
 
 /* Fills *out, or notes what is missing and leaves it NULL. */
@@ -218,7 +187,7 @@ static int load(binder *b, const request *r, const float **out)
     }
     if (b->n_missing != n_missing) return 0;
     for (int i = 0; i < r->n_axis; i++) n *= r->axis[i];
-    return convert(b, r, n, out);
+    return plan(b, r, n, out);
 }
 
 /* ---- rows of the table --------------------------------------------------------------------------------------- */
@@ -314,6 +283,8 @@ int pare__weights_bind(pare_model *m, pare_error *err)
     int rc = bind_rows(&b, f->model, -1, &m->w);
     for (int32_t l = 0; l < m->hp.n_layer && !rc; l++) rc = bind_rows(&b, f->block, l, &m->w.block[l]);
     if (!rc && b.n_missing) rc = report_missing(&b);
+    if (!rc) rc = pare__lift_run(&b.lift, m->store, m->path, err);
+    pare__lift_fini(&b.lift);
     return rc;
 }
 
