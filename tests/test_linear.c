@@ -14,7 +14,7 @@ static pare__exec ex;
 static atomic_int failed;
 static pare__rng rng;
 
-enum { MAX_ROWS = 1300, MAX_IN = 96, WORKERS = 3, ROOM = 2 << 20 };
+enum { MAX_ROWS = 1300, MAX_IN = 96 + 64, WORKERS = 3, ROOM = 2 << 20 };
 
 static float *floats(int64_t n)
 {
@@ -71,6 +71,7 @@ static void make(layer *l, int64_t rows, int64_t n_in, int64_t n_out, pare__epil
                                 .norm = with ? &l->norm : NULL,
                                 .eps = 1e-6f,
                                 .x = l->x,
+                                .ldx = n_in,
                                 .y = l->y,
                                 .ldy = ldy,
                                 .rows = rows,
@@ -136,8 +137,9 @@ static double expected(const layer *l, const double *x, int64_t n_in, int64_t r,
     return (double)l->before[r * j->ldy + o] + (j->scale ? (double)j->scale[o] : 1) * y;
 }
 
-static const int64_t shapes[][3] = {{1, 7, 3}, {197, 40, 200}, {385, 33, 450}, {1100, 16, 66}, {131, 96, 1000}};
-enum { N_SHAPE = 5, N_CASE = N_SHAPE * 8 };
+static const int64_t shapes[][3] = {{1, 7, 3},      {197, 40, 200},  {385, 33, 450},
+                                    {1100, 16, 66}, {131, 96, 1000}, {9, 64, 64}};
+enum { N_SHAPE = 6, N_CASE = N_SHAPE * 8 };
 
 static layer case_layer(int i)
 {
@@ -247,14 +249,14 @@ START_TEST(chains)
         layer a = {0}, b = {0};
         make(&a, rows, WIDTH, WIDE, PARE__EPILOGUE_ACT, 1);
         make(&b, rows, WIDE, WIDTH, PARE__EPILOGUE_RESIDUAL, 0);
-        float *middle = pare__calloc((rows + 4) * WIDE, 4), *x = floats((rows + 4) * WIDTH),
+        float *middle = pare__calloc((rows + 4) * (WIDE + 8), 4), *x = floats((rows + 4) * WIDTH),
               *start = floats(rows * WIDTH);
         memcpy(start, x, (size_t)(rows * WIDTH) * 4);
         ck_assert_int_eq(pare__prepare(&a.weights, c.engine, a.w, WIDTH, WIDE, 1, NULL), 0);
         ck_assert_int_eq(pare__prepare(&b.weights, c.engine, b.w, WIDE, WIDTH, 1, NULL), 0);
         pare__linear_job job[2] = {a.job, b.job};
-        job[0].w = &a.weights, job[0].x = x, job[0].y = middle, job[0].ldy = WIDE;
-        job[1].w = &b.weights, job[1].x = middle, job[1].y = x, job[1].ldy = WIDTH;
+        job[0].w = &a.weights, job[0].x = x, job[0].y = middle, job[0].ldy = WIDE + 8;
+        job[1].w = &b.weights, job[1].x = middle, job[1].ldx = WIDE + 8, job[1].y = x, job[1].ldy = WIDTH;
         pare__linear_run(&ex, job, 2);
         float *both = floats(rows * WIDTH);
         memcpy(both, x, (size_t)(rows * WIDTH) * 4);

@@ -62,7 +62,7 @@ static int product_bf16(const pare__prepared *p, int32_t panel, int64_t rows, co
     const uint16_t *w = (const uint16_t *)p->impl + (int64_t)c.first * p->n_in;
     (void)scratch;
     for (int64_t i = 0; i < rows; i++) {
-        const uint16_t *row = (const uint16_t *)x + i * p->n_in;
+        const uint16_t *row = (const uint16_t *)x + i * pare__operand_stride(PARE__OPERAND_BF16, p->n_in);
         for (int64_t j = 0; j < c.n; j++) {
             double sum = 0;
             for (int64_t k = 0; k < p->n_in; k++) sum += widen(row[k]) * widen(w[j * p->n_in + k]);
@@ -90,7 +90,7 @@ static int product_int8(const pare__prepared *p, int32_t panel, int64_t rows, co
     const int8_t *w = (const int8_t *)p->impl + (int64_t)c.first * p->n_in;
     (void)scratch;
     for (int64_t i = 0; i < rows; i++) {
-        const uint8_t *row = (const uint8_t *)x + i * p->n_in;
+        const uint8_t *row = (const uint8_t *)x + i * pare__operand_stride(PARE__OPERAND_U8, p->n_in);
         for (int64_t j = 0; j < c.n; j++) {
             int32_t sum = 0;
             for (int64_t k = 0; k < p->n_in; k++) sum += row[k] * w[j * p->n_in + k];

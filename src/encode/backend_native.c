@@ -32,8 +32,8 @@ static int product(const pare__prepared *p, int32_t panel, int64_t rows, const v
 {
     const pare__columns c = pare__panel_columns(p, panel);
     (void)scratch;
-    pare__vec_best()->mul->run(rows, c.n, p->n_in, x, p->n_in, (const float *)p->impl + panel * panel_size(p), acc,
-                               c.n);
+    pare__vec_best()->mul->run(rows, c.n, p->n_in, x, pare__float_stride(p->n_in),
+                               (const float *)p->impl + panel * panel_size(p), acc, c.n);
     return 0;
 }
 

@@ -59,7 +59,7 @@ typedef struct panel {
 } panel;
 
 typedef struct layer {
-    const types *types;
+    pare__operand operand;
     int32_t n_in, n_panel;
     pthread_mutex_t lock; /* making kinds */
     shape shape[MAX_SHAPES];
@@ -109,9 +109,16 @@ static void come_back(int before)
 
 /* ---- kinds of products ------------------------------------------------------------------------------------------- */
 
-static void describe_rows(dnnl_memory_desc_t *d, int64_t rows, int64_t cols, dnnl_data_type_t type)
+static void describe_operand(dnnl_memory_desc_t *d, const layer *l, int64_t rows)
 {
-    dnnl_memory_desc_init_by_strides(d, 2, (dnnl_dims_t){rows, cols}, type, (dnnl_dims_t){cols, 1});
+    const int64_t stride = pare__operand_stride(l->operand, l->n_in);
+    dnnl_memory_desc_init_by_strides(d, 2, (dnnl_dims_t){rows, l->n_in}, types_of[l->operand].operand,
+                                     (dnnl_dims_t){stride, 1});
+}
+
+static void describe_acc(dnnl_memory_desc_t *d, const layer *l, int64_t rows, int64_t cols)
+{
+    dnnl_memory_desc_init_by_strides(d, 2, (dnnl_dims_t){rows, cols}, types_of[l->operand].acc, (dnnl_dims_t){cols, 1});
 }
 
 /* Of a product with these weights; the caller destroys it. NULL on failure. */
@@ -122,8 +129,8 @@ static dnnl_primitive_desc_t describe_product(const layer *l, const dnnl_memory_
     dnnl_matmul_desc_t what;
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t out = NULL;
-    describe_rows(&x, rows, l->n_in, l->types->operand);
-    describe_rows(&acc, rows, cols, l->types->acc);
+    describe_operand(&x, l, rows);
+    describe_acc(&acc, l, rows, cols);
     if (dnnl_primitive_attr_create(&attr) != dnnl_success) return NULL;
     dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
     if (dnnl_matmul_desc_init(&what, &x, weight, NULL, &acc) == dnnl_success &&
@@ -145,8 +152,8 @@ static product_kind *make_kind(const layer *l, const shape *s, int64_t rows)
     dnnl_primitive_desc_t pd = k ? describe_product(l, &s->weight, rows, s->cols) : NULL;
     if (!pd) goto fail;
     k->scratch = *dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
-    describe_rows(&k->x, rows, l->n_in, l->types->operand);
-    describe_rows(&k->acc, rows, s->cols, l->types->acc);
+    describe_operand(&k->x, l, rows);
+    describe_acc(&k->acc, l, rows, s->cols);
     if (dnnl_memory_desc_get_size(&k->scratch) > SCRATCH || dnnl_primitive_create(&k->run, pd) != dnnl_success)
         goto fail;
     dnnl_primitive_desc_destroy(pd);
@@ -207,7 +214,8 @@ static shape *shape_for(layer *l, int32_t cols)
     if (l->n_shape == MAX_SHAPES) return NULL;
     shape *s = &l->shape[l->n_shape];
     dnnl_memory_desc_t any;
-    dnnl_memory_desc_init_by_tag(&any, 2, (dnnl_dims_t){l->n_in, cols}, l->types->weight, dnnl_format_tag_any);
+    dnnl_memory_desc_init_by_tag(&any, 2, (dnnl_dims_t){l->n_in, cols}, types_of[l->operand].weight,
+                                 dnnl_format_tag_any);
     dnnl_primitive_desc_t pd = describe_product(l, &any, TILE_ROWS, cols);
     if (!pd) return NULL;
     s->cols = cols;
@@ -272,7 +280,7 @@ static int prepare_rows(pare__prepared *p, const void *w, dnnl_data_type_t type,
     if (!l) return pare_fail(err, PARE_E_NOMEM, "out of memory for prepared weights [%d, %d]", p->n_out, p->n_in);
     p->impl = l;
     pthread_mutex_init(&l->lock, NULL);
-    l->types = &types_of[p->engine->operand];
+    l->operand = p->engine->operand;
     l->n_in = p->n_in;
     l->n_panel = p->n_part * p->n_panel;
     l->panel = PARE__NEW(panel, l->n_panel);

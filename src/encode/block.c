@@ -22,18 +22,21 @@ static const float *log_sizes(pare__encoder *e)
     return e->log_size;
 }
 
-/* y = epilogue of x times the layer's weights, over all rows of the pack. */
-static pare__linear_job layer(const pare__encoder *e, const pare__prepared *w, const pare__linear *l, const float *x,
-                              float *y, pare__epilogue epilogue)
+/* y = epilogue of x times the layer's weights, over all rows of the pack; x as it is leaves rows a stride apart, what is
+ * normalised first (the hidden state) is dense. */
+static pare__linear_job layer(const pare__encoder *e, const pare__prepared *w, const pare__linear *l,
+                              const pare__norm_w *norm, const float *x, float *y, pare__epilogue epilogue)
 {
     const pare__hparams *hp = &e->m->hp;
     return (pare__linear_job){.w = w,
                               .bias = l->b,
+                              .norm = norm,
                               .norm_kind = hp->norm,
                               .eps = hp->eps,
                               .x = x,
+                              .ldx = norm ? l->n_in : pare__float_stride(l->n_in),
                               .y = y,
-                              .ldy = epilogue == PARE__EPILOGUE_GATED ? l->n_out / 2 : l->n_out,
+                              .ldy = l->n_out,
                               .rows = e->pack.n,
                               .epilogue = epilogue,
                               .act = hp->act};
@@ -43,8 +46,8 @@ static pare__linear_job layer(const pare__encoder *e, const pare__prepared *w, c
 static void find_qkv(const pare__encoder *e, int32_t block)
 {
     const pare__block_w *w = &e->m->w.block[block];
-    pare__linear_job job = layer(e, &e->weights->block[block].qkv, &w->qkv, e->pack.x, e->wide, PARE__EPILOGUE_BIAS);
-    job.norm = &w->norm1;
+    pare__linear_job job =
+        layer(e, &e->weights->block[block].qkv, &w->qkv, &w->norm1, e->pack.x, e->wide, PARE__EPILOGUE_BIAS);
     pare__linear_run(&e->ex, &job, 1);
     if (e->m->hp.has_rope) pare__rope_run(e);
 }
@@ -59,6 +62,7 @@ static pare__attention_job attention_job(pare__encoder *e, int32_t block)
                                .cu = e->pack.cu,
                                .log_size = log_sizes(e),
                                .out = e->h,
+                               .ldo = pare__float_stride(hp->dim),
                                .part = e->part};
     if (hp->window == 0 || hp->is_full[block]) return job;
     const pare__windows *w = pare__windows_get(e);
@@ -94,7 +98,7 @@ static int attention(pare__encoder *e, int32_t block, pare_error *err)
     pare__attention_run(&e->ex, &job);
     if (!is_ahead) pare__capture_attention_end(e, &job);
     pare__linear_job proj =
-        layer(e, &e->weights->block[block].proj, &w->proj, e->h, e->pack.x, PARE__EPILOGUE_RESIDUAL);
+        layer(e, &e->weights->block[block].proj, &w->proj, NULL, e->h, e->pack.x, PARE__EPILOGUE_RESIDUAL);
     proj.scale = w->scale1;
     pare__linear_run(&e->ex, &proj, 1);
     return is_ahead ? 0 : pare__capture_emit(e, block, err);
@@ -105,9 +109,9 @@ static void mlp(const pare__encoder *e, int32_t block)
     const pare__block_w *w = &e->m->w.block[block];
     const pare__engine_block *prepared = &e->weights->block[block];
     const pare__epilogue act = e->m->hp.gated ? PARE__EPILOGUE_GATED : PARE__EPILOGUE_ACT;
-    pare__linear_job job[] = {layer(e, &prepared->fc1, &w->fc1, e->pack.x, e->wide, act),
-                              layer(e, &prepared->fc2, &w->fc2, e->wide, e->pack.x, PARE__EPILOGUE_RESIDUAL)};
-    job[0].norm = &w->norm2;
+    pare__linear_job job[] = {layer(e, &prepared->fc1, &w->fc1, &w->norm2, e->pack.x, e->wide, act),
+                              layer(e, &prepared->fc2, &w->fc2, NULL, e->wide, e->pack.x, PARE__EPILOGUE_RESIDUAL)};
+    job[0].ldy = job[1].ldx;
     job[1].scale = w->scale2;
     pare__linear_run(&e->ex, job, 2);
 }

@@ -98,17 +98,18 @@ static void patch_f32(const work *w, const pare__segment *s, int64_t row, int64_
     }
 }
 
-/* Input of the n patches of the unit at (row, col) in units; n = unit^2. */
-static void unit_pixels(const work *w, const pare__segment *s, int64_t row, int64_t col, int32_t n, float *out)
+/* Input of the n patches of the unit at (row, col) in units, `stride` floats apart; n = unit^2. */
+static void unit_pixels(const work *w, const pare__segment *s, int64_t row, int64_t col, int32_t n, float *out,
+                        int64_t stride)
 {
     const pare__hparams *hp = &w->e->m->hp;
     const int64_t width = w->e->m->w.patch.n_in, unit = hp->unit;
     if (s->pixels && (unit > 1 || hp->temporal > 1)) {
         const float *from = s->pixels + (row * (s->grid_w / unit) + col) * n * width;
-        memcpy(out, from, (size_t)n * (size_t)width * sizeof(float));
+        for (int32_t i = 0; i < n; i++) memcpy(out + i * stride, from + i * width, (size_t)width * sizeof(float));
         return;
     }
-    for (int32_t i = 0; i < n; i++, out += width) {
+    for (int32_t i = 0; i < n; i++, out += stride) {
         const int64_t y = row * unit + i / unit, x = col * unit + i % unit;
         if (s->pixels)
             patch_f32(w, s, y, x, out);
@@ -122,17 +123,17 @@ static void gather(void *arg, int64_t task, int32_t worker)
     (void)worker;
     const work *w = (const work *)arg;
     const pare__pack *p = &w->e->pack;
-    const int64_t width = w->e->m->w.patch.n_in, end = pare__grain_end(task, p->n_unit);
+    const int64_t stride = pare__float_stride(w->e->m->w.patch.n_in), end = pare__grain_end(task, p->n_unit);
     int32_t s = 0;
     for (int64_t u = task * PARE__ROW_GRAIN; u < end; u++) {
         const int32_t *thw = p->thw + u * 3;
         int64_t row;
         const int32_t n = pare__unit_rows(p, u, &s, &row);
-        float *out = w->e->wide + row * width;
+        float *out = w->e->wide + row * stride;
         if (thw[2] < 0 || w->seg[s].tokens)
-            memset(out, 0, (size_t)n * (size_t)width * sizeof(float));
+            memset(out, 0, (size_t)n * (size_t)stride * sizeof(float));
         else
-            unit_pixels(w, &w->seg[s], thw[1], thw[2], n, out);
+            unit_pixels(w, &w->seg[s], thw[1], thw[2], n, out, stride);
     }
 }
 
@@ -184,6 +185,7 @@ static void embed_pixels(const work *w)
     const pare__linear_job job = {.w = &e->weights->patch,
                                   .bias = m->w.patch.b,
                                   .x = e->wide,
+                                  .ldx = pare__float_stride(m->w.patch.n_in),
                                   .y = e->pack.x,
                                   .ldy = d,
                                   .rows = n,

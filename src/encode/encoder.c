@@ -92,12 +92,13 @@ static int make_captures(pare__encoder *e, int64_t cap)
 static int64_t widest(const pare_model *m)
 {
     const int32_t patches = m->hp.unit * m->hp.unit;
-    int64_t width = m->w.patch.n_in;
-    if (m->hp.has_merger && m->w.merger1.n_out / patches >= width) width = m->w.merger1.n_out / patches + 1;
+    int64_t width = pare__float_stride(m->w.patch.n_in);
+    const int64_t joined = pare__float_stride(m->w.merger1.n_out) / patches + 1;
+    if (m->hp.has_merger && joined > width) width = joined;
     for (int32_t b = 0; b < m->hp.n_layer; b++) {
         const pare__block_w *w = &m->w.block[b];
         if (w->qkv.n_out > width) width = w->qkv.n_out;
-        if (w->fc2.n_in > width) width = w->fc2.n_in;
+        if (pare__float_stride(w->fc2.n_in) > width) width = pare__float_stride(w->fc2.n_in);
     }
     return width;
 }
@@ -145,13 +146,17 @@ static int make_units(pare__encoder *e, int64_t cap)
     return ok ? make_states(e, cap) : PARE_E_NOMEM;
 }
 
-/* Bytes of the widest row that an engine multiplies: normalised floats at least. */
+static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* Bytes per row of the pack for what an engine multiplies: rows of floats that are normalised or joined first, or any row
+ * in fewer bits. */
 static int64_t widest_operand(const pare__encoder *e, const pare__engine *engine)
 {
-    const int64_t normed = (int64_t)e->m->hp.dim * (int64_t)sizeof(float);
-    const int64_t converted =
-        engine->operand == PARE__OPERAND_F32 ? 0 : widest(e->m) * pare__operand_size(engine->operand);
-    return converted > normed ? converted : normed;
+    const pare_model *m = e->m;
+    const int64_t joined = m->hp.has_merger ? pare__float_stride(m->w.merger1.n_in) / e->pack.patches + 1 : 0;
+    const int64_t normed = max64(pare__float_stride(m->hp.dim), joined) * (int64_t)sizeof(float);
+    if (engine->operand == PARE__OPERAND_F32) return normed;
+    return max64(normed, (widest(m) + PARE__ALIGN) * pare__operand_size(engine->operand));
 }
 
 static int64_t round_up(int64_t n, int64_t grain) { return (n + grain - 1) / grain * grain; }
@@ -161,10 +166,10 @@ static int make_scratch(pare__encoder *e, int64_t cap)
 {
     const pare__hparams *hp = &e->m->hp;
     const pare__engine *engine = e->weights->engine, *wide = e->weights->wide;
-    const int64_t library = engine->scratch_size > wide->scratch_size ? engine->scratch_size : wide->scratch_size;
+    const int64_t library = max64(engine->scratch_size, wide->scratch_size);
     const int64_t attention = pare__attention_scratch(cap, hp->dim / hp->n_head);
     const int64_t product = 2 * (int64_t)PARE__TILE_FLOATS + library / (int64_t)sizeof(float);
-    e->ex.scratch_size = round_up(attention > product ? attention : product, PARE__ALIGN);
+    e->ex.scratch_size = round_up(max64(attention, product), PARE__ALIGN);
     e->ex.scratch = floats(pare__pool_threads(e->ex.pool), e->ex.scratch_size);
     e->ex.operand = (char *)pare__malloc(cap, widest_operand(e, engine));
     e->ex.row_scale = floats(cap, 1);
@@ -182,7 +187,7 @@ static int make_buffers(pare__encoder *e, int64_t cap)
     p->cu = PARE__NEW(int64_t, cap + 1);
     p->thw = PARE__NEW(int32_t, cap * 3);
     e->wide = floats(cap, widest(e->m));
-    e->h = floats(cap, dim);
+    e->h = floats(cap, pare__float_stride(dim));
     e->spare = floats(cap, widest_state(e));
     e->spare_thw = PARE__NEW(int32_t, cap * 3);
     e->log_size = floats(cap, 1);
@@ -202,7 +207,8 @@ int pare__encoder_create(pare__encoder **out, const pare_model *model, pare__poo
     *out = NULL;
     int rc = check_model(model, err);
     if (rc < 0) return rc;
-    const int64_t cap = (max_rows > PARE__PACK_ROWS ? max_rows : PARE__PACK_ROWS) + PARE__GRAIN_ROWS;
+    const int64_t spare = (int64_t)PARE__GRAIN_ROWS * model->hp.unit * model->hp.unit; /* engines round rows up */
+    const int64_t cap = max64(max_rows, PARE__PACK_ROWS) + spare;
     pare__engine_choice choice = {.engine = plan->engine};
     if (!plan->engine) rc = pare__engine_choose(NULL, NULL, &choice, err);
     if (rc < 0) return rc;

@@ -43,7 +43,8 @@ typedef struct pare__engine {
     /* Prepares w [n_out, n_in]; p's sizes and cut are filled. */
     int (*prepare)(pare__prepared *p, const float *w, pare_error *err);
     void (*release)(pare__prepared *p); /* accepts half-made ones; frees impl */
-    /* acc [rows, columns of the panel] = x [rows, n_in] times panel 0 .. n_part * n_panel - 1; rows <= tile_rows.
+    /* acc [rows, columns of the panel] = x [rows, n_in], pare__operand_stride apart, times panel 0 .. n_part * n_panel - 1;
+     * rows <= tile_rows.
      * scratch: scratch_size bytes of the calling thread, aligned to 64. Any thread. Errors: EXTERNAL (without a text). */
     int (*product)(const pare__prepared *p, int32_t panel, int64_t rows, const void *x, void *acc, void *scratch);
     int64_t scratch_size;
@@ -59,6 +60,13 @@ static inline int64_t pare__operand_size(pare__operand o)
 {
     return o == PARE__OPERAND_F32 ? 4 : o == PARE__OPERAND_BF16 ? 2 : 1;
 }
+
+/* Elements between rows of n: rows a multiple of 2 KB apart would push each other out of the first-level cache. */
+static inline int64_t pare__operand_stride(pare__operand o, int64_t n)
+{
+    return n + (n * pare__operand_size(o) % 2048 ? 0 : 64 / pare__operand_size(o));
+}
+static inline int64_t pare__float_stride(int64_t n) { return pare__operand_stride(PARE__OPERAND_F32, n); }
 
 /* Fills *p and prepares w. On failure *p is empty. */
 int pare__prepare(pare__prepared *p, const pare__engine *engine, const float *w, int32_t n_in, int32_t n_out,

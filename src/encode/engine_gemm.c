@@ -16,7 +16,7 @@ int pare__gemm_product(const pare__gemm *gemm, const pare__prepared *p, int32_t 
 {
     const pare__columns c = pare__panel_columns(p, panel);
     const float *w = (const float *)p->impl + (int64_t)c.first * p->n_in;
-    gemm->nt(rows, c.n, p->n_in, 1.0f, x, p->n_in, w, p->n_in, 0.0f, acc, c.n);
+    gemm->nt(rows, c.n, p->n_in, 1.0f, x, pare__float_stride(p->n_in), w, p->n_in, 0.0f, acc, c.n);
     return 0;
 }
 

@@ -171,7 +171,7 @@ typedef struct trial {
 static int run_once(const trial *t)
 {
     const pare__engine *e = t->weights.engine;
-    const int64_t size = WIDTH * pare__operand_size(e->operand);
+    const int64_t size = pare__operand_stride(e->operand, WIDTH) * pare__operand_size(e->operand);
     for (int64_t row = 0; row < ROWS; row += e->tile_rows) {
         const int64_t rows = ROWS - row < e->tile_rows ? ROWS - row : e->tile_rows;
         for (int32_t p = 0; p < t->weights.n_panel; p++) {
@@ -186,7 +186,8 @@ static int prepare(trial *t, const pare__engine *e, pare_error *err)
 {
     t->w = pare__calloc((int64_t)OUT * WIDTH, (int64_t)sizeof(float));
     t->acc = pare__calloc((int64_t)e->tile_rows * (e->panel_cols + PARE__GRAIN_COLS), (int64_t)sizeof(float));
-    t->x = pare__calloc((int64_t)(ROWS + PARE__GRAIN_ROWS) * WIDTH, pare__operand_size(e->operand));
+    t->x = pare__calloc((ROWS + PARE__GRAIN_ROWS) * pare__operand_stride(e->operand, WIDTH),
+                        pare__operand_size(e->operand));
     if (!t->w || !t->acc || !t->x) return pare_fail(err, PARE_E_NOMEM, "out of memory to measure an engine");
     for (int64_t i = 0; i < (int64_t)OUT * WIDTH; i++) t->w[i] = (float)(i % 255 - 127) / 127;
     const int rc = pare__prepare(&t->weights, e, t->w, WIDTH, OUT, 1, err);

@@ -39,31 +39,48 @@ static void norm_row(const pare__vec *vec, pare__norm_kind kind, const pare__nor
         vec->layer_norm(out, x, w->w, w->b, d, eps);
 }
 
-static int is_as_it_is(const pare__linear_job *j) { return !j->norm && j->w->engine->operand == PARE__OPERAND_F32; }
+static int is_as_it_is(const pare__linear_job *j)
+{
+    return !j->norm && j->w->engine->operand == PARE__OPERAND_F32 && j->ldx == pare__float_stride(j->w->n_in);
+}
+
+/* Bytes between rows of what the engine multiplies. */
+static int64_t operand_bytes(const pare__linear_job *j)
+{
+    const pare__operand kind = j->w->engine->operand;
+    return pare__operand_stride(kind, j->w->n_in) * pare__operand_size(kind);
+}
 
 /* Row `first` of what the engine multiplies. */
 static const void *operand_at(const pare__exec *ex, const pare__linear_job *j, int64_t first)
 {
-    if (is_as_it_is(j)) return j->x + first * j->w->n_in;
-    return ex->operand + first * j->w->n_in * pare__operand_size(j->w->engine->operand);
+    return is_as_it_is(j) ? (const void *)(j->x + first * j->ldx) : ex->operand + first * operand_bytes(j);
+}
+
+/* One row of x, normalised into `spare` where asked, becomes the operand's row r. */
+static void convert_row(const pare__exec *ex, const pare__linear_job *j, int64_t r, float *spare)
+{
+    const int64_t k = j->w->n_in;
+    const float *x = j->x + r * j->ldx;
+    void *to = ex->operand + r * operand_bytes(j);
+    const pare__operand kind = j->w->engine->operand;
+    if (j->norm) {
+        float *normed = kind == PARE__OPERAND_F32 ? to : spare;
+        norm_row(ex->vec, j->norm_kind, j->norm, j->eps, x, k, normed);
+        x = normed;
+    }
+    if (kind == PARE__OPERAND_BF16)
+        ex->vec->f32_to_bf16(to, x, k);
+    else if (kind == PARE__OPERAND_U8)
+        ex->vec->quantise(to, x, k, &ex->row_scale[r], &ex->row_zero[r]);
+    else if (!j->norm)
+        memcpy(to, x, (size_t)k * sizeof(float));
 }
 
 static void prepare_rows(const pare__exec *ex, const pare__linear_job *j, stretch at, int32_t worker)
 {
-    const int64_t k = j->w->n_in;
-    const pare__operand kind = j->w->engine->operand;
     float *spare = ex->scratch + worker * ex->scratch_size;
-    for (int64_t r = at.first; r < at.first + at.n; r++) {
-        const float *x = j->x + r * k;
-        char *to = ex->operand + r * k * pare__operand_size(kind);
-        if (j->norm) {
-            float *normed = kind == PARE__OPERAND_F32 ? (float *)(void *)to : spare;
-            norm_row(ex->vec, j->norm_kind, j->norm, j->eps, x, k, normed);
-            x = normed;
-        }
-        if (kind == PARE__OPERAND_BF16) ex->vec->f32_to_bf16((uint16_t *)(void *)to, x, k);
-        if (kind == PARE__OPERAND_U8) ex->vec->quantise((uint8_t *)to, x, k, &ex->row_scale[r], &ex->row_zero[r]);
-    }
+    for (int64_t r = at.first; r < at.first + at.n; r++) convert_row(ex, j, r, spare);
 }
 
 /* ---- epilogues: acc [n, cols] of a tile that begins at row at.first ------------------------------------------------ */

@@ -12,8 +12,8 @@
 #include "encode/engine_weights.h"
 
 enum {
-    PARE__ROW_GRAIN = 32,         /* rows of a task that only walks over rows */
-    PARE__TILE_FLOATS = 88 << 10  /* a product of any engine: its tile_rows * (panel_cols + PARE__GRAIN_COLS) at most */
+    PARE__ROW_GRAIN = 32,        /* rows of a task that only walks over rows */
+    PARE__TILE_FLOATS = 88 << 10 /* a product of any engine: its tile_rows * (panel_cols + PARE__GRAIN_COLS) at most */
 };
 
 /* Who computes, with what, and where a worker may scribble. */
@@ -44,7 +44,8 @@ typedef struct pare__linear_job {
     const pare__norm_w *norm; /* of every row of x beforehand, or NULL */
     pare__norm_kind norm_kind;
     float eps;
-    const float *x; /* [rows, n_in] dense, with room for rows rounded up to PARE__GRAIN_ROWS */
+    const float *x; /* [rows, n_in], ldx floats between rows, with room for rows rounded up to PARE__GRAIN_ROWS */
+    int64_t ldx;    /* pare__float_stride(n_in) spares a copy where there is no norm */
     float *y;       /* [rows, n_out], ldy floats between rows */
     int64_t ldy;
     int64_t rows;
@@ -69,6 +70,7 @@ typedef struct pare__attention_job {
     const int32_t *order;  /* [n] rows of the segments, one after the other; NULL = 0, 1, 2, ... */
     const float *log_size; /* [n] bias of the keys, or NULL */
     float *out;            /* [n, n_head head_dim]; NULL = only what follows */
+    int64_t ldo;           /* floats between rows of out */
     float *part;           /* [2 n_head, n] scratch: per-head rows of what follows */
     float *cls_row;        /* [n] query 0 of each segment, mean over heads, or NULL */
     float *col_mean;       /* [n] mean over heads and queries of the segment, or NULL */
@@ -127,8 +129,8 @@ struct pare__encoder {
     int32_t n_capture;
     pare__capture *live; /* [n_capture] those of the pack: copies of entries of `capture` */
     int32_t n_taken;     /* entries taken in this run */
-    float *wide;         /* [cap_rows, the largest of im2col row, qkv, MLP] */
-    float *h;            /* [cap_rows, dim] attention output */
+    float *wide;         /* [cap_rows, the largest of im2col row, qkv, MLP, with their strides] */
+    float *h;            /* [cap_rows, dim] attention output, a stride apart */
     float *spare;        /* [cap_rows, dim] where a map writes */
     int32_t *spare_thw;  /* [cap_rows, 3] */
     float *log_size;     /* [cap_rows] */
