@@ -136,7 +136,7 @@ int pare_engine_measure(int32_t i, double *gops, pare_error *err)
     if (!gops) return no_argument("pare_engine_measure", "gops", err);
     if (i < 0 || !pare__engine_at(i, &c)) return pare_fail(err, PARE_E_INVALID, "pare_engine_measure: no engine %d", i);
     if (!c.engine->runs())
-        return pare_fail(err, PARE_E_UNSUPPORTED, "backend %s needs %s for %s; this CPU has: %s", c.backend->name,
+        return pare_fail(err, PARE_E_UNSUPPORTED, "backend %s needs %s for %s; this machine has: %s", c.backend->name,
                          c.engine->needs, pare__precision_name(c.precision), pare__cpu_flags());
     return pare__engine_measure(c.engine, gops, err);
 }

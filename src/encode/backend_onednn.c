@@ -69,23 +69,63 @@ typedef struct layer {
 
 /* ---- the library ------------------------------------------------------------------------------------------------- */
 
-/* One engine and one stream for the process, as the library recommends; both are stateless on a CPU. */
+/* What is called of it, without the prefix dnnl_. */
+#define CALLS(X)                                                                                                       \
+    X(engine_create)                                                                                                   \
+    X(stream_create)                                                                                                   \
+    X(memory_desc_init_by_strides)                                                                                     \
+    X(memory_desc_init_by_tag)                                                                                         \
+    X(memory_desc_get_size)                                                                                            \
+    X(memory_create)                                                                                                   \
+    X(memory_destroy)                                                                                                  \
+    X(primitive_attr_create)                                                                                           \
+    X(primitive_attr_set_scratchpad_mode)                                                                              \
+    X(primitive_attr_destroy)                                                                                          \
+    X(matmul_desc_init)                                                                                                \
+    X(primitive_desc_create)                                                                                           \
+    X(reorder_primitive_desc_create)                                                                                   \
+    X(primitive_desc_query_md)                                                                                         \
+    X(primitive_desc_destroy)                                                                                          \
+    X(primitive_create)                                                                                                \
+    X(primitive_execute)                                                                                               \
+    X(primitive_destroy)
+
+/* Opened when first asked for, so that a process that never asks does not pay for it, and pare runs where it is not
+ * installed. One engine and one stream for the process, as the library recommends; both are stateless on a CPU. */
 typedef struct library {
+#define MEMBER(name) __typeof__(dnnl_##name) *name;
+    CALLS(MEMBER)
+#undef MEMBER
+    int (*omp_get_max_threads)(void);
+    void (*omp_set_num_threads)(int n);
     dnnl_engine_t engine;
     dnnl_stream_t stream;
-    int (*threads_get)(void);
-    void (*threads_set)(int n);
 } library;
 
 static library lib;
 static pthread_once_t lib_once = PTHREAD_ONCE_INIT;
 
+/* Data and function pointers have one size here, as dlsym needs. */
+static int find(void *handle, const char *name, void *function)
+{
+    void *address = dlsym(handle, name);
+    memcpy(function, &address, sizeof address);
+    return address != NULL;
+}
+
 static void lib_open(void)
 {
-    lib.threads_get = (int (*)(void))dlsym(RTLD_DEFAULT, "omp_get_max_threads");
-    lib.threads_set = (void (*)(int))dlsym(RTLD_DEFAULT, "omp_set_num_threads");
-    if (dnnl_engine_create(&lib.engine, dnnl_cpu, 0) != dnnl_success) return;
-    dnnl_stream_create(&lib.stream, lib.engine, dnnl_stream_default_flags);
+    void *handle = dlopen(PARE_ONEDNN, RTLD_NOW | RTLD_LOCAL);
+    if (!handle) return;
+    int ok = 1;
+#define FIND(name) ok &= find(handle, "dnnl_" #name, &lib.name);
+    CALLS(FIND)
+#undef FIND
+    if (!find(handle, "omp_get_max_threads", &lib.omp_get_max_threads) ||
+        !find(handle, "omp_set_num_threads", &lib.omp_set_num_threads))
+        lib.omp_get_max_threads = NULL; /* built without OpenMP */
+    if (!ok || lib.engine_create(&lib.engine, dnnl_cpu, 0) != dnnl_success) return;
+    if (lib.stream_create(&lib.stream, lib.engine, dnnl_stream_default_flags) != dnnl_success) lib.stream = NULL;
 }
 
 static int lib_works(void)
@@ -97,14 +137,14 @@ static int lib_works(void)
 /* The calling thread's OpenMP threads become one; returns how many there were. */
 static int go_alone(void)
 {
-    const int before = lib.threads_get && lib.threads_set ? lib.threads_get() : 1;
-    if (before != 1) lib.threads_set(1);
+    const int before = lib.omp_get_max_threads ? lib.omp_get_max_threads() : 1;
+    if (before != 1) lib.omp_set_num_threads(1);
     return before;
 }
 
 static void come_back(int before)
 {
-    if (before != 1) lib.threads_set(before);
+    if (before != 1) lib.omp_set_num_threads(before);
 }
 
 /* ---- kinds of products ------------------------------------------------------------------------------------------- */
@@ -112,13 +152,13 @@ static void come_back(int before)
 static void describe_operand(dnnl_memory_desc_t *d, const layer *l, int64_t rows)
 {
     const int64_t stride = pare__operand_stride(l->operand, l->n_in);
-    dnnl_memory_desc_init_by_strides(d, 2, (dnnl_dims_t){rows, l->n_in}, types_of[l->operand].operand,
-                                     (dnnl_dims_t){stride, 1});
+    lib.memory_desc_init_by_strides(d, 2, (dnnl_dims_t){rows, l->n_in}, types_of[l->operand].operand,
+                                    (dnnl_dims_t){stride, 1});
 }
 
 static void describe_acc(dnnl_memory_desc_t *d, const layer *l, int64_t rows, int64_t cols)
 {
-    dnnl_memory_desc_init_by_strides(d, 2, (dnnl_dims_t){rows, cols}, types_of[l->operand].acc, (dnnl_dims_t){cols, 1});
+    lib.memory_desc_init_by_strides(d, 2, (dnnl_dims_t){rows, cols}, types_of[l->operand].acc, (dnnl_dims_t){cols, 1});
 }
 
 /* Of a product with these weights; the caller destroys it. NULL on failure. */
@@ -131,18 +171,18 @@ static dnnl_primitive_desc_t describe_product(const layer *l, const dnnl_memory_
     dnnl_primitive_desc_t out = NULL;
     describe_operand(&x, l, rows);
     describe_acc(&acc, l, rows, cols);
-    if (dnnl_primitive_attr_create(&attr) != dnnl_success) return NULL;
-    dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-    if (dnnl_matmul_desc_init(&what, &x, weight, NULL, &acc) == dnnl_success &&
-        dnnl_primitive_desc_create(&out, &what, attr, lib.engine, NULL) != dnnl_success)
+    if (lib.primitive_attr_create(&attr) != dnnl_success) return NULL;
+    lib.primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+    if (lib.matmul_desc_init(&what, &x, weight, NULL, &acc) == dnnl_success &&
+        lib.primitive_desc_create(&out, &what, attr, lib.engine, NULL) != dnnl_success)
         out = NULL;
-    dnnl_primitive_attr_destroy(attr);
+    lib.primitive_attr_destroy(attr);
     return out;
 }
 
 static void free_kind(product_kind *k)
 {
-    if (k && k->run) dnnl_primitive_destroy(k->run);
+    if (k && k->run) lib.primitive_destroy(k->run);
     pare__free(k);
 }
 
@@ -151,15 +191,14 @@ static product_kind *make_kind(const layer *l, const shape *s, int64_t rows)
     product_kind *k = PARE__NEW(product_kind, 1);
     dnnl_primitive_desc_t pd = k ? describe_product(l, &s->weight, rows, s->cols) : NULL;
     if (!pd) goto fail;
-    k->scratch = *dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+    k->scratch = *lib.primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
     describe_operand(&k->x, l, rows);
     describe_acc(&k->acc, l, rows, s->cols);
-    if (dnnl_memory_desc_get_size(&k->scratch) > SCRATCH || dnnl_primitive_create(&k->run, pd) != dnnl_success)
-        goto fail;
-    dnnl_primitive_desc_destroy(pd);
+    if (lib.memory_desc_get_size(&k->scratch) > SCRATCH || lib.primitive_create(&k->run, pd) != dnnl_success) goto fail;
+    lib.primitive_desc_destroy(pd);
     return k;
 fail:
-    if (pd) dnnl_primitive_desc_destroy(pd);
+    if (pd) lib.primitive_desc_destroy(pd);
     free_kind(k);
     return NULL;
 }
@@ -181,15 +220,15 @@ static product_kind *kind_for(layer *l, shape *s, int64_t rows)
 static int execute(const product_kind *k, dnnl_memory_t weight, const void *x, void *acc, void *scratch)
 {
     dnnl_memory_t m_x = NULL, m_acc = NULL, m_scratch = NULL;
-    int ok = dnnl_memory_create(&m_x, &k->x, lib.engine, (void *)(uintptr_t)x) == dnnl_success;
-    ok &= dnnl_memory_create(&m_acc, &k->acc, lib.engine, acc) == dnnl_success;
-    ok &= dnnl_memory_create(&m_scratch, &k->scratch, lib.engine, scratch) == dnnl_success;
+    int ok = lib.memory_create(&m_x, &k->x, lib.engine, (void *)(uintptr_t)x) == dnnl_success;
+    ok &= lib.memory_create(&m_acc, &k->acc, lib.engine, acc) == dnnl_success;
+    ok &= lib.memory_create(&m_scratch, &k->scratch, lib.engine, scratch) == dnnl_success;
     const dnnl_exec_arg_t args[] = {
         {DNNL_ARG_SRC, m_x}, {DNNL_ARG_WEIGHTS, weight}, {DNNL_ARG_DST, m_acc}, {DNNL_ARG_SCRATCHPAD, m_scratch}};
-    ok = ok && dnnl_primitive_execute(k->run, lib.stream, 4, args) == dnnl_success;
-    dnnl_memory_destroy(m_x);
-    dnnl_memory_destroy(m_acc);
-    dnnl_memory_destroy(m_scratch);
+    ok = ok && lib.primitive_execute(k->run, lib.stream, 4, args) == dnnl_success;
+    lib.memory_destroy(m_x);
+    lib.memory_destroy(m_acc);
+    lib.memory_destroy(m_scratch);
     return ok ? 0 : PARE_E_EXTERNAL;
 }
 
@@ -214,13 +253,13 @@ static shape *shape_for(layer *l, int32_t cols)
     if (l->n_shape == MAX_SHAPES) return NULL;
     shape *s = &l->shape[l->n_shape];
     dnnl_memory_desc_t any;
-    dnnl_memory_desc_init_by_tag(&any, 2, (dnnl_dims_t){l->n_in, cols}, types_of[l->operand].weight,
-                                 dnnl_format_tag_any);
+    lib.memory_desc_init_by_tag(&any, 2, (dnnl_dims_t){l->n_in, cols}, types_of[l->operand].weight,
+                                dnnl_format_tag_any);
     dnnl_primitive_desc_t pd = describe_product(l, &any, TILE_ROWS, cols);
     if (!pd) return NULL;
     s->cols = cols;
-    s->weight = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
-    dnnl_primitive_desc_destroy(pd);
+    s->weight = *lib.primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+    lib.primitive_desc_destroy(pd);
     l->n_shape++;
     return s;
 }
@@ -232,17 +271,17 @@ static int reorder(const layer *l, panel *to, const void *w, dnnl_data_type_t ty
     dnnl_memory_t from = NULL;
     dnnl_primitive_desc_t pd = NULL;
     dnnl_primitive_t run = NULL;
-    dnnl_memory_desc_init_by_strides(&from_desc, 2, (dnnl_dims_t){l->n_in, to->shape->cols}, type,
-                                     (dnnl_dims_t){1, l->n_in});
-    int ok = dnnl_memory_create(&from, &from_desc, lib.engine, (void *)(uintptr_t)w) == dnnl_success &&
-             dnnl_reorder_primitive_desc_create(&pd, &from_desc, lib.engine, &to->shape->weight, lib.engine, NULL) ==
+    lib.memory_desc_init_by_strides(&from_desc, 2, (dnnl_dims_t){l->n_in, to->shape->cols}, type,
+                                    (dnnl_dims_t){1, l->n_in});
+    int ok = lib.memory_create(&from, &from_desc, lib.engine, (void *)(uintptr_t)w) == dnnl_success &&
+             lib.reorder_primitive_desc_create(&pd, &from_desc, lib.engine, &to->shape->weight, lib.engine, NULL) ==
                  dnnl_success &&
-             dnnl_primitive_create(&run, pd) == dnnl_success;
+             lib.primitive_create(&run, pd) == dnnl_success;
     const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to->weight}};
-    ok = ok && dnnl_primitive_execute(run, lib.stream, 2, args) == dnnl_success;
-    if (run) dnnl_primitive_destroy(run);
-    if (pd) dnnl_primitive_desc_destroy(pd);
-    if (from) dnnl_memory_destroy(from);
+    ok = ok && lib.primitive_execute(run, lib.stream, 2, args) == dnnl_success;
+    if (run) lib.primitive_destroy(run);
+    if (pd) lib.primitive_desc_destroy(pd);
+    if (from) lib.memory_destroy(from);
     return ok ? 0 : PARE_E_EXTERNAL;
 }
 
@@ -250,9 +289,9 @@ static int make_panel(layer *l, panel *to, int32_t cols, const void *w, dnnl_dat
 {
     to->shape = shape_for(l, cols);
     if (!to->shape) return PARE_E_EXTERNAL;
-    to->data = pare__calloc((int64_t)dnnl_memory_desc_get_size(&to->shape->weight) + PARE__ALIGN, 1);
+    to->data = pare__calloc((int64_t)lib.memory_desc_get_size(&to->shape->weight) + PARE__ALIGN, 1);
     if (!to->data) return PARE_E_NOMEM;
-    if (dnnl_memory_create(&to->weight, &to->shape->weight, lib.engine, to->data) != dnnl_success) {
+    if (lib.memory_create(&to->weight, &to->shape->weight, lib.engine, to->data) != dnnl_success) {
         to->weight = NULL;
         return PARE_E_EXTERNAL;
     }
@@ -263,7 +302,7 @@ static void release(pare__prepared *p)
 {
     layer *l = p->impl;
     for (int32_t i = 0; l->panel && i < l->n_panel; i++) {
-        if (l->panel[i].weight) dnnl_memory_destroy(l->panel[i].weight);
+        if (l->panel[i].weight) lib.memory_destroy(l->panel[i].weight);
         pare__free(l->panel[i].data);
     }
     for (int32_t i = 0; i < l->n_shape; i++)
@@ -325,8 +364,8 @@ static int has_avx512(void)
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
 }
-static int has_vnni(void) { return has_avx512() && __builtin_cpu_supports("avx512vnni"); }
-static int has_bf16(void) { return has_avx512() && __builtin_cpu_supports("avx512bf16"); }
+static int has_vnni(void) { return has_avx512() && __builtin_cpu_supports("avx512vnni") && lib_works(); }
+static int has_bf16(void) { return has_avx512() && __builtin_cpu_supports("avx512bf16") && lib_works(); }
 #else
 static int has_avx512(void) { return 0; }
 static int has_vnni(void) { return 0; }
@@ -334,13 +373,13 @@ static int has_bf16(void) { return 0; }
 #endif
 
 static const pare__engine engine_f32 = {
-    .needs = "",
+    .needs = "libdnnl",
     .operand = PARE__OPERAND_F32,
     .tile_rows = TILE_ROWS,
     .panel_cols = PANEL_COLS,
     .chain_rows = CHAIN_ROWS,
-    .runs = pare__engine_always,
-    .is_fast = has_avx512,
+    .runs = lib_works,
+    .is_fast = pare__engine_never,
     .prepare = prepare_float,
     .release = release,
     .product = product,
@@ -348,7 +387,7 @@ static const pare__engine engine_f32 = {
 };
 
 static const pare__engine engine_bf16 = {
-    .needs = "avx512_bf16",
+    .needs = "libdnnl, avx512_bf16",
     .operand = PARE__OPERAND_BF16,
     .tile_rows = TILE_ROWS,
     .panel_cols = PANEL_COLS,
@@ -362,7 +401,7 @@ static const pare__engine engine_bf16 = {
 };
 
 static const pare__engine engine_int8 = {
-    .needs = "avx512_vnni",
+    .needs = "libdnnl, avx512_vnni",
     .operand = PARE__OPERAND_U8,
     .tile_rows = TILE_ROWS,
     .panel_cols = PANEL_COLS,

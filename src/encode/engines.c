@@ -81,7 +81,7 @@ static int choose_named(const char *name, pare__engine_choice *c, pare_error *er
             return pare_fail(err, PARE_E_UNSUPPORTED, "backend %s does not compute in %s", name,
                              precision_names[c->precision]);
         if (c->engine->runs()) return 0;
-        return pare_fail(err, PARE_E_UNSUPPORTED, "backend %s needs %s for %s; this CPU has: %s", name,
+        return pare_fail(err, PARE_E_UNSUPPORTED, "backend %s needs %s for %s; this machine has: %s", name,
                          c->engine->needs, precision_names[c->precision], pare__cpu_flags());
     }
     return no_name("backend", name, names, list_names(names), err);
@@ -145,7 +145,7 @@ void pare__quantise_weights(const float *w, int64_t n, int64_t k, int8_t *q, flo
 {
     for (int64_t i = 0; i < n; i++, w += k, q += k) {
         float largest = 0;
-        for (int64_t j = 0; j < k; j++) largest = fmaxf(largest, fabsf(w[j]));
+        for (int64_t j = 0; j < k; j++) largest = fabsf(w[j]) > largest ? fabsf(w[j]) : largest;
         const float inverse = largest > 0 ? 127 / largest : 0;
         scale[i] = largest > 0 ? largest / 127 : 1;
         sum[i] = 0;
