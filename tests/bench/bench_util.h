@@ -54,9 +54,6 @@ typedef struct bench_cell {
     {                                                                                                                  \
         (name), 0, (value), (digits)                                                                                   \
     }
-{
-    (name), 0, (value), (digits)
-}
 
 enum { BENCH_NUMBER_WIDTH = 9 };
 

@@ -56,14 +56,28 @@ static void run_f16(const pare__vec *v, const rows *r)
     v->f16_to_f32(r->y, (const uint16_t *)(const void *)r->bytes, r->n);
 }
 static void run_q8_0(const pare__vec *v, const rows *r) { v->q8_0_to_f32(r->y, r->bytes, r->n / 32 * 32); }
+static void run_quantise(const pare__vec *v, const rows *r)
+{
+    float scale;
+    int32_t zero;
+    v->quantise(r->bytes, r->x, r->n, &scale, &zero);
+    sink = scale;
+}
+static void run_dequantise(const pare__vec *v, const rows *r)
+{
+    const int32_t *numbers = (const int32_t *)(const void *)r->bytes;
+    v->dequantise(r->y, numbers, r->w, numbers, r->n, 1e-9f, 3);
+}
+static void run_bf16(const pare__vec *v, const rows *r) { v->f32_to_bf16((uint16_t *)(void *)r->bytes, r->x, r->n); }
 
 static const struct {
     const char *name;
     void (*run)(const pare__vec *, const rows *);
-} kernels[] = {{"dot", run_dot},         {"axpy", run_axpy},         {"layer_norm", run_layer_norm},
-               {"softmax", run_softmax}, {"gelu", run_gelu},         {"gelu_tanh", run_gelu_tanh},
-               {"silu_mul", run_silu},   {"residual", run_residual}, {"sad_u8", run_sad},
-               {"f16_to_f32", run_f16},  {"q8_0_to_f32", run_q8_0}};
+} kernels[] = {{"dot", run_dot},           {"axpy", run_axpy},         {"layer_norm", run_layer_norm},
+               {"softmax", run_softmax},   {"gelu", run_gelu},         {"gelu_tanh", run_gelu_tanh},
+               {"silu_mul", run_silu},     {"residual", run_residual}, {"sad_u8", run_sad},
+               {"f16_to_f32", run_f16},    {"q8_0_to_f32", run_q8_0},  {"dequantise", run_dequantise},
+               {"quantise", run_quantise}, {"f32_to_bf16", run_bf16}};
 
 static double ns_per_element(const pare__vec *v, const rows *r, void (*run)(const pare__vec *, const rows *))
 {

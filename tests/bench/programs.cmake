@@ -9,7 +9,7 @@ function(pare_bench name)
     list(APPEND objects $<TARGET_OBJECTS:pare_${m}_obj>)
   endforeach()
   add_executable(${name} ${B_SOURCES} bench/bench_util.c bench/bench_peak.c ${objects})
-  target_link_libraries(${name} PRIVATE pare_flags PkgConfig::JANSSON PkgConfig::OPENBLAS ${PARE_ONEDNN_LIBRARY}
+  target_link_libraries(${name} PRIVATE pare_flags PkgConfig::JANSSON PkgConfig::OPENBLAS
                         PkgConfig::ZLIB Threads::Threads m ${CMAKE_DL_LIBS})
 endfunction()
 
