@@ -9,9 +9,6 @@ pare_test(test_vec MODULES core SOURCES test_vec.c)
 pare_test(test_mrope MODULES core SOURCES test_mrope.c)
 pare_fuzz(fuzz_option MODULES core SOURCES fuzz/fuzz_option.c CORPUS fuzz/corpus/option)
 
-add_executable(bench_vec EXCLUDE_FROM_ALL bench/bench_vec.c $<TARGET_OBJECTS:pare_core_obj>)
-target_link_libraries(bench_vec PRIVATE pare_flags Threads::Threads m)
-
 # The dependency law, house style, and headers that compile alone.
 add_test(NAME layering COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/check_layering.sh ${PROJECT_SOURCE_DIR})
 add_test(NAME style COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/check_style.sh ${PROJECT_SOURCE_DIR})

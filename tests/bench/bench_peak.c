@@ -105,7 +105,7 @@ static const loop loops[] = {{"scalar", "f32", always, fma_scalar, 1}};
 
 /* ---- arithmetic --------------------------------------------------------------------------------------------- */
 
-enum { N_LOOP = sizeof loops / sizeof loops[0], TURNS = 1 << 20, RUNS = 9 };
+enum { N_LOOP = sizeof loops / sizeof loops[0], TURNS = 1 << 20, RUNS = 40 };
 
 static double rate_of(const loop *l)
 {
