@@ -149,7 +149,9 @@ pare_source *open_or_fail(const char *path, const pare_source_opts *opts)
 {
     pare_source *s;
     pare_error err = {0};
-    ck_assert_msg(!pare_source_open(&s, path, opts, &err), "%s", err.text);
+    pare_source_opts own = opts ? *opts : (pare_source_opts){.struct_size = sizeof own};
+    if (!own.read_ahead) own.read_ahead = PARE_TEST_AHEAD;
+    ck_assert_msg(!pare_source_open(&s, path, &own, &err), "%s", err.text);
     return s;
 }
 

@@ -5,6 +5,10 @@
 
 #include <pare/media.h>
 
+#ifndef PARE_TEST_AHEAD
+#define PARE_TEST_AHEAD 0
+#endif
+
 /* Name of a file in the scratch folder of this process; four names are valid at a time. */
 const char *scratch(const char *name);
 /* Files in the scratch folder whose name contains `part`. */
@@ -28,7 +32,7 @@ void append_file(const char *to, const char *from, double share);
 /* Hash of the visible pixels. */
 uint64_t hash_frame(const pare_frame *f);
 
-/* Opens or fails the test. */
+/* Opens or fails the test; reads PARE_TEST_AHEAD frames ahead unless `opts` says otherwise. */
 pare_source *open_or_fail(const char *path, const pare_source_opts *opts);
 
 /* Reads to the end and closes: how many frames; up to `max` stamps and hashes are stored where not NULL. */

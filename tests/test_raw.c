@@ -20,6 +20,13 @@ static void put(const void *data, size_t n)
     fclose(f);
 }
 
+/* The next frame of a driver with its pixels. */
+static int next_picture(void *self, pare__picture *to, pare_frame *f, pare_error *err)
+{
+    int rc = pare__source_y4m.next(self, f, err);
+    return rc ? rc : pare__source_y4m.pixels(self, to, f, err);
+}
+
 /* The first frame of a y4m stream of one colour: every pixel must be `want` within 1. */
 static void expect_colour(const char *header, const uint8_t *frame, size_t n, const int want[3])
 {
@@ -33,13 +40,15 @@ static void expect_colour(const char *header, const uint8_t *frame, size_t n, co
     void *self = NULL;
     ck_assert_msg(!pare__y4m_open_memory(&self, data, n_header + 6 + n, &info, &err), "%s: %s", header, err.text);
     pare_frame f = {.struct_size = sizeof f};
-    ck_assert_int_eq(pare__source_y4m.next(self, &f, &err), 0);
+    pare__picture to = {0};
+    ck_assert_int_eq(next_picture(self, &to, &f, &err), 0);
     for (int i = 0; i < f.width * f.height * 3; i++)
         ck_assert_msg(abs(f.rgb[i] - want[i % 3]) <= 1, "%s: sample %d is %d, not %d", header, i, f.rgb[i],
                       want[i % 3]);
-    ck_assert_int_eq(pare__source_y4m.next(self, &f, &err), PARE_EOF);
+    ck_assert_int_eq(next_picture(self, &to, &f, &err), PARE_EOF);
     ck_assert_int_eq(info.n_damaged, 0);
     pare__source_y4m.close(self);
+    pare__picture_free(&to);
 }
 
 /* Planes of a 3 x 3 picture of one colour; returns the bytes. */
@@ -89,12 +98,14 @@ START_TEST(pixels_keep_their_places)
     pare_source_info info = {0};
     void *self = NULL;
     pare_frame f = {.struct_size = sizeof f};
+    pare__picture to = {0};
     ck_assert_int_eq(pare__y4m_open_memory(&self, stream, sizeof stream - 1, &info, NULL), 0);
-    ck_assert_int_eq(pare__source_y4m.next(self, &f, NULL), 0);
+    ck_assert_int_eq(next_picture(self, &to, &f, NULL), 0);
     for (int i = 0; i < 6; i++) ck_assert_int_eq(f.rgb[3 * i + i % 3], i + 1);
     ck_assert_int_eq(f.width, 3);
     ck_assert_int_eq(f.height, 2);
     pare__source_y4m.close(self);
+    pare__picture_free(&to);
 }
 END_TEST
 
@@ -297,13 +308,16 @@ START_TEST(bad_options)
     static const struct {
         pare_source_opts opts;
         const char *part;
-    } bad[] = {{{.struct_size = 0}, "struct_size"},
-               {{.struct_size = sizeof(pare_source_opts), .start = NAN}, "start is nan"},
-               {{.struct_size = sizeof(pare_source_opts), .end = INFINITY}, "end is inf"},
-               {{.struct_size = sizeof(pare_source_opts), .fps = -1}, "fps is -1"},
-               {{.struct_size = sizeof(pare_source_opts), .start = 3, .end = 2}, "end 2 s is not after start 3 s"},
-               {{.struct_size = sizeof(pare_source_opts), .fps = 1, .every = 2}, "only one"},
-               {{.struct_size = sizeof(pare_source_opts), .frames = -5}, "frames is -5"}};
+    } bad[] = {
+        {{.struct_size = 0}, "struct_size"},
+        {{.struct_size = sizeof(pare_source_opts), .start = NAN}, "start is nan"},
+        {{.struct_size = sizeof(pare_source_opts), .end = INFINITY}, "end is inf"},
+        {{.struct_size = sizeof(pare_source_opts), .fps = -1}, "fps is -1"},
+        {{.struct_size = sizeof(pare_source_opts), .start = 3, .end = 2}, "end 2 s is not after start 3 s"},
+        {{.struct_size = sizeof(pare_source_opts), .fps = 1, .every = 2}, "only one"},
+        {{.struct_size = sizeof(pare_source_opts), .frames = -5}, "frames is -5"},
+        {{.struct_size = sizeof(pare_source_opts), .read_ahead = -1}, "read_ahead is -1"},
+        {{.struct_size = sizeof(pare_source_opts), .read_ahead = 65}, "read_ahead is 65, must be between 0 and 64"}};
     put("YUV4MPEG2 W2 H2\n", 16);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         pare_source *s;

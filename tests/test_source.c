@@ -213,7 +213,7 @@ START_TEST(stop_flag)
     pare_source *s = open_or_fail(path, OPTS(.stop = &stop));
     pare_frame f = {.struct_size = sizeof f};
     ck_assert_int_eq(pare_source_read(s, &f, NULL), 0);
-    stop = 1;
+    __atomic_store_n(&stop, 1, __ATOMIC_RELAXED); /* another thread may be looking */
     ck_assert_int_eq(pare_source_read(s, &f, NULL), PARE_EOF);
     int64_t n;
     ck_assert_int_eq(pare_source_count(s, &n, NULL), PARE_E_IO);

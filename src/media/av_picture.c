@@ -5,11 +5,9 @@
  * (full for yuvj formats and grey). The flags are ffmpeg's default, bicubic, without accurate rounding: the results are
  * then bit-identical with torchcodec's reference frames. Mirroring in a display matrix is ignored, rotation is not. */
 #include "media/av_picture.h"
-#include "media/source.h"
 
 #include <libavutil/display.h>
 #include <libavutil/frame.h>
-#include <libavutil/mem.h>
 #include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
 #include <math.h>
@@ -49,15 +47,6 @@ static void set_colours(struct SwsContext *sws, const pare__av_key *key)
     if (key->range == AVCOL_RANGE_MPEG) range = 0;
     sws_setColorspaceDetails(sws, sws_getCoefficients(space), range, to_matrix, to_range, brightness, contrast,
                              saturation);
-}
-
-static int reserve(uint8_t **buffer, size_t *have, size_t need, pare_error *err)
-{
-    if (*have >= need) return 0;
-    av_freep(buffer);
-    *buffer = av_malloc(need);
-    *have = *buffer ? need : 0;
-    return *buffer ? 0 : pare_fail(err, PARE_E_NOMEM, "out of memory for a picture of %zu bytes", need);
 }
 
 /* The stream may change its size or format at any frame. */
@@ -100,14 +89,13 @@ static void turn(const uint8_t *rgb, int64_t stride, int w, int h, int degrees, 
     }
 }
 
-static int make_upright(pare__av_picture *p, int degrees, pare_frame *out, pare_error *err)
+static int make_upright(int degrees, pare__picture *to, pare_frame *out, pare_error *err)
 {
-    size_t need = (size_t)out->width * (size_t)out->height * 3;
-    int rc = reserve(&p->upright, &p->n_upright, need, err);
+    int rc = pare__picture_reserve(to, (size_t)out->width * (size_t)out->height * 3, err);
     if (rc) return rc;
-    turn(out->rgb, out->stride, out->width, out->height, degrees, p->upright);
+    turn(out->rgb, out->stride, out->width, out->height, degrees, to->rgb);
     int width = degrees == 180 ? out->width : out->height, height = degrees == 180 ? out->height : out->width;
-    out->rgb = p->upright;
+    out->rgb = to->rgb;
     out->stride = (int64_t)width * 3;
     out->width = width;
     out->height = height;
@@ -115,32 +103,31 @@ static int make_upright(pare__av_picture *p, int degrees, pare_frame *out, pare_
 }
 
 int pare__av_picture_convert(pare__av_picture *p, const AVFrame *from, int stream_rotation, const char *path,
-                             pare_frame *out, pare_error *err)
+                             pare__picture *to, pare_frame *out, pare_error *err)
 {
     int rc = prepare(p, from, path, err);
     if (rc) return rc;
+    const AVFrameSideData *side = av_frame_get_side_data(from, AV_FRAME_DATA_DISPLAYMATRIX);
+    const int rotation = side ? pare__av_rotation((const int32_t *)side->data) : stream_rotation;
+    pare__picture *rgb = rotation ? &p->stored : to;
     int64_t stride = ((int64_t)from->width + PIXEL_GROUP - 1) / PIXEL_GROUP * PIXEL_GROUP * 3;
-    rc = reserve(&p->rgb, &p->n_rgb, (size_t)(stride * from->height) + PIXEL_GROUP, err);
+    rc = pare__picture_reserve(rgb, (size_t)(stride * from->height) + PIXEL_GROUP, err);
     if (rc) return rc;
-    uint8_t *planes[4] = {p->rgb};
+    uint8_t *planes[4] = {rgb->rgb};
     int strides[4] = {(int)stride};
     if (sws_scale(p->sws, (const uint8_t *const *)from->data, from->linesize, 0, from->height, planes, strides) < 1)
         return pare_fail(err, PARE_E_EXTERNAL, "'%.160s': swscale failed", path);
-    AVFrameSideData *side = av_frame_get_side_data(from, AV_FRAME_DATA_DISPLAYMATRIX);
-    int rotation = side ? pare__av_rotation((const int32_t *)side->data) : stream_rotation;
-    *out = (pare_frame){.struct_size = sizeof *out,
-                        .rgb = p->rgb,
-                        .stride = stride,
-                        .width = from->width,
-                        .height = from->height,
-                        .rotation = rotation};
-    return rotation ? make_upright(p, rotation, out, err) : 0;
+    out->rgb = rgb->rgb;
+    out->stride = stride;
+    out->width = from->width;
+    out->height = from->height;
+    out->rotation = rotation;
+    return rotation ? make_upright(rotation, to, out, err) : 0;
 }
 
 void pare__av_picture_free(pare__av_picture *p)
 {
     sws_freeContext(p->sws);
-    av_freep(&p->rgb);
-    av_freep(&p->upright);
+    pare__picture_free(&p->stored);
     *p = (pare__av_picture){0};
 }

@@ -3,7 +3,7 @@
 #ifndef PARE_MEDIA_AV_PICTURE_H
 #define PARE_MEDIA_AV_PICTURE_H
 
-#include <pare/pare.h>
+#include "media/source.h"
 
 struct AVFrame;
 struct SwsContext;
@@ -17,17 +17,16 @@ typedef struct pare__av_key {
 typedef struct pare__av_picture {
     struct SwsContext *sws;
     pare__av_key key;
-    uint8_t *rgb, *upright; /* as stored [h, stride], and turned [h', w', 3] */
-    size_t n_rgb, n_upright;
+    pare__picture stored; /* as it lies in the file [h, stride], where it has to be turned */
 } pare__av_picture;
 
 /* Degrees clockwise (0, 90, 180, 270) that make a picture with this display matrix [3, 3] upright; NULL: 0. */
 int pare__av_rotation(const int32_t *matrix);
 
-/* Fills rgb, stride, width, height and rotation of `out`, which borrows from `p` until the next call. `stream_rotation`
- * holds unless the frame says otherwise. */
+/* Converts `from` into `to`, upright, and fills rgb, stride, width, height and rotation of `out`. `stream_rotation` holds
+ * unless the frame says otherwise. */
 int pare__av_picture_convert(pare__av_picture *p, const struct AVFrame *from, int stream_rotation, const char *path,
-                             pare_frame *out, pare_error *err);
+                             pare__picture *to, pare_frame *out, pare_error *err);
 void pare__av_picture_free(pare__av_picture *p);
 
 #endif

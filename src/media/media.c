@@ -3,7 +3,12 @@
  *
  * `frames` needs all stamps before the first frame: they are listed in a pass of their own, and reading then takes the
  * first frame at or after each chosen stamp. A start far into a clip seeks to a key frame and decodes forward; if the
- * first frame after the seek is already past the start, the clip is read from its beginning instead. */
+ * first frame after the seek is already past the start, the clip is read from its beginning instead. Only frames that are
+ * taken become pixels.
+ *
+ * With read_ahead, from the first read on a thread does all of this (ahead.h), and the caller's side only takes what has
+ * arrived: each arrival carries what was known when it was read, so that nothing shows how far ahead the thread is. */
+#include "media/ahead.h"
 #include "media/sample.h"
 #include "media/source.h"
 
@@ -13,23 +18,32 @@
 
 #define SEEK_FROM 2.0 /* seconds; an earlier start is cheaper to reach by decoding */
 #define MAX_RATE 1e6  /* frames per second of any option */
+#define MAX_AHEAD_BYTES ((int64_t)64 << 20)
 
 struct pare_source {
     const pare__source_driver *driver;
-    void *self; /* the driver's state */
+    pare__input input;
     char *path, *format;
     pare_source_opts opts;
-    pare_source_info info;
     pare__sampling sampling;
-    pare__sample_state state;
     pare__stamps target; /* frames = N: chosen stamps, ascending */
+
+    /* whoever reads: the thread, once there is one */
+    void *self; /* the driver's state */
+    pare_source_info info;
+    pare__sample_state state;
     int64_t next_target;
     pare_frame pending; /* delivered by the driver, not yet looked at */
     int has_pending, entered;
     double origin, last_pts; /* of the clip's first frame, also before the range; of the last one */
     int has_origin;
     int64_t n_decoded, n_delivered;
-    int done; /* 0, or what every further read answers */
+
+    /* the caller's side */
+    pare__arrival here;     /* without a thread */
+    pare__ahead *ahead;     /* NULL: none, or nothing was read yet */
+    pare_source_info known; /* as of the last read */
+    int done;               /* 0, or what every further read answers */
 };
 
 /* ---- options --------------------------------------------------------------------------------------------------- */
@@ -49,6 +63,7 @@ static int check_opts(const pare_source_opts *o, pare_error *err)
     if (!rc) rc = check_number("frames", (double)o->frames, PARE__MAX_STAMPS, err);
     if (!rc) rc = check_number("every", (double)o->every, 1e15, err);
     if (!rc) rc = check_number("n_threads", o->n_threads, 256, err);
+    if (!rc) rc = check_number("read_ahead", o->read_ahead, PARE__MAX_AHEAD, err);
     if (rc) return rc;
     if (o->width < 0 || o->height < 0)
         return pare_fail(err, PARE_E_INVALID, "source size %d x %d is negative", o->width, o->height);
@@ -74,12 +89,12 @@ static int copy_opts(pare_source_opts *to, const pare_source_opts *from, pare_er
 
 /* ---- open and close -------------------------------------------------------------------------------------------- */
 
-static int is_stopped(const pare_source *s) { return s->opts.stop && *s->opts.stop; }
+static int is_stopped(const pare_source *s) { return pare__is_stopped(&s->input.stop); }
 
 static int open_driver(pare_source *s, pare_error *err)
 {
     s->info = (pare_source_info){.driver = s->driver->name, .codec = ""};
-    return s->driver->open(&s->self, s->path, &s->opts, &s->info, err);
+    return s->driver->open(&s->self, &s->input, &s->info, err);
 }
 
 static void close_driver(pare_source *s)
@@ -89,13 +104,21 @@ static void close_driver(pare_source *s)
     s->has_pending = 0;
 }
 
+static int driver_stamps(pare_source *s, pare__stamps *out, pare_error *err)
+{
+    if (!s->self) return pare_fail(err, PARE_E_STATE, "'%.160s': frames counted after a failure", s->path);
+    return s->driver->stamps(s->self, out, err);
+}
+
 static int list_stamps(pare_source *s, pare__stamps *out, pare_error *err)
 {
-    if (s->info.is_live)
+    if (s->known.is_live)
         return pare_fail(err, PARE_E_UNSUPPORTED,
                          "'%.120s' cannot be read twice: its frames cannot be counted beforehand (frames = N, totals)",
                          s->path);
-    int rc = s->driver->stamps(s->self, out, err);
+    if (s->ahead) pare__ahead_pause(s->ahead);
+    int rc = driver_stamps(s, out, err);
+    if (s->ahead) pare__ahead_resume(s->ahead);
     if (rc) return rc;
     if (is_stopped(s)) return pare_fail(err, PARE_E_IO, "'%.160s': interrupted", s->path);
     if (!out->n) return pare_fail(err, PARE_E_FORMAT, "'%.160s' holds no frame", s->path);
@@ -131,6 +154,9 @@ static int open_source(pare_source *s, const char *path, const pare_source_opts 
     s->format = s->opts.format ? strdup(s->opts.format) : NULL;
     if (!s->path || (s->opts.format && !s->format)) return pare_fail(err, PARE_E_NOMEM, "out of memory");
     s->opts.format = s->format;
+    s->input.path = s->path;
+    s->input.opts = &s->opts;
+    s->input.stop.asked = s->opts.stop;
     s->sampling = (pare__sampling){.start = s->opts.start,
                                    .end = s->opts.end,
                                    .fps = s->opts.fps,
@@ -138,6 +164,7 @@ static int open_source(pare_source *s, const char *path, const pare_source_opts 
                                    .every = s->opts.every};
     rc = pare__source_pick(&s->driver, path, &s->opts, err);
     if (!rc) rc = open_driver(s, err);
+    s->known = s->info;
     if (!rc && s->opts.frames > 0) rc = list_sampled(s, &s->target, err);
     return rc;
 }
@@ -162,7 +189,10 @@ void pare_source_close(pare_source **source)
 {
     if (!source || !*source) return;
     pare_source *s = *source;
+    atomic_store(&s->input.stop.closing, 1);
+    pare__ahead_free(&s->ahead);
     close_driver(s);
+    pare__picture_free(&s->here.picture);
     pare__stamps_free(&s->target);
     free(s->path);
     free(s->format);
@@ -175,9 +205,7 @@ int pare_source_get(const pare_source *s, pare_source_info *info, pare_error *er
     if (!s || !info) return pare_fail(err, PARE_E_INVALID, "pare_source_get: %s is NULL", s ? "info" : "source");
     uint32_t size = info->struct_size;
     if (size < sizeof size) return pare_fail(err, PARE_E_INVALID, "pare_source_info.struct_size is %u", size);
-    pare_source_info known = s->info;
-    known.origin = s->origin;
-    memcpy(info, &known, size < sizeof *info ? size : sizeof *info);
+    memcpy(info, &s->known, size < sizeof *info ? size : sizeof *info);
     info->struct_size = size;
     return 0;
 }
@@ -197,7 +225,7 @@ int pare_source_count(pare_source *s, int64_t *n, pare_error *err)
     return rc;
 }
 
-/* ---- read ------------------------------------------------------------------------------------------------------ */
+/* ---- one read, in whichever thread ------------------------------------------------------------------------------ */
 
 static int next_frame(pare_source *s, pare_frame *frame, pare_error *err)
 {
@@ -267,35 +295,71 @@ static int finish(pare_source *s, pare_error *err)
                      s->opts.start, s->last_pts - s->state.origin);
 }
 
-static int read_sampled(pare_source *s, pare_frame *frame, pare_error *err)
+static int read_sampled(pare_source *s, pare__arrival *a)
 {
-    int rc = s->entered ? 0 : enter_range(s, err);
-    while (!rc) {
+    int rc = s->entered ? 0 : enter_range(s, &a->err), take = 0;
+    while (!rc && !take) {
         if (is_stopped(s)) return PARE_EOF;
-        rc = next_frame(s, frame, err);
-        int take = rc ? 0 : verdict(s, frame->pts);
-        if (take < 0) return finish(s, err);
-        if (take) return 0;
+        rc = next_frame(s, &a->frame, &a->err);
+        take = rc ? 0 : verdict(s, a->frame.pts);
     }
+    if (take < 0) return finish(s, &a->err);
+    if (!rc) rc = s->driver->pixels(s->self, &a->picture, &a->frame, &a->err);
+    if (!rc) return 0;
     if (is_stopped(s)) return PARE_EOF;
-    return rc == PARE_EOF ? finish(s, err) : rc;
+    return rc == PARE_EOF ? finish(s, &a->err) : rc;
+}
+
+static void read_next(void *source, pare__arrival *a)
+{
+    pare_source *s = source;
+    a->rc = read_sampled(s, a);
+    s->n_delivered += !a->rc;
+    a->info = s->info;
+    a->info.origin = s->origin;
+}
+
+/* ---- read ------------------------------------------------------------------------------------------------------ */
+
+/* Buffers of large pictures are few, but at least one is read ahead. */
+static int32_t frames_ahead(const pare_source *s)
+{
+    const int64_t bytes = (int64_t)s->known.width * s->known.height * 3;
+    const int64_t most = bytes > 0 ? MAX_AHEAD_BYTES / bytes : PARE__MAX_AHEAD;
+    return most < 1 ? 1 : most < s->opts.read_ahead ? (int32_t)most : s->opts.read_ahead;
+}
+
+/* The first read starts the thread. A still has nothing to read meanwhile. */
+static int start_ahead(pare_source *s, pare_error *err)
+{
+    if (s->ahead || !s->opts.read_ahead || s->known.is_image) return 0;
+    return pare__ahead_start(&s->ahead, frames_ahead(s), read_next, s, &s->input.stop, err);
+}
+
+/* NULL: stopped while waiting for the thread. */
+static const pare__arrival *next_arrival(pare_source *s)
+{
+    if (s->ahead) return pare__ahead_take(s->ahead);
+    read_next(s, &s->here);
+    return &s->here;
 }
 
 int pare_source_read(pare_source *s, pare_frame *frame, pare_error *err)
 {
     if (!s || !frame) return pare_fail(err, PARE_E_INVALID, "pare_source_read: %s is NULL", s ? "frame" : "source");
-    if (frame->struct_size < sizeof frame->struct_size)
-        return pare_fail(err, PARE_E_INVALID, "pare_source_read: struct_size of the frame is %u", frame->struct_size);
+    const uint32_t size = frame->struct_size;
+    if (size < sizeof size)
+        return pare_fail(err, PARE_E_INVALID, "pare_source_read: struct_size of the frame is %u", size);
     if (s->done == PARE_EOF) return PARE_EOF;
     if (s->done) return pare_fail(err, PARE_E_STATE, "'%.160s': read after a failure", s->path);
-    pare_frame got;
-    int rc = read_sampled(s, &got, err);
-    if (rc) {
-        s->done = rc;
-        return rc;
-    }
-    s->n_delivered++;
-    got.struct_size = frame->struct_size;
-    memcpy(frame, &got, got.struct_size < sizeof got ? got.struct_size : sizeof got);
+    int rc = start_ahead(s, err);
+    if (rc) return rc;
+    const pare__arrival *a = next_arrival(s);
+    if (a) s->known = a->info;
+    s->done = a ? a->rc : PARE_EOF;
+    if (s->done < 0 && err) *err = a->err;
+    if (s->done) return s->done;
+    memcpy(frame, &a->frame, size < sizeof a->frame ? size : sizeof a->frame);
+    frame->struct_size = size;
     return 0;
 }

@@ -9,12 +9,12 @@ static int probe(const pare__probe *p)
     return 1;
 }
 
-static int open_av(void **self, const char *path, const pare_source_opts *opts, pare_source_info *info, pare_error *err)
+static int open_av(void **self, const pare__input *input, pare_source_info *info, pare_error *err)
 {
-    (void)self, (void)opts, (void)info;
+    (void)self, (void)info;
     return pare_fail(err, PARE_E_UNSUPPORTED,
                      "cannot open '%.120s': this pare was built without FFmpeg and reads y4m, rgb24 and stills only",
-                     path);
+                     input->path);
 }
 
 int pare_video_writer_open(pare_video_writer **out, const char *path, int32_t width, int32_t height, double rate,

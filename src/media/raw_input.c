@@ -15,7 +15,7 @@ static int wait_readable(const pare__raw_input *in)
 {
     struct pollfd p = {.fd = in->fd, .events = POLLIN};
     for (;;) {
-        if (in->stop && *in->stop) return 0;
+        if (in->stop && pare__is_stopped(in->stop)) return 0;
         int n = poll(&p, 1, POLL_MS);
         if (n > 0 || (n < 0 && errno != EINTR)) return 1;
     }
@@ -32,11 +32,24 @@ static ssize_t read_some(const pare__raw_input *in, uint8_t *to, size_t n)
     return got;
 }
 
+/* What the buffer has of n bytes. */
+static size_t take_buffered(pare__raw_input *in, uint8_t *to, size_t n)
+{
+    const size_t ready = in->have - in->at, taken = ready < n ? ready : n;
+    if (taken) memcpy(to, in->data + in->at, taken);
+    in->at += taken;
+    return taken;
+}
+
+int64_t pare__raw_some(pare__raw_input *in, uint8_t *to, size_t n)
+{
+    const size_t taken = take_buffered(in, to, n);
+    return taken ? (int64_t)taken : read_some(in, to, n);
+}
+
 int64_t pare__raw_read(pare__raw_input *in, uint8_t *to, size_t n)
 {
-    size_t ready = in->have - in->at, done = ready < n ? ready : n;
-    if (done) memcpy(to, in->data + in->at, done);
-    in->at += done;
+    size_t done = take_buffered(in, to, n);
     while (done < n) {
         ssize_t got = read_some(in, to + done, n - done);
         if (got < 0) return -1;
@@ -63,7 +76,7 @@ int pare__raw_line(pare__raw_input *in, char line[PARE__RAW_LINE])
     return -2;
 }
 
-int pare__raw_open(pare__raw_input *in, const char *path, const volatile int *stop, pare_error *err)
+int pare__raw_open(pare__raw_input *in, const char *path, const pare__stop *stop, pare_error *err)
 {
     *in = (pare__raw_input){.fd = STDIN_FILENO, .stop = stop};
     in->data = in->buffer;

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* What a kind of input implements. A driver delivers every frame in presentation order; media.c samples.
- * One driver = one file + one line in sources.c. */
+/* What a kind of input implements. A driver delivers every frame in presentation order; media.c samples, and may do so
+ * in a thread of its own (ahead.h). One driver = one file + one line in sources.c. */
 #ifndef PARE_MEDIA_SOURCE_H
 #define PARE_MEDIA_SOURCE_H
 
 #include <pare/media.h>
+#include <stdatomic.h>
 
 enum {
     PARE__MAX_PICTURE_SIDE = 16384, /* pixels */
     PARE__MAX_PICTURE_PIXELS = 1 << 28,
-    PARE__MAX_STAMPS = 1 << 26 /* frames of a clip whose stamps are listed */
+    PARE__MAX_STAMPS = 1 << 26, /* frames of a clip whose stamps are listed */
+    PARE__MAX_AHEAD = 64        /* frames read ahead */
 };
 
-/* Growing list of time stamps, seconds. */
+/* Growable list of time stamps, seconds. */
 typedef struct pare__stamps {
     double *pts; /* [n], owned */
     int64_t n, capacity;
@@ -21,6 +23,34 @@ typedef struct pare__stamps {
 int pare__stamps_add(pare__stamps *s, double pts, pare_error *err);
 void pare__stamps_sort(pare__stamps *s);
 void pare__stamps_free(pare__stamps *s);
+
+/* Memory for the pixels of a frame; from malloc, zeroed at the beginning. */
+typedef struct pare__picture {
+    uint8_t *rgb;
+    size_t size; /* bytes */
+} pare__picture;
+
+/* Room for `size` bytes, aligned for vector code; what was in it is lost when it grows. */
+int pare__picture_reserve(pare__picture *p, size_t size, pare_error *err);
+void pare__picture_free(pare__picture *p);
+
+/* Why reading ends early, also a read that waits: the caller's flag, or a source that is being closed. */
+typedef struct pare__stop {
+    const volatile int *asked; /* pare_source_opts.stop, or NULL */
+    _Atomic int closing;
+} pare__stop;
+
+static inline int pare__is_stopped(const pare__stop *s)
+{
+    return (s->asked && __atomic_load_n(s->asked, __ATOMIC_RELAXED)) || atomic_load(&s->closing);
+}
+
+/* What a driver opens; outlives the driver's state. */
+typedef struct pare__input {
+    const char *path;
+    const pare_source_opts *opts;
+    pare__stop stop;
+} pare__input;
 
 /* What is known of an input before it is opened. */
 typedef struct pare__probe {
@@ -35,10 +65,13 @@ typedef struct pare__source_driver {
     const char *format; /* value of opts.format that asks for it; NULL: takes every name that is no other driver's */
     /* 0 = not mine, up to 3 = mine by content. */
     int (*probe)(const pare__probe *p);
-    /* `opts` and `info` outlive the driver's state; info is filled here and n_damaged grows later. */
-    int (*open)(void **self, const char *path, const pare_source_opts *opts, pare_source_info *info, pare_error *err);
-    /* Next frame, borrowed until the next call; PARE_EOF. */
+    /* `input` and `info` outlive the driver's state; info is filled here and n_damaged grows later. */
+    int (*open)(void **self, const pare__input *input, pare_source_info *info, pare_error *err);
+    /* The next frame's stamps, without its pixels; PARE_EOF. A wait ends when the input is stopped, whichever thread
+     * waits. */
     int (*next)(void *self, pare_frame *frame, pare_error *err);
+    /* The pixels of the frame that `next` gave last into `to`, upright; the rest of `frame`. At most once per frame. */
+    int (*pixels)(void *self, pare__picture *to, pare_frame *frame, pare_error *err);
     /* Following frames start at a key frame at or before `pts`; NULL if the input is cheap to read from its start. */
     int (*seek)(void *self, double pts, pare_error *err);
     /* Adds the stamps of all frames, ascending, without disturbing the reading position. */
@@ -57,7 +90,8 @@ int pare__has_suffix(const char *path, const char *const *suffix, int n);
 
 extern const pare__source_driver pare__source_y4m, pare__source_rgb24, pare__source_stb, pare__source_av;
 
-/* A y4m stream that lies in memory (borrowed), for the fuzz target: next and close are those of pare__source_y4m. */
+/* A y4m stream that lies in memory (borrowed), for the fuzz target; next, pixels and close are those of
+ * pare__source_y4m. */
 int pare__y4m_open_memory(void **self, const uint8_t *data, size_t n, pare_source_info *info, pare_error *err);
 
 #endif

@@ -6,6 +6,7 @@
  * the decoder reports as damaged is counted and skipped; what it conceals is delivered. A file that breaks off in its
  * middle ends there, a live input that does is an error.
  * FFmpeg logs to stderr by default; the first open silences it, unless the host has set a level of its own. */
+#include "media/av_pipe.h"
 #include "media/av_picture.h"
 #include "media/source.h"
 
@@ -28,9 +29,11 @@
 enum { MAX_FAILURES = 64, RETRY_US = 2000 };
 
 typedef struct av_source {
-    const char *path; /* borrowed from pare_source, like opts and info */
+    const pare__input *input; /* borrowed from pare_source, like path, opts and info */
+    const char *path;
     const pare_source_opts *opts;
     pare_source_info *info;
+    pare__av_pipe *pipe; /* what demux reads from, or NULL: libav opens it itself */
     AVFormatContext *demux;
     AVStream *stream;
     AVCodecContext *decoder;
@@ -57,7 +60,7 @@ static double seconds(int64_t ticks, AVRational base) { return (double)ticks * b
 static int interrupted(void *opaque)
 {
     const av_source *s = opaque;
-    return s->opts->stop && *s->opts->stop;
+    return pare__is_stopped(&s->input->stop);
 }
 
 /* "-" is stdin; an existing file is named as such, because its name may contain a colon. Caller frees. */
@@ -97,6 +100,20 @@ static int set_demuxer_options(AVDictionary **options, const pare_source_opts *o
     return rc < 0 ? AVERROR(ENOMEM) : 0;
 }
 
+/* A context without input; where libav could not be interrupted while it waits, its input is ours. */
+static int make_demuxer(av_source *s, pare_error *err)
+{
+    s->demux = avformat_alloc_context();
+    if (!s->demux) return pare_fail(err, PARE_E_NOMEM, "out of memory");
+    s->demux->interrupt_callback = (AVIOInterruptCB){interrupted, s};
+    if (!pare__av_is_pipe(s->path)) return 0;
+    int rc = pare__av_pipe_open(&s->pipe, s->input, err);
+    if (rc) return rc;
+    s->demux->pb = pare__av_pipe_io(s->pipe);
+    s->demux->flags |= AVFMT_FLAG_CUSTOM_IO;
+    return 0;
+}
+
 /* Opens the container and finds its video stream; used for reading and, a second time, for listing stamps. */
 static int open_demuxer(av_source *s, pare_error *err)
 {
@@ -104,11 +121,10 @@ static int open_demuxer(av_source *s, pare_error *err)
     const AVInputFormat *format;
     AVDictionary *options = NULL;
     int rc = find_demuxer(&name, &format, s->path, err);
+    if (!rc) rc = make_demuxer(s, err);
     if (rc) return rc;
     char *url = url_of(s->path);
-    s->demux = avformat_alloc_context();
-    int av = url && s->demux ? set_demuxer_options(&options, s->opts, s->path) : AVERROR(ENOMEM);
-    if (s->demux) s->demux->interrupt_callback = (AVIOInterruptCB){interrupted, s};
+    int av = url ? set_demuxer_options(&options, s->opts, s->path) : AVERROR(ENOMEM);
     if (!av) av = avformat_open_input(&s->demux, url, format, &options);
     int code = av == AVERROR_INVALIDDATA || av == AVERROR_EOF ? PARE_E_FORMAT : PARE_E_IO;
     if (!av) av = avformat_find_stream_info(s->demux, NULL), code = PARE_E_FORMAT;
@@ -175,19 +191,20 @@ static void close_av(void *self)
     av_source *s = self;
     avcodec_free_context(&s->decoder);
     avformat_close_input(&s->demux);
+    pare__av_pipe_close(&s->pipe);
     av_packet_free(&s->packet);
     av_frame_free(&s->picture);
     pare__av_picture_free(&s->rgb);
     free(s);
 }
 
-static int open_av(void **self, const char *path, const pare_source_opts *opts, pare_source_info *info, pare_error *err)
+static int open_av(void **self, const pare__input *input, pare_source_info *info, pare_error *err)
 {
     av_source *s = calloc(1, sizeof *s);
     if (!s) return pare_fail(err, PARE_E_NOMEM, "out of memory");
     if (av_log_get_level() == AV_LOG_INFO) av_log_set_level(AV_LOG_QUIET);
     avdevice_register_all();
-    *s = (av_source){.path = path, .opts = opts, .info = info};
+    *s = (av_source){.input = input, .path = input->path, .opts = input->opts, .info = info};
     int rc = open_demuxer(s, err);
     if (rc) goto fail;
     rc = open_decoder(s, err);
@@ -195,7 +212,7 @@ static int open_av(void **self, const char *path, const pare_source_opts *opts, 
     s->rotation =
         pare__av_rotation((const int32_t *)av_stream_get_side_data(s->stream, AV_PKT_DATA_DISPLAYMATRIX, NULL));
     describe(s);
-    if (info->width > 0) rc = pare__picture_check(path, info->width, info->height, err);
+    if (info->width > 0) rc = pare__picture_check(s->path, info->width, info->height, err);
     if (rc) goto fail;
     *self = s;
     return 0;
@@ -268,8 +285,8 @@ static int next(void *self, pare_frame *frame, pare_error *err)
 {
     av_source *s = self;
     int rc = decode(s, err);
-    if (!rc) rc = pare__av_picture_convert(&s->rgb, s->picture, s->rotation, s->path, frame, err);
     if (rc) return rc;
+    *frame = (pare_frame){.struct_size = sizeof *frame};
     const AVFrame *f = s->picture;
     AVRational base = s->stream->time_base;
     frame->duration = FRAME_DURATION(f) > 0 ? seconds(FRAME_DURATION(f), base)
@@ -279,6 +296,12 @@ static int next(void *self, pare_frame *frame, pare_error *err)
     s->next_pts = frame->pts + frame->duration;
     s->n_failures = 0;
     return 0;
+}
+
+static int pixels(void *self, pare__picture *to, pare_frame *frame, pare_error *err)
+{
+    av_source *s = self;
+    return pare__av_picture_convert(&s->rgb, s->picture, s->rotation, s->path, to, frame, err);
 }
 
 static int seek(void *self, double pts, pare_error *err)
@@ -320,7 +343,7 @@ static int stamps(void *self, pare__stamps *out, pare_error *err)
     pare_source_info info = *s->info;
     av_source *second = calloc(1, sizeof *second);
     if (!second) return pare_fail(err, PARE_E_NOMEM, "out of memory");
-    *second = (av_source){.path = s->path, .opts = s->opts, .info = &info};
+    *second = (av_source){.input = s->input, .path = s->path, .opts = s->opts, .info = &info};
     second->packet = av_packet_alloc();
     int rc = second->packet ? open_demuxer(second, err) : pare_fail(err, PARE_E_NOMEM, "out of memory");
     if (!rc) rc = add_packets(second, out, err);
@@ -340,6 +363,7 @@ const pare__source_driver pare__source_av = {
     .probe = probe,
     .open = open_av,
     .next = next,
+    .pixels = pixels,
     .seek = seek,
     .stamps = stamps,
     .close = close_av,

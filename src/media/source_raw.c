@@ -43,11 +43,10 @@ typedef struct raw_source {
     int width, height;
     int64_t rate_num, rate_den;
     int64_t index;
-    size_t n_frame;   /* bytes of a frame's samples */
-    int64_t n_header; /* bytes before the first frame */
-    uint8_t *samples; /* [n_frame] */
-    uint8_t *rgb;     /* [height, width, 3]; rgb24: the same as samples */
-    float *row;       /* [3, width] y, cb, cr of one row, centred */
+    size_t n_frame;        /* bytes of a frame's samples */
+    int64_t n_header;      /* bytes before the first frame */
+    pare__picture samples; /* [n_frame] */
+    float *row;            /* [3, width] y, cb, cr of one row, centred */
 } raw_source;
 
 /* ---- y4m header ------------------------------------------------------------------------------------------------ */
@@ -171,22 +170,22 @@ static void rgb_row(const raw_source *s, uint8_t *out)
     }
 }
 
-static void y4m_to_rgb(raw_source *s)
+static void y4m_to_rgb(const raw_source *s, uint8_t *rgb)
 {
     const layout *l = s->layout;
     int64_t bytes = s->bits > 8 ? 2 : 1, stride_y = s->width * bytes,
             stride_c = chroma_side(s->width, l->shift_x) * bytes;
-    const uint8_t *cb = s->samples + stride_y * s->height;
+    const uint8_t *cb = s->samples.rgb + stride_y * s->height;
     const uint8_t *cr = cb + stride_c * chroma_side(s->height, l->shift_y);
     float *row = s->row, black = s->full_range ? 0.0f : 16.0f;
     for (int y = 0; y < s->height; y++) {
         int64_t at = (y >> l->shift_y) * stride_c;
-        spread_row(row, s->samples + y * stride_y, s->width, 0, s->bits, black);
+        spread_row(row, s->samples.rgb + y * stride_y, s->width, 0, s->bits, black);
         if (l->has_chroma) {
             spread_row(row + s->width, cb + at, s->width, l->shift_x, s->bits, 128.0f);
             spread_row(row + 2 * (int64_t)s->width, cr + at, s->width, l->shift_x, s->bits, 128.0f);
         }
-        rgb_row(s, s->rgb + (int64_t)y * s->width * 3);
+        rgb_row(s, rgb + (int64_t)y * s->width * 3);
     }
 }
 
@@ -209,20 +208,36 @@ static int next(void *self, pare_frame *frame, pare_error *err)
     raw_source *s = self;
     int rc = s->layout ? read_frame_line(s, err) : 0;
     if (rc) return rc;
-    int64_t got = pare__raw_read(&s->in, s->samples, s->n_frame);
+    int64_t got = pare__raw_read(&s->in, s->samples.rgb, s->n_frame);
     if (got < 0) return pare_fail(err, PARE_E_IO, "'%.160s': %s", s->path, strerror(errno));
     if (got < (int64_t)s->n_frame) {
         s->info->n_damaged += got > 0 || s->layout;
         return PARE_EOF;
     }
-    if (s->layout) y4m_to_rgb(s);
     *frame = (pare_frame){.struct_size = sizeof *frame,
-                          .rgb = s->rgb,
-                          .stride = (int64_t)s->width * 3,
-                          .width = s->width,
-                          .height = s->height,
                           .pts = (double)(s->index++ * s->rate_den) / (double)s->rate_num,
                           .duration = (double)s->rate_den / (double)s->rate_num};
+    return 0;
+}
+
+/* Samples that are RGB already change places with the picture. */
+static int pixels(void *self, pare__picture *to, pare_frame *frame, pare_error *err)
+{
+    raw_source *s = self;
+    const int64_t stride = (int64_t)s->width * 3;
+    int rc = pare__picture_reserve(to, (size_t)(stride * s->height), err);
+    if (rc) return rc;
+    const pare__picture free_one = *to;
+    if (s->layout) {
+        y4m_to_rgb(s, to->rgb);
+    } else {
+        *to = s->samples;
+        s->samples = free_one;
+    }
+    frame->rgb = to->rgb;
+    frame->stride = stride;
+    frame->width = s->width;
+    frame->height = s->height;
     return 0;
 }
 
@@ -253,8 +268,7 @@ static void close_raw(void *self)
 {
     raw_source *s = self;
     pare__raw_close(&s->in);
-    if (s->rgb != s->samples) free(s->rgb);
-    free(s->samples);
+    pare__picture_free(&s->samples);
     free(s->row);
     free(s);
 }
@@ -264,10 +278,8 @@ static int allocate(raw_source *s, pare_error *err)
 {
     int64_t n_rgb = (int64_t)s->width * s->height * 3;
     s->n_frame = (size_t)(s->layout ? y4m_frame_bytes(s) : n_rgb);
-    s->samples = malloc(s->n_frame);
-    s->rgb = s->layout ? malloc((size_t)n_rgb) : s->samples;
     s->row = calloc((size_t)s->width * 3, sizeof *s->row);
-    if (!s->samples || !s->rgb || !s->row)
+    if (!s->row || pare__picture_reserve(&s->samples, s->n_frame, NULL))
         return pare_fail(err, PARE_E_NOMEM, "out of memory for frames of %d x %d", s->width, s->height);
     s->info->width = s->width;
     s->info->height = s->height;
@@ -296,20 +308,19 @@ static int conclude(void **self, raw_source *s, int rc)
     return rc;
 }
 
-static int open_file(raw_source *s, const pare_source_opts *opts, pare_error *err)
+static int open_file(raw_source *s, const pare__stop *stop, pare_error *err)
 {
     struct stat st;
-    int rc = pare__raw_open(&s->in, s->path, opts->stop, err);
+    int rc = pare__raw_open(&s->in, s->path, stop, err);
     if (!rc) s->info->is_live = !s->in.owned || fstat(s->in.fd, &st) || !S_ISREG(st.st_mode);
     return rc;
 }
 
-static int open_y4m(void **self, const char *path, const pare_source_opts *opts, pare_source_info *info,
-                    pare_error *err)
+static int open_y4m(void **self, const pare__input *input, pare_source_info *info, pare_error *err)
 {
-    raw_source *s = new_source(path, info);
+    raw_source *s = new_source(input->path, info);
     if (!s) return pare_fail(err, PARE_E_NOMEM, "out of memory");
-    int rc = open_file(s, opts, err);
+    int rc = open_file(s, &input->stop, err);
     if (!rc) rc = parse_header(s, err);
     if (!rc) rc = allocate(s, err);
     return conclude(self, s, rc);
@@ -326,20 +337,20 @@ int pare__y4m_open_memory(void **self, const uint8_t *data, size_t n, pare_sourc
     return conclude(self, s, rc);
 }
 
-static int open_rgb24(void **self, const char *path, const pare_source_opts *opts, pare_source_info *info,
-                      pare_error *err)
+static int open_rgb24(void **self, const pare__input *input, pare_source_info *info, pare_error *err)
 {
+    const pare_source_opts *opts = input->opts;
     if (opts->width < 1 || opts->height < 1 || !(opts->rate >= MIN_RATE))
         return pare_fail(err, PARE_E_INVALID, "rgb24 needs width, height and rate; got %d x %d at %g", opts->width,
                          opts->height, opts->rate);
-    raw_source *s = new_source(path, info);
+    raw_source *s = new_source(input->path, info);
     if (!s) return pare_fail(err, PARE_E_NOMEM, "out of memory");
     s->width = opts->width;
     s->height = opts->height;
     s->rate_num = llrint(opts->rate * 1e6);
     s->rate_den = 1000000;
-    int rc = pare__picture_check(path, s->width, s->height, err);
-    if (!rc) rc = open_file(s, opts, err);
+    int rc = pare__picture_check(s->path, s->width, s->height, err);
+    if (!rc) rc = open_file(s, &input->stop, err);
     if (!rc) rc = allocate(s, err);
     return conclude(self, s, rc);
 }
@@ -364,6 +375,7 @@ const pare__source_driver pare__source_y4m = {
     .probe = probe_y4m,
     .open = open_y4m,
     .next = next,
+    .pixels = pixels,
     .stamps = stamps,
     .close = close_raw,
 };
@@ -374,6 +386,7 @@ const pare__source_driver pare__source_rgb24 = {
     .probe = probe_rgb24,
     .open = open_rgb24,
     .next = next,
+    .pixels = pixels,
     .stamps = stamps,
     .close = close_raw,
 };

@@ -27,7 +27,8 @@ typedef struct picture_source {
     double rate;
     char *name; /* [n_name] the pattern with a number in it */
     size_t n_name;
-    uint8_t *rgb; /* [height, width, 3], from stb's allocator */
+    uint8_t *rgb; /* [height, width, 3], from stb's allocator, which is malloc */
+    int width, height;
 } picture_source;
 
 /* Where stb reads from. stb answers zeros after the end of a file; `overrun` remembers that it asked. */
@@ -222,9 +223,9 @@ static int read_header(picture_source *s, pare_error *err)
     return rc;
 }
 
-static int open_picture(void **self, const char *path, const pare_source_opts *opts, pare_source_info *info,
-                        pare_error *err)
+static int open_picture(void **self, const pare__input *input, pare_source_info *info, pare_error *err)
 {
+    const char *path = input->path;
     picture_source *s = calloc(1, sizeof *s);
     if (!s) return pare_fail(err, PARE_E_NOMEM, "out of memory");
     conversion c;
@@ -232,7 +233,7 @@ static int open_picture(void **self, const char *path, const pare_source_opts *o
     *s = (picture_source){.path = path, .info = info, .is_pattern = !f && find_conversion(path, &c)};
     if (f) fclose(f);
     info->is_image = !s->is_pattern;
-    int rc = s->is_pattern ? open_pattern(s, opts->rate, err) : 0;
+    int rc = s->is_pattern ? open_pattern(s, input->opts->rate, err) : 0;
     if (!rc) rc = read_header(s, err);
     s->next = s->first;
     if (rc)
@@ -247,10 +248,9 @@ static int next(void *self, pare_frame *frame, pare_error *err)
     picture_source *s = self;
     for (; s->next < MAX_INDEX; s->next++) {
         if (s->is_pattern ? !exists(s, s->next) : s->next > 0) return PARE_EOF;
-        int width, height;
         stbi_image_free(s->rgb);
         s->rgb = NULL;
-        int rc = load(picture_name(s, s->next), &s->rgb, &width, &height, err);
+        int rc = load(picture_name(s, s->next), &s->rgb, &s->width, &s->height, err);
         if (rc && !(rc == PARE_E_FORMAT && s->is_pattern)) return rc;
         if (rc) {
             s->info->n_damaged++;
@@ -258,15 +258,26 @@ static int next(void *self, pare_frame *frame, pare_error *err)
         }
         double index = (double)(s->next++ - s->first);
         *frame = (pare_frame){.struct_size = sizeof *frame,
-                              .rgb = s->rgb,
-                              .stride = (int64_t)width * 3,
-                              .width = width,
-                              .height = height,
                               .pts = s->is_pattern ? index / s->rate : 0,
                               .duration = s->is_pattern ? 1 / s->rate : 0};
         return 0;
     }
     return PARE_EOF;
+}
+
+/* The picture changes hands. */
+static int pixels(void *self, pare__picture *to, pare_frame *frame, pare_error *err)
+{
+    picture_source *s = self;
+    (void)err;
+    pare__picture_free(to);
+    *to = (pare__picture){s->rgb, (size_t)s->width * (size_t)s->height * 3};
+    s->rgb = NULL;
+    frame->rgb = to->rgb;
+    frame->stride = (int64_t)s->width * 3;
+    frame->width = s->width;
+    frame->height = s->height;
+    return 0;
 }
 
 static int stamps(void *self, pare__stamps *out, pare_error *err)
@@ -285,6 +296,7 @@ const pare__source_driver pare__source_stb = {
     .probe = probe,
     .open = open_picture,
     .next = next,
+    .pixels = pixels,
     .stamps = stamps,
     .close = close_picture,
 };

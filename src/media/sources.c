@@ -51,6 +51,25 @@ void pare__stamps_free(pare__stamps *s)
     *s = (pare__stamps){0};
 }
 
+enum { PICTURE_ALIGNMENT = 64 };
+
+int pare__picture_reserve(pare__picture *p, size_t size, pare_error *err)
+{
+    if (p->size >= size) return 0;
+    void *rgb = NULL;
+    pare__picture_free(p);
+    if (posix_memalign(&rgb, PICTURE_ALIGNMENT, size))
+        return pare_fail(err, PARE_E_NOMEM, "out of memory for a picture of %zu bytes", size);
+    *p = (pare__picture){rgb, size};
+    return 0;
+}
+
+void pare__picture_free(pare__picture *p)
+{
+    free(p->rgb);
+    *p = (pare__picture){0};
+}
+
 int pare__picture_check(const char *path, int64_t width, int64_t height, pare_error *err)
 {
     if (width < 1 || height < 1)

@@ -41,11 +41,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pare_frame frame = {.struct_size = sizeof frame};
     int64_t n = 0;
     int rc;
-    while (!(rc = pare__source_y4m.next(self, &frame, &err))) {
+    pare__picture picture = {0};
+    while (!(rc = pare__source_y4m.next(self, &frame, &err)) &&
+           !(rc = pare__source_y4m.pixels(self, &picture, &frame, &err))) {
         touch(&frame);
         n += (int64_t)frame.width * frame.height;
     }
     if (rc != PARE_EOF || n > (int64_t)size) abort(); /* at least one byte of luma per pixel */
+    pare__picture_free(&picture);
     pare__source_y4m.close(self);
     return 0;
 }
