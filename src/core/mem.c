@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <pare/pare.h>
 
@@ -28,6 +29,7 @@ enum { GAP = 0 };
 #endif
 
 enum { FIRST_CHUNK = 1 << 16, CHUNK_HEADER = PARE__ALIGN };
+enum { HUGE_PAGE = 2 << 20, HUGE_FROM = 2 * HUGE_PAGE };
 
 struct pare__chunk {
     struct pare__chunk *next;
@@ -44,10 +46,21 @@ static int64_t line_bytes(int64_t n, int64_t size)
     return bytes ? bytes : PARE__ALIGN;
 }
 
+/* Touching new memory in small pages costs several times what filling it does. The tail that is no whole huge page stays
+ * small, so that no more becomes resident than was asked for. */
+static void *large_block(size_t bytes)
+{
+    void *ptr = NULL;
+    if (posix_memalign(&ptr, HUGE_PAGE, bytes)) return NULL;
+    madvise(ptr, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+    return ptr;
+}
+
 void *pare__malloc(int64_t n, int64_t size)
 {
     int64_t bytes = line_bytes(n, size);
-    return bytes < 0 ? NULL : aligned_alloc(PARE__ALIGN, (size_t)bytes);
+    if (bytes < 0) return NULL;
+    return bytes < HUGE_FROM ? aligned_alloc(PARE__ALIGN, (size_t)bytes) : large_block((size_t)bytes);
 }
 
 void *pare__calloc(int64_t n, int64_t size)

@@ -184,9 +184,8 @@ void pare__store_free(pare__store **s)
         pare__tensors_free(&(*s)->shard[i].t);
         pare__free((*s)->shard[i].name);
     }
-    for (int64_t i = 0; i < (*s)->n_owned; i++) pare__free((*s)->owned[i]);
+    pare__arena_fini(&(*s)->floats);
     json_decref((*s)->weight_map);
-    pare__free((*s)->owned);
     pare__free((*s)->shard);
     pare__free((*s)->dir);
     pare__free((*s)->path);
@@ -250,11 +249,7 @@ int pare__store_find(pare__store *s, const char *name, const pare_tensor **tenso
 
 float *pare__store_floats(pare__store *s, int64_t n)
 {
-    float *p = pare__malloc(n, sizeof(float));
-    if (!p || pare__grow((void **)&s->owned, &s->cap_owned, s->n_owned + 1, sizeof *s->owned)) {
-        pare__free(p);
-        return NULL;
-    }
-    s->owned[s->n_owned++] = p;
+    float *p = PARE__ARENA(&s->floats, float, n);
+    s->n_owned += p != NULL;
     return p;
 }

@@ -17,8 +17,8 @@ typedef struct pare__store {
     json_t *weight_map; /* tensor -> base name; NULL when there is one file */
     pare__shard *shard; /* [n_shard] */
     int64_t n_shard, cap_shard;
-    float **owned; /* [n_owned] converted weights */
-    int64_t n_owned, cap_owned;
+    pare__arena floats; /* converted weights: few large blocks are cheap to touch */
+    int64_t n_owned;    /* arrays in it */
 } pare__store;
 
 /* path: a directory, a .safetensors or a .gguf file. Errors: NOTFOUND, IO, FORMAT, UNSUPPORTED, LIMIT, NOMEM. */
