@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/pool.h"
+#include "model/store.h"
 
 /* Elements: whole blocks of every dtype. A piece is large against the pages that the kernel maps around a fault. */
 enum { PIECE = 1 << 18, STEP = 1 << 12, MAX_WORKERS = 8 };
@@ -75,7 +76,7 @@ static void lift_piece(void *arg, int64_t task, int32_t worker)
     for (int64_t at = p->from; at < end; at += STEP) p->is_bad |= !lift_step(p, at, end - at < STEP ? end - at : STEP);
     if (!p->to || !job->s) return;
     const uint8_t *bytes = (const uint8_t *)p->t->data + pare__dtype_bytes(p->t->dtype, p->from);
-    pare__store_unneed(job->s, bytes, pare__dtype_bytes(p->t->dtype, p->n));
+    pare__store_drop(job->s, bytes, pare__dtype_bytes(p->t->dtype, p->n));
 }
 
 /* NULL for little work, and where no thread can be started: threads are a help, not a need. */
@@ -98,6 +99,13 @@ int pare__lift_run(pare__lift *l, const pare__store *s, const char *path, pare_e
         if (l->piece[i].is_bad)
             return pare_fail(err, PARE_E_FORMAT, "%s: tensor %s holds a NaN or an infinity", path, l->piece[i].name);
     return 0;
+}
+
+void pare__lift_again(const pare__lift *l, const pare__store *s, const float *x, int64_t n)
+{
+    lifting job = {l->piece, s};
+    for (int64_t i = 0; i < l->n_piece; i++)
+        if (l->piece[i].to && l->piece[i].to >= x && l->piece[i].to < x + n) lift_piece(&job, i, 0);
 }
 
 void pare__lift_fini(pare__lift *l)

@@ -3,7 +3,9 @@
 #ifndef PARE_MODEL_LIFT_H
 #define PARE_MODEL_LIFT_H
 
-#include "model/store.h"
+#include "model/tensorfile.h"
+
+struct pare__store;
 
 /* A run of elements of one tensor: the work of one thread at a time. */
 typedef struct pare__piece {
@@ -26,7 +28,9 @@ typedef struct pare__lift {
 int pare__lift_add(pare__lift *l, const pare_tensor *t, const char *name, float *to, int64_t inner, int64_t stride);
 /* Converts and checks everything; what was converted out of a file of `s` (NULL: none) leaves memory again.
  * Errors: FORMAT (the first planned tensor that is not finite; `path` is named). */
-int pare__lift_run(pare__lift *l, const pare__store *s, const char *path, pare_error *err);
+int pare__lift_run(pare__lift *l, const struct pare__store *s, const char *path, pare_error *err);
+/* Converts once more what went to x [n]. */
+void pare__lift_again(const pare__lift *l, const struct pare__store *s, const float *x, int64_t n);
 void pare__lift_fini(pare__lift *l);
 
 #endif

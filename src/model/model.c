@@ -92,9 +92,14 @@ void pare__model_free(pare_model **m)
     *m = NULL;
 }
 
+void pare__model_need(const pare_model *m, const float *w)
+{
+    if (m->store) pare__store_need(m->store, w);
+}
+
 void pare__model_unneed(const pare_model *m, const float *w, int64_t n)
 {
-    if (m->store) pare__store_unneed(m->store, w, n * (int64_t)sizeof *w);
+    if (m->store) pare__store_unneed(m->store, w, n);
 }
 
 const char *pare__model_default_path(void)

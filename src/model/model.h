@@ -135,7 +135,11 @@ const char *pare__model_default_path(void);
 /* The work behind pare_model_open/close. */
 int pare__model_load(pare_model **out, const char *path, pare_error *err);
 void pare__model_free(pare_model **m);
-/* w [n] were copied elsewhere: their pages leave memory when they lie in a file, and come back when read. Any thread. */
+/* The weights w of a layer will be read until pare__model_unneed is called as often. Weights that nobody asked for by this
+ * are there as well, until the last of those who did does not need them. Any thread. */
+void pare__model_need(const pare_model *m, const float *w);
+/* w [n] were copied elsewhere: they leave memory. Those that lie in a file come back when read; those made from a file do
+ * with pare__model_need only, and stay where it never was called. Any thread. */
 void pare__model_unneed(const pare_model *m, const float *w, int64_t n);
 
 #endif

@@ -165,6 +165,7 @@ int pare__store_open(pare__store **out, const char *path, pare_error *err)
         return pare_fail(err, errno == ENOENT ? PARE_E_NOTFOUND : PARE_E_IO, "%s: %s", path, strerror(errno));
     pare__store *s = PARE__NEW(pare__store, 1);
     if (!s) return pare_fail(err, PARE_E_NOMEM, "%s: no memory", path);
+    pthread_mutex_init(&s->lock, NULL);
     s->path = pare__strdup(path);
     s->dir = pare__calloc((int64_t)strlen(path) + 2, 1);
     int rc = s->path && s->dir ? 0 : pare_fail(err, PARE_E_NOMEM, "%s: no memory", path);
@@ -184,7 +185,10 @@ void pare__store_free(pare__store **s)
         pare__tensors_free(&(*s)->shard[i].t);
         pare__free((*s)->shard[i].name);
     }
+    pare__lift_fini(&(*s)->lift);
     pare__arena_fini(&(*s)->floats);
+    pthread_mutex_destroy(&(*s)->lock);
+    pare__free((*s)->made);
     json_decref((*s)->weight_map);
     pare__free((*s)->shard);
     pare__free((*s)->dir);
@@ -196,10 +200,11 @@ void pare__store_free(pare__store **s)
 void pare__store_trim(pare__store *s)
 {
     for (int64_t i = 0; i < s->n_shard; i++)
-        if (!s->shard[i].n_in_place) pare__tensors_free(&s->shard[i].t);
+        if (s->shard[i].t && !s->shard[i].n_in_place)
+            pare__file_unneed(s->shard[i].t->map, (int64_t)s->shard[i].t->map_size);
 }
 
-void pare__store_unneed(const pare__store *s, const void *bytes, int64_t n)
+void pare__store_drop(const pare__store *s, const void *bytes, int64_t n)
 {
     for (int64_t i = 0; i < s->n_shard; i++) {
         const pare_tensors *t = s->shard[i].t;
@@ -249,7 +254,41 @@ int pare__store_find(pare__store *s, const char *name, const pare_tensor **tenso
 
 float *pare__store_floats(pare__store *s, int64_t n)
 {
+    if (pare__grow((void **)&s->made, &s->cap_owned, s->n_owned + 1, sizeof *s->made)) return NULL;
     float *p = PARE__ARENA(&s->floats, float, n);
-    s->n_owned += p != NULL;
+    if (p) s->made[s->n_owned++] = (pare__made){.x = p, .n = n};
     return p;
+}
+
+static pare__made *made_at(const pare__store *s, const float *w)
+{
+    for (int64_t i = 0; i < s->n_owned; i++)
+        if (s->made[i].x == w) return &s->made[i];
+    return NULL;
+}
+
+void pare__store_need(pare__store *s, const float *w)
+{
+    pare__made *made = made_at(s, w);
+    if (!made) return;
+    pthread_mutex_lock(&s->lock);
+    made->n_user++;
+    if (made->is_gone) pare__lift_again(&s->lift, s, made->x, made->n);
+    made->is_gone = 0;
+    pthread_mutex_unlock(&s->lock);
+}
+
+void pare__store_unneed(pare__store *s, const float *w, int64_t n)
+{
+    pare__made *made = made_at(s, w);
+    if (!made) {
+        pare__store_drop(s, w, n * (int64_t)sizeof *w);
+        return;
+    }
+    pthread_mutex_lock(&s->lock);
+    if (made->n_user > 0 && --made->n_user == 0) {
+        pare__file_unneed(made->x, made->n * (int64_t)sizeof *w);
+        made->is_gone = 1;
+    }
+    pthread_mutex_unlock(&s->lock);
 }

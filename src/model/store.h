@@ -3,7 +3,9 @@
 #ifndef PARE_MODEL_STORE_H
 #define PARE_MODEL_STORE_H
 
-#include "model/tensorfile.h"
+#include <pthread.h>
+
+#include "model/lift.h"
 
 typedef struct pare__shard {
     char *name;         /* base name */
@@ -12,22 +14,36 @@ typedef struct pare__shard {
     int is_f32;         /* most of it is: weights may stay where they are */
 } pare__shard;
 
+/* Floats made from tensors. */
+typedef struct pare__made {
+    float *x; /* [n] */
+    int64_t n;
+    int32_t n_user; /* who said that they need it */
+    int is_gone;    /* out of memory until somebody does */
+} pare__made;
+
 typedef struct pare__store {
     char *path, *dir;
     json_t *weight_map; /* tensor -> base name; NULL when there is one file */
     pare__shard *shard; /* [n_shard] */
     int64_t n_shard, cap_shard;
     pare__arena floats; /* converted weights: few large blocks are cheap to touch */
-    int64_t n_owned;    /* arrays in it */
+    pare__made *made;   /* [n_owned] where in there */
+    int64_t n_owned, cap_owned;
+    pare__lift lift;      /* how they are made */
+    pthread_mutex_t lock; /* of what changes in `made` */
 } pare__store;
 
 /* path: a directory, a .safetensors or a .gguf file. Errors: NOTFOUND, IO, FORMAT, UNSUPPORTED, LIMIT, NOMEM. */
 int pare__store_open(pare__store **out, const char *path, pare_error *err);
 void pare__store_free(pare__store **s);
-/* Closes files that no weight points into. */
+/* Files that no weight points into leave memory. */
 void pare__store_trim(pare__store *s);
 /* These bytes are not needed for now: their whole pages leave memory if they lie in a file. Any thread. */
-void pare__store_unneed(const pare__store *s, const void *bytes, int64_t n);
+void pare__store_drop(const pare__store *s, const void *bytes, int64_t n);
+/* w = what pare__store_floats gave, or anything else, which is left alone: see pare__model_need. Any thread. */
+void pare__store_need(pare__store *s, const float *w);
+void pare__store_unneed(pare__store *s, const float *w, int64_t n);
 /* Key-values when it is a GGUF file, else NULL. */
 const json_t *pare__store_gguf(const pare__store *s);
 /* Says whether some file claims to hold the tensor; opens nothing. */

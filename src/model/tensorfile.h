@@ -68,7 +68,7 @@ int pare__tensors_index(pare_tensors *t, pare_error *err);
 /* Maps a whole file read-only; an empty one gives NULL and 0. Errors: NOTFOUND, IO. */
 int pare__file_map(const char *path, void **map, size_t *size, pare_error *err);
 void pare__file_unmap(void *map, size_t size);
-/* Whole pages inside of a mapping leave memory; they come back when read. */
+/* Whole pages inside leave memory: those of a file come back when read, others as zeros. */
 void pare__file_unneed(const void *bytes, int64_t n);
 
 #endif

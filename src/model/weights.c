@@ -8,7 +8,7 @@
 #include "core/limits.h"
 #include "core/mem.h"
 #include "model/family.h"
-#include "model/lift.h"
+#include "model/store.h"
 
 enum { MAX_PARTS = 4, MAX_AXES = 5 };
 
@@ -19,7 +19,6 @@ typedef struct binder {
     int32_t block; /* -1 outside blocks */
     int64_t n_missing;
     char missing[180]; /* the first names */
-    pare__lift lift;   /* what is found, to be read when all is there */
     pare_error *err;
 } binder;
 
@@ -163,7 +162,8 @@ static int plan(binder *b, const request *r, int64_t n, const float **out)
         if (!stays && !x) x = pare__store_floats(b->s, n * r->n_part);
         if (!name) name = t->name;
         float *to = x ? x + i * inner : NULL;
-        if ((!stays && !x) || pare__lift_add(&b->lift, t, name, to, inner, r->slice_axis ? r->n_part * inner : inner))
+        if ((!stays && !x) ||
+            pare__lift_add(&b->s->lift, t, name, to, inner, r->slice_axis ? r->n_part * inner : inner))
             return pare_fail(b->err, PARE_E_NOMEM, "%s: no memory for tensor %s", b->m->path, t->name);
         shard->n_in_place += stays;
         *out = stays ? t->data : x;
@@ -283,8 +283,7 @@ int pare__weights_bind(pare_model *m, pare_error *err)
     int rc = bind_rows(&b, f->model, -1, &m->w);
     for (int32_t l = 0; l < m->hp.n_layer && !rc; l++) rc = bind_rows(&b, f->block, l, &m->w.block[l]);
     if (!rc && b.n_missing) rc = report_missing(&b);
-    if (!rc) rc = pare__lift_run(&b.lift, m->store, m->path, err);
-    pare__lift_fini(&b.lift);
+    if (!rc) rc = pare__lift_run(&m->store->lift, m->store, m->path, err);
     return rc;
 }
 
