@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/* Rows to 8 and 16 bits and back: every table gives the bytes of pare__vec_c, and those are what vec.h says, element by
+ * element in double. Lengths 0..70 and a long row, unaligned, and what floats have at their ends. */
+#include <check.h>
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/rank.h"
+#include "core/vec.h"
+
+enum { LONG = 4096, MAX_N = LONG + 8, GUARD = 8 };
+
+static const pare__vec *vec; /* under test */
+static float x[MAX_N];
+
+/* ---- rows of every kind ----------------------------------------------------------------------------------------- */
+
+static float row_normal(pare__rng *r, int64_t i)
+{
+    double s = i % 50 ? -6 : 90;
+    for (int k = 0; k < 12; k++) s += pare__rng_unit(r);
+    return (float)s;
+}
+
+static float row_positive(pare__rng *r, int64_t i) { return fabsf(row_normal(r, i)) + 3; }
+static float row_negative(pare__rng *r, int64_t i) { return -fabsf(row_normal(r, i)) - 1e-3f; }
+static float row_zeros(pare__rng *r, int64_t i) { return pare__rng_unit(r) < 0.5 || i == 0 ? 0.0f : -0.0f; }
+
+/* Halves of a step of 0.5 between -20 and 107.5: every second one is a tie. */
+static float row_ties(pare__rng *r, int64_t i)
+{
+    if (i < 2) return i ? -20.0f : 107.5f;
+    return -20 + 0.25f * (float)pare__rng_below(r, 511);
+}
+
+static float row_tiny(pare__rng *r, int64_t i) { return (float)(i % 3 - 1) * 1e-43f * (float)pare__rng_unit(r); }
+
+/* Below 255 FLT_MIN and above: the scale stops at a normal number. */
+static float row_small(pare__rng *r, int64_t i) { return (i & 1 ? 300 : -2) * FLT_MIN * (float)pare__rng_unit(r); }
+
+static float row_huge(pare__rng *r, int64_t i)
+{
+    const float ends[] = {FLT_MAX, -FLT_MAX};
+    return i < 2 ? ends[i] : (i & 1 ? FLT_MAX : -FLT_MAX) * (float)pare__rng_unit(r);
+}
+
+static float row_wild(pare__rng *r, int64_t i)
+{
+    static const float wild[] = {NAN, INFINITY, -INFINITY, 1e-45f, -0.0f, 1, -NAN, FLT_MAX, -1e30f};
+    return i % 7 ? row_normal(r, i) : wild[pare__rng_below(r, sizeof wild / sizeof wild[0])];
+}
+
+/* NaN somewhere among numbers that keep their grid. */
+static float row_nan(pare__rng *r, int64_t i) { return i % 5 == 3 ? NAN : row_normal(r, i); }
+
+static const struct {
+    const char *name;
+    float (*at)(pare__rng *, int64_t i);
+} kinds[] = {{"normal", row_normal}, {"positive", row_positive}, {"negative", row_negative},
+             {"zeros", row_zeros},   {"ties", row_ties},         {"tiny", row_tiny},
+             {"small", row_small},   {"huge", row_huge},         {"wild", row_wild},
+             {"nan", row_nan}};
+enum { N_KINDS = sizeof kinds / sizeof kinds[0] };
+
+static void fill(size_t kind, int64_t n)
+{
+    pare__rng r = pare__rng_make(6, kind, (uint64_t)n);
+    for (int64_t i = 0; i < n; i++) x[i] = kinds[kind].at(&r, i);
+}
+
+/* ---- quantise --------------------------------------------------------------------------------------------------- */
+
+static double finite_value(float v) { return isnan(v) ? 0 : fmax(-(double)FLT_MAX, fmin((double)FLT_MAX, (double)v)); }
+
+/* The oracle's grid against the definition in double. */
+static void check_grid(const char *kind, int64_t n, float scale, int32_t zero)
+{
+    double lo = 0, hi = 0;
+    for (int64_t i = 0; i < n; i++) {
+        lo = fmin(lo, finite_value(x[i]));
+        hi = fmax(hi, finite_value(x[i]));
+    }
+    const double exact = hi > lo ? fmax((hi - lo) / 255, FLT_MIN) : 1;
+    ck_assert_msg(fabs(scale - exact) <= 1e-7 * exact, "%s n=%lld: scale %.9g instead of %.9g", kind, (long long)n,
+                  (double)scale, exact);
+    ck_assert_msg(zero >= 0 && zero <= 255 && fabs(zero + lo / exact) <= 0.5 + 1e-4, "%s n=%lld: zero %d for %.9g",
+                  kind, (long long)n, (int)zero, -lo / exact);
+}
+
+/* Back and forth within half a step; zero, and NaN, is exact. */
+static void check_codes(const char *kind, int64_t n, const uint8_t *q, double scale, int32_t zero)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const double value = finite_value(x[i]), back = scale * (q[i] - zero);
+        ck_assert_msg(fabs(back - value) <= (0.5 + 1e-4) * scale,
+                      "%s n=%lld [%lld]: %.9g came back as %.9g, scale %.9g", kind, (long long)n, (long long)i, value,
+                      back, scale);
+        if (value == 0) ck_assert_int_eq(q[i], zero);
+    }
+}
+
+static void check_same(const char *kind, const float *from, int64_t n, const uint8_t *want, float scale, int32_t zero)
+{
+    static uint8_t got[MAX_N + GUARD];
+    for (int offset = 0; offset < 2; offset++) {
+        float s = -1;
+        int32_t z = -1;
+        memset(got, 0xa5, sizeof got);
+        vec->quantise(got + offset, from, n, &s, &z);
+        ck_assert_msg(s == scale && z == zero, "%s %s n=%lld: scale %.9g, zero %d instead of %.9g, %d", vec->name, kind,
+                      (long long)n, (double)s, (int)z, (double)scale, (int)zero);
+        ck_assert_msg(memcmp(got + offset, want, (size_t)n) == 0, "%s %s n=%lld: other bytes", vec->name, kind,
+                      (long long)n);
+        ck_assert_msg(got[offset + n] == 0xa5, "%s %s writes past %lld", vec->name, kind, (long long)n);
+    }
+}
+
+static void check_quantise(size_t kind, int64_t n)
+{
+    static uint8_t want[MAX_N];
+    static float moved[MAX_N];
+    float scale;
+    int32_t zero;
+    fill(kind, n);
+    pare__vec_c.quantise(want, x, n, &scale, &zero);
+    check_grid(kinds[kind].name, n, scale, zero);
+    check_codes(kinds[kind].name, n, want, (double)scale, zero);
+    for (int32_t t = 0; (vec = pare__vec_at(t)); t++) {
+        for (int offset = 0; offset < 4; offset += 3) { /* rows at any multiple of a float */
+            memcpy(moved + offset, x, (size_t)n * sizeof *x);
+            check_same(kinds[kind].name, moved + offset, n, want, scale, zero);
+        }
+    }
+}
+
+START_TEST(test_quantise)
+{
+    for (size_t kind = 0; kind < N_KINDS; kind++) {
+        for (int64_t n = 0; n <= 70; n++) check_quantise(kind, n);
+        check_quantise(kind, LONG);
+    }
+}
+END_TEST
+
+START_TEST(test_quantise_by_hand)
+{
+    /* scale 0.5, zero 40: 107.5 is 215 steps, 0.25 a tie to 0, 0.75 a tie to 2 */
+    const float row[] = {-20, 107.5f, 0.25f, 0.75f, -0.25f, -0.75f, 1, NAN, 0};
+    const uint8_t want[] = {0, 255, 40, 42, 40, 38, 42, 40, 40};
+    enum { N = sizeof row / sizeof row[0] };
+    for (int32_t t = 0; (vec = pare__vec_at(t)); t++) {
+        uint8_t q[N];
+        float scale;
+        int32_t zero;
+        vec->quantise(q, row, N, &scale, &zero);
+        ck_assert(scale == 0.5f && zero == 40);
+        ck_assert_mem_eq(q, want, N);
+    }
+}
+END_TEST
+
+/* What follows of the range is only where the largest number is, whether written FLT_MAX or infinity. */
+START_TEST(test_quantise_infinity)
+{
+    for (int32_t t = 0; (vec = pare__vec_at(t)); t++) {
+        const float infinite[] = {INFINITY, -INFINITY, 1e38f, -3e38f}, largest[] = {FLT_MAX, -FLT_MAX, 1e38f, -3e38f};
+        uint8_t a[4], b[4];
+        float scale_a, scale_b;
+        int32_t zero_a, zero_b;
+        vec->quantise(a, infinite, 4, &scale_a, &zero_a);
+        vec->quantise(b, largest, 4, &scale_b, &zero_b);
+        ck_assert(isfinite(scale_a) && scale_a == scale_b && zero_a == zero_b);
+        ck_assert_mem_eq(a, b, 4);
+    }
+}
+END_TEST
+
+/* ---- dequantise ------------------------------------------------------------------------------------------------- */
+
+static void check_dequantise(const int32_t *acc, const float *w_scale, const int32_t *w_sum, int64_t n, int32_t zero)
+{
+    static float want[MAX_N], got[MAX_N + GUARD];
+    static int32_t place[MAX_N];
+    const float x_scale = 0.0173f;
+    pare__vec_c.dequantise(want, acc, w_scale, w_sum, n, x_scale, zero);
+    for (int64_t i = 0; i < n; i++) {
+        const double exact = (double)x_scale * (double)w_scale[i] * ((double)acc[i] - (double)zero * w_sum[i]);
+        ck_assert_msg(fabs(want[i] - exact) <= 2e-7 * fabs(exact), "n=%lld [%lld]: %.9g instead of %.9g", (long long)n,
+                      (long long)i, (double)want[i], exact);
+    }
+    for (int32_t t = 0; (vec = pare__vec_at(t)); t++) {
+        got[n] = 12345;
+        vec->dequantise(got, acc, w_scale, w_sum, n, x_scale, zero);
+        ck_assert_msg(memcmp(got, want, (size_t)n * sizeof *got) == 0, "%s n=%lld: other bytes", vec->name,
+                      (long long)n);
+        ck_assert(got[n] == 12345);
+        memcpy(place, acc, (size_t)n * sizeof *place);
+        vec->dequantise((float *)(void *)place, place, w_scale, w_sum, n, x_scale, zero);
+        ck_assert_msg(memcmp(place, want, (size_t)n * sizeof *got) == 0, "%s n=%lld: in place", vec->name,
+                      (long long)n);
+    }
+}
+
+START_TEST(test_dequantise)
+{
+    static int32_t acc[MAX_N], w_sum[MAX_N];
+    static float w_scale[MAX_N];
+    pare__rng r = pare__rng_make(6, 99, 0);
+    for (int64_t i = 0; i < MAX_N; i++) {
+        w_sum[i] = (int32_t)pare__rng_below(&r, 1 << 23) - (1 << 22);
+        acc[i] = (int32_t)pare__rng_below(&r, 1u << 31) - (1 << 30);
+        w_scale[i] = 1e-4f + (float)pare__rng_unit(&r);
+    }
+    acc[0] = INT32_MAX, w_sum[0] = 0;
+    acc[1] = INT32_MIN, w_sum[1] = 0;
+    acc[2] = INT32_MAX, w_sum[2] = 1 << 20;
+    for (int64_t n = 0; n <= 70; n++) check_dequantise(acc, w_scale, w_sum, n, (int32_t)(n * 37 % 256));
+    check_dequantise(acc, w_scale, w_sum, LONG, 255);
+    check_dequantise(acc + 1, w_scale + 1, w_sum + 1, LONG, 0); /* unaligned */
+}
+END_TEST
+
+/* A product of quantised rows comes back as the product of the floats, as far as 8 bits say. */
+START_TEST(test_round_trip)
+{
+    enum { K = 384 };
+    int8_t w[K];
+    uint8_t q[K];
+    for (int32_t t = 0; (vec = pare__vec_at(t)); t++) {
+        double exact = 0, bound = 0;
+        float scale, y;
+        const float w_scale = 0.01f;
+        int32_t zero, acc = 0, w_sum = 0;
+        fill(0, K);
+        vec->quantise(q, x, K, &scale, &zero);
+        for (int i = 0; i < K; i++) {
+            w[i] = (int8_t)(i * 89 % 255 - 127);
+            acc += q[i] * w[i];
+            w_sum += w[i];
+            exact += (double)x[i] * w[i] * (double)w_scale;
+            bound += 0.5001 * (double)scale * abs(w[i]) * (double)w_scale;
+        }
+        vec->dequantise(&y, &acc, &w_scale, &w_sum, 1, scale, zero);
+        ck_assert_msg(fabs(y - exact) <= bound, "%s: %.9g instead of %.9g", vec->name, (double)y, exact);
+    }
+}
+END_TEST
+
+/* ---- 16 bits ---------------------------------------------------------------------------------------------------- */
+
+static double bf16_value(uint32_t bits)
+{
+    const uint32_t wide = bits << 16;
+    float v;
+    memcpy(&v, &wide, sizeof v);
+    return isinf(v) ? copysign(ldexp(1, 128), (double)v) : (double)v; /* where the next number would be */
+}
+
+/* The nearer of the two neighbours, of two equally near the even one. */
+static uint16_t bf16_nearest(float v)
+{
+    uint32_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    const uint32_t near = bits >> 16;
+    const double below = fabs((double)v - bf16_value(near)), above = fabs(bf16_value(near + 1) - (double)v);
+    if (isinf(v) || below < above) return (uint16_t)near;
+    return (uint16_t)(above < below ? near + 1 : near + (near & 1));
+}
+
+START_TEST(test_bf16)
+{
+    static float row[MAX_N];
+    static uint16_t got[MAX_N + GUARD];
+    static const uint16_t tail[] = {0, 1, 0x7fff, 0x8000, 0x8001, 0xffff};
+    for (int32_t t = 0; (vec = pare__vec_at(t)); t++)
+        for (uint32_t high = 0; high < 65536; high += 64) {
+            int64_t n = 0;
+            for (uint32_t h = high; h < high + 64; h++)
+                for (size_t k = 0; k < sizeof tail / sizeof tail[0]; k++) {
+                    const uint32_t bits = h << 16 | tail[k];
+                    memcpy(&row[n++], &bits, sizeof bits);
+                }
+            n -= high / 64 % 33; /* ends of every kind */
+            got[n] = 0x1234;
+            vec->f32_to_bf16(got, row, n);
+            ck_assert_uint_eq(got[n], 0x1234);
+            for (int64_t i = 0; i < n; i++) {
+                const uint16_t want =
+                    isnan(row[i]) ? (uint16_t)(got[i] | 0x7fc0) : bf16_nearest(row[i]); /* any quiet NaN */
+                if (got[i] != want)
+                    ck_abort_msg("%s: %a became %04x, not %04x", vec->name, (double)row[i], got[i], want);
+            }
+        }
+}
+END_TEST
+
+START_TEST(test_bf16_lengths)
+{
+    static uint16_t got[MAX_N + GUARD], want[MAX_N];
+    for (int32_t t = 0; (vec = pare__vec_at(t)); t++)
+        for (int64_t n = 0; n <= 70; n++) {
+            fill(8, n); /* wild: NaN must have the same bits in every table */
+            got[n + 1] = 0x1234;
+            pare__vec_c.f32_to_bf16(want, x, n);
+            vec->f32_to_bf16(got + 1, x, n);
+            ck_assert_msg(memcmp(got + 1, want, (size_t)n * sizeof *got) == 0, "%s n=%lld", vec->name, (long long)n);
+            ck_assert_uint_eq(got[n + 1], 0x1234);
+        }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("vec_quant");
+    TCase *tc = tcase_create("rows");
+
+    tcase_set_timeout(tc, 60);
+    tcase_add_test(tc, test_quantise);
+    tcase_add_test(tc, test_quantise_by_hand);
+    tcase_add_test(tc, test_quantise_infinity);
+    tcase_add_test(tc, test_dequantise);
+    tcase_add_test(tc, test_round_trip);
+    tcase_add_test(tc, test_bf16);
+    tcase_add_test(tc, test_bf16_lengths);
+    suite_add_tcase(s, tc);
+    SRunner *runner = srunner_create(s);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
