@@ -36,6 +36,7 @@ static const cli_group groups[] = {
     {"Budget of both:", cli_budget_options + 1, offsetof(compare_opts, budget)}, /* A and B stand for --recipe */
     {"Frames:", cli_pick_options, offsetof(compare_opts, pick)},
     {"Grid and windows:", cli_layout_options, offsetof(compare_opts, layout)},
+    {"Engine of both:", cli_engine_options, 0},
     {"Common:", cli_common_options, 0},
     {0},
 };
@@ -103,6 +104,14 @@ static int open_reducers(job *j, const cli_list *recipes, int32_t window)
     return rc;
 }
 
+static void note_engine(job *j)
+{
+    pare_reducer_stats stats = {.struct_size = sizeof stats};
+    if (pare_reducer_get(j->reducer[0], &stats, NULL) != 0) return;
+    j->m.backend = stats.backend;
+    j->m.precision = stats.precision;
+}
+
 static int run_recipes(job *j, const cli_list *recipes, int32_t window)
 {
     cli_common *c = &j->o->common;
@@ -120,6 +129,7 @@ static int run_recipes(job *j, const cli_list *recipes, int32_t window)
         side[i]->name = pare_reducer_recipe(j->reducer[i]);
         rc = reduce_frames(j, j->reducer[i], side[i]);
     }
+    note_engine(j);
     cli_progress_end(&c->bar);
     return rc;
 }
@@ -320,6 +330,8 @@ static int check(compare_opts *o, const cli_list *operands)
         return cli_usage(c, "compare reads .safetensors, not %s", cli_has_suffix(a, ".npz") ? a : b);
     if (is_file(a) && (o->inputs.n > 0 || o->output != NULL))
         return cli_usage(c, "compare: %s and %s hold no pictures: -i and -o go with recipes", a, b);
+    if (is_file(a) && (c->backend != NULL || c->precision != NULL))
+        return cli_usage(c, "compare: %s and %s are encoded: --backend and --precision go with recipes", a, b);
     if (!is_file(a) && o->inputs.n != 1)
         return cli_usage(c, "compare: one input is needed: -i FILE, once (not %d times)", o->inputs.n);
     return CLI_OK;

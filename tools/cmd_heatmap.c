@@ -68,6 +68,7 @@ static const cli_group groups[] = {
     {"Whole pictures and tiles:", cli_tiles_options, offsetof(heatmap_opts, layout)},
     {"Scores and masks of your own:", cli_own_options, offsetof(heatmap_opts, own)},
     {"A selector of your own:", cli_selector_options, offsetof(heatmap_opts, own)},
+    {"Engine:", cli_engine_options, 0},
     {"Common:", cli_common_options, 0},
     {0},
 };
@@ -297,12 +298,16 @@ static void print_outcome(const job *j)
         return;
     }
     json_t *line = json_object();
+    pare_reducer_stats engine = {.struct_size = sizeof engine};
+    pare_reducer_get(j->reducer, &engine, NULL);
     cli_json_int(line, "schema_version", CLI_SCHEMA_VERSION);
     cli_json_text(line, "input", j->input);
     cli_json_int(line, "pictures", j->n_drawn);
     cli_json_int(line, "width", j->width);
     cli_json_int(line, "height", canvas_height(j));
     cli_json_text(line, "recipe", pare_reducer_recipe(j->reducer));
+    cli_json_text(line, "backend", engine.backend);
+    cli_json_text(line, "precision", engine.precision);
     cli_json_int(line, "damaged", j->info.n_damaged);
     cli_json_bool(line, "complete", !j->cut);
     cli_json_text(line, "output", output);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "engines.h"
 #include "input.h"
 #include "json_line.h"
 #include "npz.h"
@@ -10,9 +11,17 @@
 typedef struct info_opts {
     cli_common common;
     cli_pick pick;
+    int32_t measure;
 } info_opts;
 
+static const cli_option engine_options[] = {
+    {"measure", 0, CLI_FLAG, offsetof(info_opts, measure), NULL, 0, 0,
+     "times every engine of this machine: a few tenths of a second each"},
+    {0},
+};
+
 static const cli_group groups[] = {
+    {"Engines (without a file, or with a model):", engine_options, 0},
     {"Frames:", cli_pick_options, offsetof(info_opts, pick)},
     {"Common:", cli_common_options, 0},
     {0},
@@ -47,11 +56,37 @@ static void show(const cli_common *c, json_t *object)
 
 /* ---- this machine --------------------------------------------------------------------------------------------- */
 
-static int info_machine(cli_common *c)
+/* The list, or what it says in one line. */
+static void add_engines(const cli_common *c, json_t *o, const cli_engines *e)
 {
+    char line[512];
+    cli_engines_line(e, line, sizeof line);
+    if (c->json) {
+        json_object_set_new(o, "engines", cli_engines_json(e));
+        if (e->is_measured) json_object_set_new(o, "fastest", cli_engines_fastest_json(e));
+    } else if (!e->is_measured) {
+        cli_json_text(o, "engines", line);
+    }
+}
+
+/* Takes the object. */
+static void show_with_engines(cli_common *c, json_t *o, const cli_engines *e)
+{
+    add_engines(c, o, e);
+    show(c, o);
+    if (!c->json && e->is_measured) cli_engines_print(e);
+    cli_engines_warn(c, e);
+}
+
+static int info_machine(info_opts *opts)
+{
+    cli_common *c = &opts->common;
+    cli_engines engines;
     pare_runtime_info run = {.struct_size = sizeof run};
     pare_error err = {0};
     if (pare_runtime_get(&run, &err) != 0) return cli_fail(c, &err, CLI_FAILED);
+    const int rc = cli_engines_read(c, opts->measure, &engines);
+    if (rc != CLI_OK) return rc;
     json_t *o = json_object();
     cli_json_text(o, "version", pare_version());
     cli_json_text(o, "cpu", run.cpu);
@@ -63,7 +98,7 @@ static int info_machine(cli_common *c)
     cli_json_int(o, "blas_threads", run.blas_threads);
     cli_json_text(o, "vector_kernels", run.vector_kernels);
     cli_json_text(o, "default_model", pare_model_default_path());
-    show(c, o);
+    show_with_engines(c, o, &engines);
     if (strcmp(run.blas_core, run.blas_core_best) != 0)
         cli_say(c, "OpenBLAS runs its %s kernels; %s would be faster on this CPU", run.blas_core, run.blas_core_best);
     return CLI_OK;
@@ -100,12 +135,15 @@ static void add_places(json_t *o, const pare_model_info *info)
     cli_json_text(o, "mrope", info->has_mrope ? text : NULL);
 }
 
-static int info_model(cli_common *c, const char *path)
+static int info_model(info_opts *opts, const char *path)
 {
+    cli_common *c = &opts->common;
+    cli_engines engines;
     pare_model *m = NULL;
     pare_model_info info;
     c->model = path;
-    int rc = cli_model_open(c, &m, &info);
+    int rc = cli_engines_read(c, opts->measure, &engines);
+    if (rc == CLI_OK) rc = cli_model_open(c, &m, &info);
     if (rc != CLI_OK) return rc;
     json_t *o = json_object();
     cli_json_text(o, "model", info.name);
@@ -123,7 +161,7 @@ static int info_model(cli_common *c, const char *path)
     cli_json_int(o, "classes", info.n_class);
     add_fit(o, "photo_640x480", m, &info, 640, 480, 0);
     add_fit(o, "video_768x576", m, &info, 768, 576, 1);
-    show(c, o);
+    show_with_engines(c, o, &engines);
     pare_model_close(&m);
     return CLI_OK;
 }
@@ -131,8 +169,9 @@ static int info_model(cli_common *c, const char *path)
 /* ---- a tensor file -------------------------------------------------------------------------------------------- */
 
 /* Metadata that a result carries, in this order. */
-static const char *const meta_keys[] = {"schema_version", "complete", "model",      "family",      "recipe",   "seed",
-                                        "version",        "input",    "input_hash", "source_size", "rotation", "unit"};
+static const char *const meta_keys[] = {"schema_version", "complete",    "model",     "family",  "recipe",
+                                        "seed",           "backend",     "precision", "version", "input",
+                                        "input_hash",     "source_size", "rotation",  "unit"};
 enum { N_META = sizeof meta_keys / sizeof *meta_keys };
 
 static void add_tensor(json_t *tensors, const pare_tensor *t)
@@ -241,15 +280,16 @@ static int is_model(cli_common *c, const char *path, const pare_tensors *file)
     return rc == 0;
 }
 
-static int info_safetensors(cli_common *c, const char *path)
+static int info_safetensors(info_opts *o, const char *path)
 {
+    cli_common *c = &o->common;
     pare_tensors *file = NULL;
     pare_error err = {0};
     if (pare_tensors_open(&file, path, &err) != 0) return cli_fail(c, &err, CLI_UNREADABLE);
     int model = is_model(c, path, file);
     if (!model) info_tensors(c, path, file);
     pare_tensors_close(&file);
-    return model ? info_model(c, path) : CLI_OK;
+    return model ? info_model(o, path) : CLI_OK;
 }
 
 /* By content, whatever the name; a name alone decides for what cannot be opened here (URLs, cameras, - , patterns). */
@@ -259,14 +299,14 @@ static int info_path(info_opts *o, const char *path)
     struct stat st;
     uint8_t head[9] = {0};
     int known = stat(path, &st) == 0;
-    if (known && S_ISDIR(st.st_mode)) return info_model(c, path);
+    if (known && S_ISDIR(st.st_mode)) return info_model(o, path);
     FILE *f = known && S_ISREG(st.st_mode) ? fopen(path, "rb") : NULL;
     size_t n = f != NULL ? fread(head, 1, sizeof head, f) : 0;
     if (f != NULL) fclose(f);
-    if (memcmp(head, "GGUF", 4) == 0 || cli_has_suffix(path, ".gguf")) return info_model(c, path);
+    if (memcmp(head, "GGUF", 4) == 0 || cli_has_suffix(path, ".gguf")) return info_model(o, path);
     if (memcmp(head, "PK\3\4", 4) == 0) return info_npz(c, path);
     if ((n == sizeof head && head[8] == '{' && head[6] == 0 && head[7] == 0) || cli_has_suffix(path, ".safetensors"))
-        return info_safetensors(c, path);
+        return info_safetensors(o, path);
     return info_media(o, path);
 }
 
@@ -275,8 +315,7 @@ static int run(void *opts, const cli_list *paths)
     info_opts *o = opts;
     int rc = cli_pick_check(&o->common, &o->pick), n_failed = 0;
     if (rc != CLI_OK) return rc;
-    if (paths->n == 0)
-        return o->common.model != NULL ? info_model(&o->common, o->common.model) : info_machine(&o->common);
+    if (paths->n == 0) return o->common.model != NULL ? info_model(o, o->common.model) : info_machine(o);
     for (int32_t i = 0; i < paths->n; i++) {
         rc = info_path(o, paths->item[i]);
         if (rc == CLI_STOPPED) return rc;

@@ -24,6 +24,7 @@ static const cli_group groups[] = {
     {"Whole pictures and tiles:", cli_tiles_options, offsetof(cli_reduce_opts, layout)},
     {"Scores and masks of your own:", cli_own_options, offsetof(cli_reduce_opts, own)},
     {"A selector of your own:", cli_selector_options, offsetof(cli_reduce_opts, own)},
+    {"Engine:", cli_engine_options, 0},
     {"Common:", cli_common_options, 0},
     {0},
 };
@@ -51,8 +52,10 @@ static int open_writer(cli_reduce_job *j)
 {
     const pare_source_info *s = &j->info;
     char seed[24], size[32], rotation[8];
+    pare_reducer_stats engine = {.struct_size = sizeof engine};
     pare_error err = {0};
     if (j->output == NULL) return CLI_OK;
+    pare_reducer_get(j->reducer, &engine, NULL);
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)j->opts.seed);
     snprintf(size, sizeof size, "%dx%d", s->width, s->height);
     snprintf(rotation, sizeof rotation, "%d", s->rotation);
@@ -60,6 +63,8 @@ static int open_writer(cli_reduce_job *j)
         {"model", j->model_info->name},
         {"family", j->model_info->family},
         {"recipe", pare_reducer_recipe(j->reducer)},
+        {"backend", engine.backend},
+        {"precision", engine.precision},
         {"seed", seed},
         {"version", pare_version()},
         {"input", cli_base_name(j->input)},
@@ -80,6 +85,7 @@ static int job_open(cli_reduce_job *j, int32_t window)
     cli_reduce_opts *o = j->o;
     cli_hash_file(j->input, j->hash);
     j->began = cli_now();
+    o->pick.read_ahead = CLI_READ_AHEAD;
     int rc = cli_source_open(&o->common, &o->pick, j->input, &j->source, &j->info);
     if (rc != CLI_OK) return rc;
     j->opts = cli_reducer_opts(&o->common, &o->budget, &o->layout, j->info.is_image);

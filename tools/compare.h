@@ -29,7 +29,8 @@ typedef struct cli_compare {
     cli_step *step; /* [n_step] */
     int64_t n_step;
     cli_step sum;
-    double nmi, spearman; /* NaN: not defined */
+    double nmi, spearman;            /* NaN: not defined */
+    const char *backend, *precision; /* of both recipes; NULL for files */
 } cli_compare;
 
 /* Takes the result. 0 or -1 (memory; the result is released). */

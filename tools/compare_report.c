@@ -42,6 +42,8 @@ static void print_json(const cli_compare *m, const char *input, const char *outp
     count_json(line, &m->sum);
     cli_json_real(line, "grouping_nmi", m->nmi, 6);
     cli_json_real(line, "score_spearman", m->spearman, 6);
+    cli_json_text(line, "backend", m->backend);
+    cli_json_text(line, "precision", m->precision);
     for (int64_t i = 0; i < m->n_step; i++) {
         json_t *o = json_object();
         cli_json_int(o, "media", m->step[i].slot.media);

@@ -95,6 +95,28 @@ int cli_layout_check(cli_common *c, const cli_layout *layout, int32_t *window)
 
 /* ---- handles -------------------------------------------------------------------------------------------------- */
 
+/* Of a reducer that does nothing: only the library knows the names. */
+int cli_engine_get(cli_common *c, const pare_model *model, pare_reducer_stats *stats)
+{
+    const pare_reducer_opts opts = {
+        .struct_size = sizeof opts, .n_threads = 1, .backend = c->backend, .precision = c->precision};
+    pare_reducer *reducer = NULL;
+    pare_error err = {0};
+    *stats = (pare_reducer_stats){.struct_size = sizeof *stats};
+    int rc = pare_reducer_create(&reducer, model, &opts, &err);
+    if (rc == 0) rc = pare_reducer_get(reducer, stats, &err);
+    pare_reducer_close(&reducer);
+    return rc == 0 ? CLI_OK : cli_fail(c, &err, CLI_FAILED);
+}
+
+/* Told before any input is opened, and once for all recipes. */
+static int check_engine(cli_common *c, const pare_model *model)
+{
+    pare_reducer_stats stats;
+    if (c->backend == NULL && c->precision == NULL) return CLI_OK;
+    return cli_engine_get(c, model, &stats);
+}
+
 int cli_model_open(cli_common *c, pare_model **out, pare_model_info *info)
 {
     pare_error err = {0};
@@ -110,7 +132,9 @@ int cli_model_open(cli_common *c, pare_model **out, pare_model_info *info)
         pare_model_close(out);
         return CLI_MODEL;
     }
-    return CLI_OK;
+    const int rc = check_engine(c, *out);
+    if (rc != CLI_OK) pare_model_close(out);
+    return rc;
 }
 
 int cli_source_try(const cli_pick *pick, const char *path, pare_source **out, pare_source_info *info, pare_error *err)
@@ -125,6 +149,7 @@ int cli_source_try(const cli_pick *pick, const char *path, pare_source **out, pa
                              .fps = pick->fps,
                              .frames = pick->frames,
                              .every = pick->every,
+                             .read_ahead = pick->read_ahead,
                              .stop = cli_stop_flag()};
     *info = (pare_source_info){.struct_size = sizeof *info};
     *out = NULL;
@@ -199,6 +224,8 @@ pare_reducer_opts cli_reducer_opts(const cli_common *c, const cli_budget *budget
         .letterbox = layout->letterbox,
         .tile_rows = layout->tiles.width,
         .tile_cols = layout->tiles.height,
+        .backend = c->backend,
+        .precision = c->precision,
     };
 }
 

@@ -13,6 +13,7 @@
 #define CLI_RECIPE_PHOTO "resize@frames"      /* the suite says so: at equal milliseconds nothing is ahead of it */
 #define CLI_RECIPE_PHOTO_HEATMAP "tome@block" /* of a resized photo there is nothing to paint */
 #define CLI_DEFAULT_KEEP 0.25
+#define CLI_READ_AHEAD 8 /* frames of a clip that is read from end to end */
 
 /* Which frames of an input. */
 typedef struct cli_pick {
@@ -20,6 +21,7 @@ typedef struct cli_pick {
     cli_size source_size;
     double rate, start, end, fps;
     int64_t frames, every;
+    int32_t read_ahead; /* no option: set by who reads whole clips */
 } cli_pick;
 extern const cli_option cli_pick_options[];
 
@@ -40,7 +42,10 @@ typedef struct cli_layout {
 } cli_layout;
 extern const cli_option cli_layout_options[], cli_tiles_options[];
 
+/* Also refuses a --backend or --precision that the library does not know or this CPU cannot run. */
 int cli_model_open(cli_common *c, pare_model **out, pare_model_info *info);
+/* stats->backend, precision: what --backend and --precision become, without any frame. */
+int cli_engine_get(cli_common *c, const pare_model *model, pare_reducer_stats *stats);
 int cli_source_open(cli_common *c, const cli_pick *pick, const char *path, pare_source **out, pare_source_info *info);
 /* The same without a word: library code. */
 int cli_source_try(const cli_pick *pick, const char *path, pare_source **out, pare_source_info *info, pare_error *err);

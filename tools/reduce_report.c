@@ -51,6 +51,8 @@ static void print_json(const cli_reduce_job *j, const pare_reducer_stats *s, dou
     cli_json_real(o, "peak_rss_mb", cli_peak_rss_mb(), 1);
     cli_json_text(o, "blas", run.blas);
     cli_json_text(o, "blas_core", run.blas_core);
+    cli_json_text(o, "backend", s->backend);
+    cli_json_text(o, "precision", s->precision);
     cli_json_int(o, "threads", j->opts.n_threads > 0 ? j->opts.n_threads : run.n_cpu);
     cli_json_int(o, "damaged", j->info.n_damaged);
     cli_json_bool(o, "complete", j->complete);
@@ -66,7 +68,8 @@ static void print_table(const cli_reduce_job *j, const pare_reducer_stats *s, do
            (long long)s->n_in, (long long)s->n_out, 100.0 * (double)s->n_out / (double)s->n_in,
            j->complete ? "" : ", INCOMPLETE");
     printf("  recipe  %s\n", pare_reducer_recipe(j->reducer));
-    printf("  model   %s, seed %llu\n", j->model_info->name, (unsigned long long)j->opts.seed);
+    printf("  model   %s, %s %s, seed %llu\n", j->model_info->name, s->backend, s->precision,
+           (unsigned long long)j->opts.seed);
     printf("  ms      decode %.1f  prep %.1f  embed %.1f  encode %.1f  select %.1f  write %.1f\n", j->decode_ms,
            s->prep_ms, s->embed_ms, s->encode_ms, s->select_ms, j->write_ms);
     printf("  total   %.1f ms, %.2f frames/s, peak %.0f MB\n", wall_ms, 1e3 * (double)s->n_frames / wall_ms,

@@ -2,11 +2,14 @@
 /* Shared services of the commands (session.h). */
 #include "session.h"
 
+#include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
+#include <unistd.h>
 
 /* A signal handler can reach nothing but a global; this flag is the only one. */
 static volatile int stop_flag;
@@ -19,6 +22,14 @@ const cli_option cli_common_options[] = {
     {"progress", 0, CLI_CHOICE, offsetof(cli_common, progress), "auto|bar|json|none", 0, 0, "progress on stderr"},
     {"quiet", 'q', CLI_FLAG, offsetof(cli_common, quiet), NULL, 0, 0, "nothing but errors on stderr"},
     {"verbose", 'v', CLI_FLAG, offsetof(cli_common, verbose), NULL, 0, 0, "say more on stderr"},
+    {0},
+};
+
+const cli_option cli_engine_options[] = {
+    {"backend", 0, CLI_TEXT, offsetof(cli_common, backend), "NAME", 0, 0,
+     "who multiplies: auto, openblas, onednn, ... (default auto; pare list backends)"},
+    {"precision", 0, CLI_TEXT, offsetof(cli_common, precision), "NAME", 0, 0,
+     "of the encoder's linear layers: f32, bf16, int8 (default f32; pare info --measure says what is fast here)"},
     {0},
 };
 
@@ -118,6 +129,24 @@ double cli_peak_rss_mb(void)
         if (sscanf(line, "VmHWM: %lld", &kb) == 1) break;
     fclose(f);
     return (double)kb / 1024;
+}
+
+/* The 22nd field: ticks from boot to start. The second one is the name in brackets, and may hold anything. */
+double cli_process_age_ms(void)
+{
+    char line[1024] = "";
+    unsigned long long ticks = 0;
+    struct timespec now;
+    FILE *f = fopen("/proc/self/stat", "r");
+    if (f == NULL) return NAN;
+    const char *name_end = fgets(line, sizeof line, f) != NULL ? strrchr(line, ')') : NULL;
+    fclose(f);
+    if (name_end == NULL || clock_gettime(CLOCK_BOOTTIME, &now) != 0) return NAN;
+    const char *p = name_end + 1;
+    for (int field = 3; field < 22 && p != NULL; field++) p = strchr(p + 1, ' ');
+    if (p == NULL || sscanf(p, "%llu", &ticks) != 1) return NAN;
+    const double started = (double)ticks / (double)sysconf(_SC_CLK_TCK);
+    return ((double)now.tv_sec + 1e-9 * (double)now.tv_nsec - started) * 1e3;
 }
 
 const char *cli_base_name(const char *path)

@@ -12,6 +12,7 @@
 typedef struct cli_common {
     const char *model;
     int64_t threads;
+    const char *backend, *precision; /* of commands that encode; NULL = the library's choice */
     int32_t progress, json, quiet, verbose;
     cli_progress bar; /* live state, so that log lines can step around it */
     int argc;         /* the whole command line, for reports */
@@ -19,6 +20,7 @@ typedef struct cli_common {
 } cli_common;
 
 extern const cli_option cli_common_options[];
+extern const cli_option cli_engine_options[]; /* base 0, as the common ones: for commands that encode */
 
 typedef struct cli_command {
     const char *name, *usage, *summary;
@@ -51,6 +53,7 @@ void cli_catch_signals(void);
 const volatile int *cli_stop_flag(void);
 
 double cli_peak_rss_mb(void);
+double cli_process_age_ms(void); /* since the process was started, to about 10 ms; NaN where nobody tells */
 const char *cli_base_name(const char *path);
 /* Base name without its last suffix. */
 void cli_stem(const char *path, char *out, size_t size);
