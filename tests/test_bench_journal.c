@@ -78,6 +78,8 @@ static void begin(world *w)
     *w = (world){.info = {.name = "m", .path = "m.gguf"}, .task = {.name = "photos"}};
     w->b.c = &w->c;
     w->b.info = &w->info;
+    w->b.backend = "openblas";
+    w->b.precision = "f32";
     snprintf(w->dir, sizeof w->dir, "/tmp/pare-journal-%ld", (long)getpid());
     snprintf(w->path, sizeof w->path, "%s/journal.jsonl", w->dir);
     add_section(w, "a");
@@ -344,6 +346,9 @@ static int open_changed(int what, char *path)
     case 6:
         w.c.threads = 2;
         break;
+    case 7:
+        w.b.precision = "int8";
+        break;
     default:
         break;
     }
@@ -364,6 +369,7 @@ static const char *const changes[] = {
     "model_files[0].file: \"m.gguf 0123456789abcdef\" there, \"m.gguf f123456789abcdef\" here",
     "sections[0].ask.measure_stride: 0 there, 3 here",
     "machine.threads: 0 there, 2 here",
+    "machine.engine: \"openblas f32\" there, \"openblas int8\" here",
 };
 
 /* What a call says on stderr. */

@@ -3,7 +3,14 @@
 . "$CLI_LIB"
 "$PARE" info --json | jq -r 'keys_unsorted | join(" ")'
 "$PARE" info --json | jq -c '[.blas_threads, .blas_core == .blas_core_best]'
-"$PARE" info "$SAMPLES/dinov2-small-q8_0.gguf" | grep -Ev '^path'
+# Engines: plain OpenBLAS is always there, auto takes one of every precision at most, and nothing is timed unasked.
+"$PARE" info --json | jq -c '.engines | [(map(select(.backend == "openblas" and .precision == "f32" and .runs)) | length),
+    ([group_by(.precision)[] | map(select(.auto)) | length] | max), (map(.gops) | unique)]'
+"$PARE" info -q --measure --json | jq -c '[all(.engines[]; if .runs then .gops > 0 else .gops == null end),
+    .fastest.f32 as $best | any(.engines[]; .backend == $best and .precision == "f32")]'
+"$PARE" info -q --measure | grep -c "^engines \|^fastest f32 "
+"$PARE" info | grep -c "^engines .*f32 (auto)"
+"$PARE" info "$SAMPLES/dinov2-small-q8_0.gguf" | grep -Ev "^(path|engines)"
 "$PARE" info "$clip" --json | jq -c '[.driver, .image, .live, .width > 0, .frames > 0]'
 "$PARE" reduce "$clip" --frames 1 --size 112x112 -q -o r.safetensors >/dev/null
 "$PARE" reduce "$clip" --frames 1 --size 112x112 -q -o r.npz >/dev/null

@@ -11,6 +11,7 @@
  *   journal.c                     cells on disk, resumed after a kill
  *   stats.c, analysis.c           cells -> lines with intervals, comparisons, verdicts
  *   report_*.c                    lines -> Markdown, CSV, JSON, LaTeX, SVG
+ *   random*.c                     none of all this: the encoder alone, on noise (random.h)
  *
  * Functions that return `int` return an exit code and have said on stderr what went wrong, unless they say otherwise. */
 #ifndef PARE_TOOLS_BENCH_H
@@ -173,8 +174,9 @@ struct bench {
     int32_t n_section;
     struct bench_journal *journal; /* NULL = cells are kept in memory only */
     cli_own own;
-    const char *suite; /* "v1", or NULL */
-    const char *data;  /* as named by the user, for the header */
+    const char *suite;               /* "v1", or NULL */
+    const char *data;                /* as named by the user, for the header */
+    const char *backend, *precision; /* what `auto` became; static */
     int64_t seed;
     int interrupted;
     int32_t window;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* pare bench: accuracy, fidelity, uniformity and latency of recipes, compared fairly (analysis.h has the rules). Either
- * one section from options (photos, clips, retrieval, documents), or the sections of a suite. */
+ * one section from options (photos, clips, retrieval, documents), or the sections of a suite, or the
+ * encoder alone (random.h). */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "../publish.h"
+#include "random.h"
 #include "report.h"
 #include "suite.h"
 
@@ -19,6 +21,8 @@ typedef struct bench_opts {
     cli_list inputs, recipes, roots;
     const char *data, *label_column, *keep, *output, *task, *train, *head, *boxes, *suite, *journal;
     int64_t limit, stride, rounds, seeds, train_stride, measure_stride, time_stride;
+    int64_t n_random, batch;
+    const char *save;
 } bench_opts;
 
 static const cli_option own_options[] = {
@@ -69,14 +73,26 @@ static const cli_option suite_options[] = {
     {0},
 };
 
+static const cli_option random_options[] = {
+    {"random", 0, CLI_INT, offsetof(bench_opts, n_random), "N", 1, 1e6,
+     "times the encoder on N images of noise (--seed) of the model's photo size or --size, on nothing else"},
+    {"batch", 0, CLI_INT, offsetof(bench_opts, batch), "B", 1, 16384,
+     "images encoded together (default 1); another B may round the last bits of the tokens otherwise"},
+    {"save", 0, CLI_TEXT, offsetof(bench_opts, save), "FILE", 0, 0,
+     "pixels and tokens of all of them (.safetensors), for a check against another encoder"},
+    {0},
+};
+
 static const cli_group groups[] = {
     {"What is compared:", own_options, 0},
     {"Tasks:", task_options, 0},
     {"Suites:", suite_options, 0},
+    {"The encoder alone:", random_options, 0},
     {"Frames of a clip:", cli_pick_options, offsetof(bench_opts, pick)},
     {"Grid and windows:", cli_layout_options, offsetof(bench_opts, layout)},
     {"Scores and masks of your own (a single -i):", cli_own_options, offsetof(bench_opts, own)},
     {"A selector of your own:", cli_selector_options, offsetof(bench_opts, own)},
+    {"Engine:", cli_engine_options, 0},
     {"Common:", cli_common_options, 0},
     {0},
 };
@@ -191,26 +207,36 @@ static int add_section(bench_opts *o, bench *b)
 
 /* ---- checks --------------------------------------------------------------------------------------------------- */
 
-/* Is there an option that a suite has an own word on? */
-static int is_section_asked(const bench_opts *o)
+/* Is there an option of a section, but for recipes, amounts and grid? */
+static int is_detail_asked(const bench_opts *o)
 {
     static const cli_pick no_pick;
-    static const cli_layout no_layout;
-    const char *const text[] = {o->keep, o->task, o->label_column, o->train, o->head, o->boxes};
+    const char *const text[] = {o->task, o->label_column, o->train, o->head, o->boxes};
     const int64_t number[] = {o->limit,        o->stride,         o->rounds,     o->seeds,
                               o->train_stride, o->measure_stride, o->time_stride};
-    int is_asked = o->recipes.n > 0 || memcmp(&o->pick, &no_pick, sizeof no_pick) != 0 ||
-                   memcmp(&o->layout, &no_layout, sizeof no_layout) != 0;
+    int is_asked = memcmp(&o->pick, &no_pick, sizeof no_pick) != 0;
     for (size_t i = 0; i < sizeof text / sizeof *text; i++) is_asked |= text[i] != NULL;
     for (size_t i = 0; i < sizeof number / sizeof *number; i++) is_asked |= number[i] > 0;
     return is_asked;
 }
 
+/* Is there an option that a suite has an own word on? */
+static int is_section_asked(const bench_opts *o)
+{
+    static const cli_layout no_layout;
+    return is_detail_asked(o) || o->recipes.n > 0 || o->keep != NULL ||
+           memcmp(&o->layout, &no_layout, sizeof no_layout) != 0;
+}
+
 static int check_source(bench_opts *o)
 {
     cli_common *c = &o->common;
-    const int n = (o->data != NULL) + (o->inputs.n > 0) + (o->suite != NULL) + is_drawn(o->task);
-    if (n != 1) return cli_usage(c, "bench needs one of --data, -i, --suite and --task documents|counting");
+    const int n = (o->data != NULL) + (o->inputs.n > 0) + (o->suite != NULL) + is_drawn(o->task) + (o->n_random > 0);
+    if (n != 1)
+        return cli_usage(c, "bench needs one of --data, -i, --suite and --task documents|counting, or --random N");
+    if (o->n_random == 0 && (o->batch > 0 || o->save != NULL))
+        return cli_usage(c, "--batch and --save are for --random");
+    if (o->n_random > 0) return CLI_OK; /* check_random has the rest */
     if (o->roots.n > 0 && o->suite == NULL) return cli_usage(c, "--root is for --suite");
     if (o->suite != NULL && is_section_asked(o))
         return cli_usage(c, "--suite says itself what is measured, on which items and frames: of these options only "
@@ -230,6 +256,41 @@ static int check_output(bench_opts *o)
     }
     int rc = cli_output_check(&o->common, o->output, &data);
     return rc == CLI_OK ? cli_output_check(&o->common, o->output, &o->inputs) : rc;
+}
+
+/* ---- the encoder alone ------------------------------------------------------------------------------------------ */
+
+static int check_random(bench_opts *o)
+{
+    static const cli_own_opts no_own;
+    const cli_list none = {0};
+    cli_common *c = &o->common;
+    const int64_t batch = o->batch > 0 ? o->batch : 1;
+    if (is_detail_asked(o) || memcmp(&o->own, &no_own, sizeof no_own) != 0 || o->roots.n > 0 || o->output != NULL ||
+        o->journal != NULL || o->layout.window != NULL || o->layout.max_side > 0)
+        return cli_usage(c, "--random times the encoder alone, on stdout: of these options only --batch, --save, "
+                            "--recipe, --keep, --seed and --size go with it");
+    if (o->recipes.n > 1) return cli_usage(c, "--random takes one --recipe, not %d", o->recipes.n);
+    if (batch > o->n_random)
+        return cli_usage(c, "--batch %lld exceeds --random %lld", (long long)batch, (long long)o->n_random);
+    if (cli_is_stdout(o->save)) return cli_usage(c, "--save needs the name of a file");
+    return cli_output_check(c, o->save, &none);
+}
+
+static int run_random(bench_opts *o)
+{
+    bench_random_ask ask = {.c = &o->common,
+                            .recipe = o->recipes.n > 0 ? o->recipes.item[0] : NULL,
+                            .save = o->save,
+                            .n = o->n_random,
+                            .batch = o->batch > 0 ? o->batch : 1,
+                            .seed = o->layout.seed,
+                            .size = o->layout.size};
+    const int rc = check_random(o);
+    if (rc != CLI_OK) return rc;
+    if (o->keep != NULL && (cli_parse_real(o->keep, &ask.keep) != 0 || !(ask.keep > 0) || ask.keep > 1))
+        return cli_usage(&o->common, "--keep: '%s' is not one number above 0 and at most 1", o->keep);
+    return bench_random(&ask);
 }
 
 /* ---- the run -------------------------------------------------------------------------------------------------- */
@@ -278,6 +339,15 @@ static int bench_all(bench_opts *o, bench *b, int n_missing)
     return rc == CLI_OK && n_failed + n_missing > 0 ? CLI_SOME : rc;
 }
 
+static int note_engine(bench *b)
+{
+    pare_reducer_stats stats;
+    const int rc = cli_engine_get(b->c, b->model, &stats);
+    b->backend = stats.backend;
+    b->precision = stats.precision;
+    return rc;
+}
+
 static int run(void *opts, const cli_list *operands)
 {
     bench_opts *o = opts;
@@ -286,17 +356,19 @@ static int run(void *opts, const cli_list *operands)
     pare_model_info info = {.struct_size = sizeof info};
     bench_suite suite = {0};
     if (operands->n > 0) return cli_usage(c, "bench: name inputs with -i, not %s", operands->item[0]);
+    int rc = check_source(o);
+    if (rc != CLI_OK || o->n_random > 0) return rc != CLI_OK ? rc : run_random(o);
     bench *b = calloc(1, sizeof *b);
     if (b == NULL) return CLI_FAILED;
     *b = (bench){.c = c, .info = &info, .seed = o->layout.seed};
-    int rc = check_source(o);
-    if (rc == CLI_OK) rc = cli_pick_check(c, &o->pick);
+    rc = cli_pick_check(c, &o->pick);
     if (rc == CLI_OK) rc = cli_layout_check(c, &o->layout, &b->window);
     if (rc == CLI_OK) rc = check_output(o);
     if (rc == CLI_OK) rc = cli_own_open(&b->own, c, &o->own, 1);
     if (rc == CLI_OK) rc = o->suite != NULL ? bench_suite_open(b, o->suite, &o->roots, &suite) : add_section(o, b);
     if (rc == CLI_OK) rc = cli_model_open(c, &model, &info);
     b->model = model;
+    if (rc == CLI_OK) rc = note_engine(b);
     if (rc == CLI_OK) rc = bench_all(o, b, suite.n_missing);
     bench_free(b);
     cli_own_close(&b->own);
@@ -308,7 +380,7 @@ static int run(void *opts, const cli_list *operands)
 
 const cli_command cli_cmd_bench = {
     "bench",
-    "[OPTIONS] (--data CSV|DIR|TAR | -i INPUT... | --task documents|counting | --suite NAME|FILE)",
+    "[OPTIONS] (--data CSV|DIR|TAR | -i INPUT... | --task documents|counting | --suite NAME|FILE | --random N)",
     "recipes compared fairly: accuracy, latency, fidelity, uniformity",
     groups,
     sizeof(bench_opts),

@@ -134,6 +134,14 @@ static json_t *describe_section(const bench_section *s)
 
 /* ---- the head -------------------------------------------------------------------------------------------------- */
 
+/* One text, so that a difference in either names both. */
+static void set_engine(json_t *object, const bench *b)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%s %s", b->backend, b->precision);
+    cli_json_text(object, "engine", text);
+}
+
 static json_t *describe_machine(const bench *b)
 {
     json_t *out = json_object();
@@ -144,6 +152,7 @@ static json_t *describe_machine(const bench *b)
     cli_json_text(out, "blas_core", info.blas_core);
     cli_json_int(out, "cpus", info.n_cpu);
     cli_json_int(out, "threads", b->c->threads);
+    set_engine(out, b);
     return out;
 }
 

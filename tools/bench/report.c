@@ -89,6 +89,8 @@ static void set_machine(json_t *h, const bench *b)
     cli_json_text(h, "blas", run.blas);
     cli_json_text(h, "blas_core", run.blas_core);
     cli_json_text(h, "vector_kernels", run.vector_kernels);
+    cli_json_text(h, "backend", b->backend);
+    cli_json_text(h, "precision", b->precision);
     cli_json_int(h, "threads", b->c->threads > 0 ? b->c->threads : run.n_cpu);
 }
 
