@@ -89,8 +89,10 @@ static const void *token_at(const pare__runs *r, int32_t step, int64_t cell)
 static double token_distance(const pare__runs *r, int32_t step, int64_t cell, const void *reference)
 {
     const int64_t row = row_of(r, step, cell), d = r->v->d;
+    const int32_t ref = r->ref[cell];
     const double along = pare__exact_dot(r->token + row * d, reference, d);
-    return 1 - pare__exact_cosine(along, r->square[row], pare__exact_dot(reference, reference, d));
+    const double square = ref >= 0 ? r->square[row_of(r, ref, cell)] : pare__exact_dot(reference, reference, d);
+    return 1 - pare__exact_cosine(along, r->square[row], square);
 }
 
 /* ---- tables -------------------------------------------------------------------------------------------------------- */

@@ -8,17 +8,20 @@
 /* ---- max-min ------------------------------------------------------------------------------------------------------- */
 
 #define TAKEN 4.0f /* above any cosine */
+#define NO_OTHER (-2.0f)
+
+typedef struct maxmin {
+    const pare__similar *s;
+    float *near; /* [n] largest cosine with a picked row; at first with any other */
+} maxmin;
 
 static void nearest_other(void *user, int64_t i, const float *row)
 {
-    struct {
-        int64_t n;
-        float *near;
-    } *to = user;
-    float most = -2;
-    for (int64_t j = 0; j < i; j++) most = row[j] > most ? row[j] : most;
-    for (int64_t j = i + 1; j < to->n; j++) most = row[j] > most ? row[j] : most;
-    to->near[i] = most;
+    const maxmin *to = user;
+    const pare__vec *vec = to->s->v->vec;
+    const float left = vec->max(row, i), right = vec->max(row + i + 1, to->s->n - i - 1);
+    const float most = left > right ? left : right;
+    to->near[i] = most > NO_OTHER ? most : NO_OTHER;
 }
 
 static int64_t smallest(const float *x, int64_t n)
@@ -31,10 +34,7 @@ static int64_t smallest(const float *x, int64_t n)
 
 int pare__greedy_maxmin(pare__similar *s, int64_t k, int32_t *order, double *gain)
 {
-    struct {
-        int64_t n;
-        float *near; /* [n] largest cosine with a picked row; at first with any other */
-    } to = {s->n, PARE__ARENA(s->v->arena, float, s->n)};
+    maxmin to = {s, PARE__ARENA(s->v->arena, float, s->n)};
     if (!to.near || pare__similar_each(s, nearest_other, &to)) return PARE_E_NOMEM;
     for (int64_t m = 0; m < k; m++) {
         const int64_t pick = smallest(to.near, s->n);

@@ -10,14 +10,15 @@
 enum { BLOCK = 128 };
 
 /* The first of the largest; all those of equal rows count as 1. */
-static int64_t best_of(const float *similarity, int64_t n)
+static int64_t best_of(const pare__vec *vec, const float *similarity, int64_t n)
 {
-    int64_t best = 0;
-    for (int64_t j = 1; j < n; j++)
-        if (similarity[j] > similarity[best]) best = j;
-    for (int64_t j = 0; similarity[best] > PARE__SIMILAR_EQUAL && j < best; j++)
-        if (similarity[j] > PARE__SIMILAR_EQUAL) return j;
-    return best;
+    const float most = vec->max(similarity, n);
+    int64_t first = 0;
+    if (most > PARE__SIMILAR_EQUAL)
+        while (!(similarity[first] > PARE__SIMILAR_EQUAL)) first++;
+    else
+        while (similarity[first] < most) first++;
+    return first;
 }
 
 int pare__match_best(const pare__view *v, const float *a, int64_t n_a, const float *b, int64_t n_b, int64_t d,
@@ -30,7 +31,7 @@ int pare__match_best(const pare__view *v, const float *a, int64_t n_a, const flo
         v->gemm->nt(m, n_b, d, 1, a + i0 * d, d, b, d, 0, similarity, n_b);
         for (int64_t i = 0; i < m; i++) {
             const float *row = similarity + i * n_b;
-            to[i0 + i] = (int32_t)best_of(row, n_b);
+            to[i0 + i] = (int32_t)best_of(v->vec, row, n_b);
             const float best = row[to[i0 + i]];
             if (score) score[i0 + i] = best > PARE__SIMILAR_EQUAL ? 1 : best;
         }

@@ -2,6 +2,8 @@
 /* Relevance to a text as CDPruner codes it: v = -mean over the text's rows of cos(token, row), and of that (v - min +
  * 1e-6) / (max - min) over the tokens; 1 where all are alike. Tokens and text must share their space (a projected
  * output). tokens [n, d], text [n_text, d] -> [n] */
+#include <string.h>
+
 #include "select/pick.h"
 #include "select/score.h"
 #include "select/similar.h"
@@ -14,12 +16,20 @@ static int needs(const void *priv, int32_t site, pare__need *need)
     return 2;
 }
 
-/* -mean cosine of unit row x [d] with unit rows text [n, d]. */
-static double aversion(const float *x, const float *text, int64_t n, int64_t d)
+/* sum [d] of the n rows of text: the mean of n cosines is one product with it. */
+static void add_up(const float *text, int64_t n, int64_t d, double *sum)
 {
-    double sum = 0;
-    for (int64_t i = 0; i < n * d; i++) sum += (double)x[i % d] * (double)text[i];
-    return -sum / (double)n;
+    memset(sum, 0, (size_t)d * sizeof *sum);
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t c = 0; c < d; c++) sum[c] += (double)text[i * d + c];
+}
+
+/* -mean cosine of unit row x [d] with n unit rows that add up to sum [d]. */
+static double aversion(const float *x, const double *sum, int64_t n, int64_t d)
+{
+    double along = 0;
+    for (int64_t c = 0; c < d; c++) along += (double)x[c] * sum[c];
+    return -along / (double)n;
 }
 
 static void spread(double *v, int64_t n, float *out)
@@ -44,9 +54,10 @@ static int compute(const void *priv, const pare__view *v, float *out, pare_error
         return pare_fail(err, PARE_E_INVALID, "score 'text': text_query is %d wide, the tokens are %d", (int)v->d_text,
                          (int)d);
     const float *text = pare__unit_rows(v, v->text, d, NULL, v->n_text), *unit = pare__unit_rows(v, x, d, NULL, v->n);
-    double *value = PARE__ARENA(v->arena, double, v->n);
-    const int rc = text && unit && value ? 0 : PARE_E_NOMEM;
-    for (int64_t i = 0; !rc && i < v->n; i++) value[i] = aversion(unit + i * d, text, v->n_text, d);
+    double *value = PARE__ARENA(v->arena, double, v->n), *sum = PARE__ARENA(v->arena, double, d);
+    const int rc = text && unit && value && sum ? 0 : PARE_E_NOMEM;
+    if (!rc) add_up(text, v->n_text, d, sum);
+    for (int64_t i = 0; !rc && i < v->n; i++) value[i] = aversion(unit + i * d, sum, v->n_text, d);
     if (!rc) spread(value, v->n, out);
     return rc;
 }

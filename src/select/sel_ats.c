@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/limits.h"
+#include "select/exact.h"
 #include "select/pick.h"
 #include "select/selector.h"
 
@@ -53,9 +54,8 @@ static int measure(const pare__view *v, pool *o, pare_error *err)
     const float *value = attention ? pare__require(v, "ats", PARE__ARRAY_V, PARE__LAYER_HERE, &width, err) : NULL;
     if (!attention || !value) return PARE_E_INVALID;
     for (int64_t i = 0; i < v->n; i++) {
-        double square = 0;
-        for (int64_t c = 0; c < width; c++) square += (double)value[i * width + c] * (double)value[i * width + c];
-        const double s = (double)attention[i] * sqrt(square);
+        const float *row = value + i * width;
+        const double s = (double)attention[i] * sqrt(pare__exact_dot(row, row, width));
         o->score[i] = s > 0 && isfinite(s) ? s : 0;
         v->score_out[i] = (float)o->score[i];
     }

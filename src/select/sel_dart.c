@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/limits.h"
+#include "select/exact.h"
 #include "select/pick.h"
 #include "select/selector.h"
 #include "select/similar.h"
@@ -55,11 +56,7 @@ static int64_t amount(const void *priv, int64_t n, int32_t grid_h, int32_t grid_
 
 static void key_norms(const float *key, int64_t n, int64_t width, float *norm)
 {
-    for (int64_t i = 0; i < n; i++) {
-        double sum = 0;
-        for (int64_t c = 0; c < width; c++) sum += fabs((double)key[i * width + c]);
-        norm[i] = (float)sum;
-    }
+    for (int64_t i = 0; i < n; i++) norm[i] = (float)pare__exact_l1(key + i * width, width);
 }
 
 /* Takes the `want` rows least like the pivot whose cosines are row[n]. */

@@ -9,6 +9,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "select/exact.h"
 #include "select/pick.h"
 #include "select/selector.h"
 
@@ -77,8 +78,7 @@ static void add_head(flow *f, const pare__view *v, int32_t head)
     double most = -INFINITY, sum = 0;
     for (int64_t i = 0; i < n; i++) {
         const float *x = value_of(f, v, i) + head * f->head_dim;
-        f->logit[i] = 0;
-        for (int32_t c = 0; c < f->head_dim; c++) f->logit[i] += (double)cls[c] * (double)x[c];
+        f->logit[i] = pare__exact_dot(cls, x, f->head_dim);
         most = fmax(most, f->logit[i]);
     }
     for (int64_t i = 0; i < n; i++) sum += f->logit[i] = exp(f->logit[i] - most);

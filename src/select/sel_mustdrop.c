@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/limits.h"
+#include "select/exact.h"
 #include "select/match.h"
 #include "select/pick.h"
 #include "select/selector.h"
@@ -86,11 +87,10 @@ static int point(tiling *t)
     pare__match_groups g;
     if (pare__match_list(v, t->group, v->n, t->n_group, &g)) return PARE_E_NOMEM;
     for (int64_t i = 0; i < t->n_group; i++) {
-        double norm = 0;
         memset(t->sum, 0, (size_t)d * sizeof *t->sum);
         for (int64_t j = g.start[i]; j < g.start[i + 1]; j++)
             for (int64_t c = 0; c < d; c++) t->sum[c] += (double)v->size[g.col[j]] * (double)t->x[g.col[j] * d + c];
-        for (int64_t c = 0; c < d; c++) norm += t->sum[c] * t->sum[c];
+        const double norm = pare__exact_square(t->sum, d);
         const double scale = norm > 0 ? 1 / sqrt(norm) : 0;
         for (int64_t c = 0; c < d; c++) t->unit[i * d + c] = (float)(scale * t->sum[c]);
     }
@@ -105,10 +105,8 @@ static double sum_window(const tiling *t, int64_t w)
     memset(t->sum, 0, (size_t)d * sizeof *t->sum);
     for (int64_t j = t->in_window.start[w]; j < t->in_window.start[w + 1]; j++) {
         const float *u = t->unit + t->in_window.col[j] * d;
-        for (int64_t c = 0; c < d; c++) {
-            t->sum[c] += (double)u[c];
-            squares += (double)u[c] * (double)u[c];
-        }
+        for (int64_t c = 0; c < d; c++) t->sum[c] += (double)u[c];
+        squares += pare__exact_dot(u, u, d);
     }
     return squares;
 }
@@ -118,9 +116,7 @@ static float rate_window(const tiling *t, int64_t w)
 {
     const int64_t m = t->in_window.start[w + 1] - t->in_window.start[w];
     if (m < 2) return NAN;
-    const double squares = sum_window(t, w);
-    double whole = 0;
-    for (int64_t c = 0; c < t->v->d; c++) whole += t->sum[c] * t->sum[c];
+    const double squares = sum_window(t, w), whole = pare__exact_square(t->sum, t->v->d);
     return (float)((whole - squares) / (double)(m * (m - 1)));
 }
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/limits.h"
+#include "select/exact.h"
 #include "select/match.h"
 #include "select/pick.h"
 #include "select/selector.h"
@@ -66,13 +67,6 @@ typedef struct work {
     int64_t n_kept;
 } work;
 
-static double scaled_dot(const float *a, const float *b, int64_t c)
-{
-    double sum = 0;
-    for (int64_t i = 0; i < c; i++) sum += (double)a[i] * (double)b[i];
-    return sum / sqrt((double)c);
-}
-
 /* Softmax over prefix and candidates; only the candidates' part is stored. */
 static int attend(work *w, const float *query, const float *prefix_key)
 {
@@ -82,7 +76,7 @@ static int attend(work *w, const float *query, const float *prefix_key)
     double most = -INFINITY, sum = 0;
     for (int64_t i = 0; i < v->n_prefix + v->n; i++) {
         const float *key = i < v->n_prefix ? prefix_key + i * w->c : w->key + (i - v->n_prefix) * w->c;
-        logit[i] = scaled_dot(query, key, w->c);
+        logit[i] = pare__exact_dot(query, key, w->c) / sqrt((double)w->c);
         most = fmax(most, logit[i]);
     }
     for (int64_t i = 0; i < v->n_prefix + v->n; i++) sum += logit[i] = exp(logit[i] - most);

@@ -24,13 +24,14 @@ static const pare__option options[] = {
     {0},
 };
 
+/* Tokens go by their number in the list as it was at first. */
 typedef struct residual {
     pare__similar s;
     int64_t n;             /* tokens in the list */
     int32_t *list, *spare; /* [n] */
-    uint8_t *side;         /* [view rows] EVEN or ODD in this round, else GONE */
-    int32_t *near;         /* [view rows, N_NEAR] most similar first, -1 = no more */
-    float *cosine;         /* [view rows, N_NEAR] */
+    uint8_t *side;         /* [s.n] EVEN or ODD in this round, else GONE */
+    int32_t *near;         /* [s.n, N_NEAR] most similar first, -1 = no more */
+    float *cosine;         /* [s.n, N_NEAR] */
     float *closest;        /* [n] of the even ones, to any odd one */
     int32_t *rank;         /* [n] */
 } residual;
@@ -43,9 +44,8 @@ static void note(void *user, int64_t i, const float *row)
     int32_t *near = r->near + i * N_NEAR, count = 0;
     float *cosine = r->cosine + i * N_NEAR;
     for (int32_t m = 0; m < N_NEAR; m++) near[m] = -1;
-    if (r->side[i] == GONE) return;
     for (int32_t j = 0; j < r->s.n; j++) {
-        if (r->side[j] == GONE || j == i || (count == N_NEAR && row[j] <= cosine[N_NEAR - 1])) continue;
+        if (j == i || (count == N_NEAR && row[j] <= cosine[N_NEAR - 1])) continue;
         int32_t at = count < N_NEAR ? count++ : N_NEAR - 1;
         for (; at > 0 && cosine[at - 1] < row[j]; at--) {
             cosine[at] = cosine[at - 1];
@@ -78,16 +78,14 @@ static int residual_init(residual *r, const pare__view *v, const float *x, int64
     *r = (residual){.n = n,
                     .list = PARE__ARENA(v->arena, int32_t, n),
                     .spare = PARE__ARENA(v->arena, int32_t, n),
-                    .side = PARE__ARENA(v->arena, uint8_t, v->n),
-                    .near = PARE__ARENA(v->arena, int32_t, v->n * N_NEAR),
-                    .cosine = PARE__ARENA(v->arena, float, v->n *N_NEAR),
+                    .side = PARE__ARENA(v->arena, uint8_t, n),
+                    .near = PARE__ARENA(v->arena, int32_t, n * N_NEAR),
+                    .cosine = PARE__ARENA(v->arena, float, n *N_NEAR),
                     .closest = PARE__ARENA(v->arena, float, n),
                     .rank = PARE__ARENA(v->arena, int32_t, n)};
     if (!r->list || !r->spare || !r->side || !r->near || !r->cosine || !r->closest || !r->rank) return PARE_E_NOMEM;
-    memcpy(r->list, order, (size_t)n * sizeof *order);
-    memset(r->side, GONE, (size_t)v->n);
-    for (int64_t m = 0; m < n; m++) r->side[order[m]] = EVEN;
-    if (pare__similar_init(&r->s, v, x, d)) return PARE_E_NOMEM;
+    for (int64_t m = 0; m < n; m++) r->list[m] = (int32_t)m;
+    if (pare__similar_rows(&r->s, v, x, d, order, n)) return PARE_E_NOMEM;
     return pare__similar_each(&r->s, note, r);
 }
 
@@ -134,7 +132,8 @@ static int select_rows(const void *priv, const pare__view *v, pare__map *map, pa
     if (first < k && k < v->n) {
         if (residual_init(&r, v, x, d, order + first, v->n - first)) return PARE_E_NOMEM;
         if (thin(&r, k - first, v->arena)) return PARE_E_NOMEM;
-        memcpy(order + first, r.list, (size_t)r.n * sizeof *order);
+        for (int64_t m = 0; m < r.n; m++) r.spare[m] = order[first + r.list[m]];
+        memcpy(order + first, r.spare, (size_t)r.n * sizeof *order);
     }
     return pare__keep_order(v, order, k, map);
 }

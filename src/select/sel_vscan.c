@@ -130,9 +130,18 @@ static int plan_make(const vscan *p, const pare__view *v, plan *o, pare_error *e
 /* group [n]: kept row that every token joins. */
 static int assign(const pare__view *v, const float *x, int64_t d, const plan *o, int32_t *group)
 {
-    const float *unit = pare__unit_rows(v, x, d, NULL, v->n), *kept = pare__unit_rows(v, x, d, o->row, o->n_kept);
-    if (!unit || !kept || pare__match_best(v, unit, v->n, kept, o->n_kept, d, group, NULL)) return PARE_E_NOMEM;
-    for (int64_t r = 0; r < o->n_kept; r++) group[o->row[r]] = (int32_t)r;
+    int32_t *other = PARE__ARENA(v->arena, int32_t, v->n), *to = PARE__ARENA(v->arena, int32_t, v->n);
+    if (!other || !to) return PARE_E_NOMEM;
+    int64_t n_other = 0, r = 0;
+    for (int64_t i = 0; i < v->n; i++) {
+        if (r < o->n_kept && o->row[r] == i)
+            group[i] = (int32_t)r++;
+        else
+            other[n_other++] = (int32_t)i;
+    }
+    const float *a = pare__unit_rows(v, x, d, other, n_other), *b = pare__unit_rows(v, x, d, o->row, o->n_kept);
+    if (!a || !b || pare__match_best(v, a, n_other, b, o->n_kept, d, to, NULL)) return PARE_E_NOMEM;
+    for (int64_t i = 0; i < n_other; i++) group[other[i]] = to[i];
     return 0;
 }
 

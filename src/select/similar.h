@@ -31,8 +31,17 @@ static inline float pare__similar_step(float cosine)
 
 /* Rows of length 1 of x [*, d]: those listed in row[n], or the first n where row is NULL. [n, d], or NULL: no memory. */
 float *pare__unit_rows(const pare__view *v, const float *x, int64_t d, const int32_t *row, int64_t n);
+/* out [n, n] = x x^T of the rows x [n, d], symmetric bit for bit. */
+void pare__all_products(const pare__view *v, const float *x, int64_t n, int64_t d, float *out);
+
+/* Of the rows of x [*, d] listed in row[n], or its first n where row is NULL; they are numbered 0 .. n - 1. 0 or
+ * PARE_E_NOMEM. */
+int pare__similar_rows(pare__similar *s, const pare__view *v, const float *x, int64_t d, const int32_t *row, int64_t n);
 /* Of the n = view->n rows of x [n, d]. 0 or PARE_E_NOMEM. */
-int pare__similar_init(pare__similar *s, const pare__view *v, const float *x, int64_t d);
+static inline int pare__similar_init(pare__similar *s, const pare__view *v, const float *x, int64_t d)
+{
+    return pare__similar_rows(s, v, x, d, NULL, v->n);
+}
 /* Cosines of row i with all rows [n]; valid until the next call. */
 const float *pare__similar_row(pare__similar *s, int64_t i);
 static inline float pare__similar_at(const pare__similar *s, int64_t i, int64_t j)
