@@ -25,7 +25,7 @@ for file in include/pare/*.h; do
 done
 for file in src/*/*.h; do
     case $file in
-    src/core/vec_tmpl.h) continue ;; # a template: means something only inside vec_<isa>.c
+    src/core/*_tmpl.h) continue ;; # templates: mean something only inside vec_<isa>.c
     esac
     alone "\"${file#src/}\"" "$cc" -x c -std=c11 -D_GNU_SOURCE
     n=$((n + 1))

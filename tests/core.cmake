@@ -6,6 +6,8 @@ pare_test(test_option MODULES core SOURCES test_option.c)
 pare_test(test_pool MODULES core SOURCES test_pool.c)
 pare_test(test_cache MODULES core SOURCES test_cache.c)
 pare_test(test_vec MODULES core SOURCES test_vec.c)
+pare_test(test_mul MODULES core SOURCES test_mul.c)
+pare_test(test_vec_quant MODULES core SOURCES test_vec_quant.c)
 pare_test(test_mrope MODULES core SOURCES test_mrope.c)
 pare_fuzz(fuzz_option MODULES core SOURCES fuzz/fuzz_option.c CORPUS fuzz/corpus/option)
 

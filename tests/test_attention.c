@@ -54,6 +54,7 @@ static attention make(int32_t n_head, int32_t head_dim, const int64_t *cu, int32
     attention a = {.n = cu[n_seg]};
     int64_t dim = (int64_t)n_head * head_dim;
     a.job = (pare__attention_job){.qkv = floats(a.n * 3 * dim),
+                                  .ldo = dim,
                                   .n_head = n_head,
                                   .head_dim = head_dim,
                                   .n_seg = n_seg,
@@ -142,9 +143,9 @@ static void check_segment(const pare__attention_job *j, int64_t first, int64_t l
 static const struct {
     int32_t n_head, head_dim;
     int64_t cu[5];
-} shapes[] = {{3, 20, {0, 1, 1, 8, 9}},      {3, 20, {0, 5, 22, 39, 42}},   {2, 20, {0, 260, 261, 270, 300}},
-              {2, 64, {0, 1, 50, 147, 164}}, {1, 64, {0, 197, 197, 198}},   {1, 72, {0, 33, 65, 97, 130}},
-              {2, 80, {0, 12, 36, 61, 100}}, {2, 1, {0, 17, 20, 21, 40}},   {3, 7, {0, 31, 63, 64, 80}},
+} shapes[] = {{3, 20, {0, 1, 1, 8, 9}},      {3, 20, {0, 5, 22, 39, 42}},      {2, 20, {0, 260, 261, 270, 300}},
+              {2, 64, {0, 1, 50, 147, 164}}, {1, 64, {0, 197, 197, 198, 199}}, {1, 72, {0, 33, 65, 97, 130}},
+              {2, 80, {0, 12, 36, 61, 100}}, {2, 1, {0, 17, 20, 21, 40}},      {3, 7, {0, 31, 63, 64, 80}},
               {2, 24, {0, 48, 50, 99, 100}}, {1, 32, {0, 128, 140, 150, 151}}, {1, 16, {0, 1000, 1001, 1001, 1001}}};
 enum { N_SHAPE = sizeof shapes / sizeof shapes[0] };
 

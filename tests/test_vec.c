@@ -89,6 +89,11 @@ static void check_softmax(int64_t n)
         vec->softmax(got, n, 0.37f, with_bias ? b : NULL);
         pare__vec_c.softmax(want, n, 0.37f, with_bias ? b : NULL);
         compare("softmax", n, 1e-7, 5e-7);
+        prepare(a, n);
+        const double share = vec->softmax_raw(got, n, 0.37f, with_bias ? b : NULL);
+        const double exact = pare__vec_c.softmax_raw(want, n, 0.37f, with_bias ? b : NULL);
+        compare("softmax_raw", n, 1e-7, 5e-7);
+        compare_scalar("softmax_raw", n, share, exact, 1e-6 * exact);
     }
 }
 
@@ -218,6 +223,9 @@ START_TEST(test_softmax_edges)
             for (int64_t i = 0; i < n; i++) got[i] = 3, b[i] = -INFINITY;
             vec->softmax(got, n, 1, b);
             for (int64_t i = 0; i < n; i++) ck_assert(got[i] == 0);
+            ck_assert(vec->softmax_raw(got, n, 1, b) == 0);
+            for (int64_t i = 0; i < n; i++) ck_assert(got[i] == 0);
+            ck_assert(vec->softmax_raw(got, 0, 1, NULL) == 0);
             for (int64_t i = 0; i < n; i++) got[i] = i ? -1e30f : 1e30f;
             vec->softmax(got, n, 1, NULL);
             for (int64_t i = 0; i < n; i++) ck_assert(got[i] == (i == 0 ? 1.0f : 0.0f));

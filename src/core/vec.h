@@ -7,7 +7,9 @@
  *   softmax                         absolute 1e-7 + 5e-7 y; a row of only -inf gives zeros in every table
  *   layer norm, RMS norm            absolute 1e-6 (1 + |y|) for rows whose mean is below 100 standard deviations
  *   dot, sum                        1e-6 of the sum of magnitudes
- *   max, bias, conversions, sad     exact; axpy, residual and rotate within one rounding
+ *   quantise                        back within (0.5 + 1e-4) scale; same bytes, scale and zero in every table
+ *   dequantise                      2e-7 |y|: three roundings; same bytes in every table
+ *   max, bias, conversions, sad     exact (float to bf16: the nearest); axpy, residual and rotate within one rounding
  * NaN and infinities neither crash nor spread beyond their row. */
 #ifndef PARE_CORE_VEC_H
 #define PARE_CORE_VEC_H
@@ -25,9 +27,13 @@ typedef struct pare__vec {
     void (*layer_norm)(float *y, const float *x, const float *w, const float *b, int64_t n, float eps);
     void (*rms_norm)(float *y, const float *x, const float *w, int64_t n, float eps);
     void (*softmax)(float *x, int64_t n, float scale,
-                    const float *bias);                     /* x = softmax(scale x + bias); bias may be NULL */
-    void (*bias)(float *x, const float *b, int64_t n);      /* x += b */
-    void (*bias_gelu)(float *x, const float *b, int64_t n); /* erf GELU of x + b; b may be NULL */
+                    const float *bias); /* x = softmax(scale x + bias); bias may be NULL */
+    /* Its exponentials alone: x = exp(scale x + bias - the largest of them). Returns what they are to be multiplied by, 1 /
+     * their sum; 0 for a row of only -inf, whose x is 0, and for none. */
+    float (*softmax_raw)(float *x, int64_t n, float scale, const float *bias);
+    void (*bias)(float *x, const float *b, int64_t n);                    /* x += b */
+    void (*bias_to)(float *y, const float *x, const float *b, int64_t n); /* y = x + b */
+    void (*bias_gelu)(float *x, const float *b, int64_t n);               /* erf GELU of x + b; b may be NULL */
     void (*bias_gelu_tanh)(float *x, const float *b, int64_t n);
     void (*bias_gelu_quick)(float *x, const float *b, int64_t n);
     void (*silu_mul)(float *y, const float *gate, const float *up, int64_t n); /* y = silu(gate) * up */
@@ -40,14 +46,15 @@ typedef struct pare__vec {
     void (*f16_to_f32)(float *y, const uint16_t *x, int64_t n); /* x may be unaligned */
     void (*bf16_to_f32)(float *y, const uint16_t *x, int64_t n);
     void (*q8_0_to_f32)(float *y, const uint8_t *blocks, int64_t n); /* n % 32 == 0; 34-byte blocks */
-    /* x to 8 bits with one scale and zero point for the row: lo = min(x, 0), hi = max(x, 0), scale = (hi - lo) / 255 (1 for
-     * a row of zeros), zero = round(-lo / scale), q = clamp(round(x / scale) + zero); x ~ scale (q - zero). Rounding is
-     * half to even. Every table gives the same bytes. NaN becomes zero, infinities the largest float. */
+    /* x to 8 bits with one scale and zero point for the row: lo = min(x, 0), hi = max(x, 0), scale = (hi - lo) / 255 but
+     * at least FLT_MIN (1 for a row of zeros), zero = round(-lo / scale), q = clamp(round(x / scale) + zero); x ~ scale (q
+     * - zero). "/ scale" is a product with the float 1 / scale, rounding is half to even. Every table gives the same bytes.
+     * NaN becomes zero, infinities the largest float. */
     void (*quantise)(uint8_t *q, const float *x, int64_t n, float *scale, int32_t *zero);
     /* y = x_scale * w_scale * (acc - zero * w_sum): a product of 8-bit numbers as it would have been. y may be acc. Exact in
-     * the integers, then within one rounding; |zero * w_sum| < 2^31 is the caller's promise. */
-    void (*dequantise)(float *y, const int32_t *acc, const float *w_scale, const int32_t *w_sum, int64_t n, float x_scale,
-                       int32_t zero);
+     * the integers: |zero * w_sum| and |acc - zero * w_sum| < 2^31 is the caller's promise. Then (x_scale * w_scale) times it. */
+    void (*dequantise)(float *y, const int32_t *acc, const float *w_scale, const int32_t *w_sum, int64_t n,
+                       float x_scale, int32_t zero);
     void (*f32_to_bf16)(uint16_t *y, const float *x, int64_t n); /* nearest, ties to even; NaN stays NaN */
     const pare__mul *mul;                                        /* products in registers, same instruction set */
 } pare__vec;

@@ -3,11 +3,12 @@
 #include <immintrin.h>
 #include <stdint.h>
 
-enum { VN = 8 };
+enum { VN = 8, MUL_ROWS = 6 };
 typedef __m256 vf;
 
 #define VEC_TABLE pare__vec_avx2
 #define VEC_NAME "avx2"
+#define MUL_EACH_ROW(X) X(1) X(2) X(3) X(4) X(5) X(6)
 
 static inline vf v_set(float x) { return _mm256_set1_ps(x); }
 static inline vf v_load(const float *p) { return _mm256_loadu_ps(p); }
@@ -15,6 +16,8 @@ static inline void v_store(float *p, vf v) { _mm256_storeu_ps(p, v); }
 static inline vf v_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
 static inline vf v_max(vf a, vf b) { return _mm256_max_ps(a, b); }
 static inline vf v_min(vf a, vf b) { return _mm256_min_ps(a, b); }
+static inline vf v_least(vf a, vf b) { return v_min(a, b); }
+static inline vf v_most(vf a, vf b) { return v_max(a, b); }
 
 /* Mask of the first n lanes, n < VN. */
 static inline __m256i lanes(int64_t n)
@@ -47,6 +50,24 @@ static inline float v_hmax(vf v)
 
 static inline vf v_f16(const void *p) { return _mm256_cvtph_ps(_mm_loadu_si128(p)); }
 static inline vf v_i8(const void *p) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(p))); }
+
+static inline void v_store_u8(uint8_t *p, vf v, int32_t add)
+{
+    __m256i whole = _mm256_add_epi32(_mm256_cvtps_epi32(v), _mm256_set1_epi32(add));
+    __m128i pairs = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+    _mm_storel_epi64((__m128i *)(void *)p, _mm_packus_epi16(pairs, pairs));
+}
+
+static inline void turn4(float *to, int64_t ldt, const float *from, int64_t ldf)
+{
+    __m128 r0 = _mm_loadu_ps(from), r1 = _mm_loadu_ps(from + ldf);
+    __m128 r2 = _mm_loadu_ps(from + 2 * ldf), r3 = _mm_loadu_ps(from + 3 * ldf);
+    _MM_TRANSPOSE4_PS(r0, r1, r2, r3);
+    _mm_storeu_ps(to, r0);
+    _mm_storeu_ps(to + ldt, r1);
+    _mm_storeu_ps(to + 2 * ldt, r2);
+    _mm_storeu_ps(to + 3 * ldt, r3);
+}
 
 static uint64_t sad_u8(const uint8_t *a, const uint8_t *b, int64_t n)
 {

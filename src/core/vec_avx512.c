@@ -3,11 +3,12 @@
 #include <immintrin.h>
 #include <stdint.h>
 
-enum { VN = 16 };
+enum { VN = 16, MUL_ROWS = 12 };
 typedef __m512 vf;
 
 #define VEC_TABLE pare__vec_avx512
 #define VEC_NAME "avx512"
+#define MUL_EACH_ROW(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
 
 static inline vf v_set(float x) { return _mm512_set1_ps(x); }
 static inline vf v_load(const float *p) { return _mm512_loadu_ps(p); }
@@ -15,6 +16,8 @@ static inline void v_store(float *p, vf v) { _mm512_storeu_ps(p, v); }
 static inline vf v_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 static inline vf v_max(vf a, vf b) { return _mm512_max_ps(a, b); }
 static inline vf v_min(vf a, vf b) { return _mm512_min_ps(a, b); }
+static inline vf v_least(vf a, vf b) { return v_min(a, b); }
+static inline vf v_most(vf a, vf b) { return v_max(a, b); }
 
 /* Mask of the first n lanes, n < VN. */
 static inline __mmask16 lanes(int64_t n) { return (__mmask16)((1u << n) - 1); }
@@ -29,6 +32,23 @@ static inline float v_hsum(vf v) { return _mm512_reduce_add_ps(v); }
 static inline float v_hmax(vf v) { return _mm512_reduce_max_ps(v); }
 static inline vf v_f16(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256(p)); }
 static inline vf v_i8(const void *p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(p))); }
+
+static inline void v_store_u8(uint8_t *p, vf v, int32_t add)
+{
+    __m512i whole = _mm512_add_epi32(_mm512_cvtps_epi32(v), _mm512_set1_epi32(add));
+    _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(whole));
+}
+
+static inline void turn4(float *to, int64_t ldt, const float *from, int64_t ldf)
+{
+    __m128 r0 = _mm_loadu_ps(from), r1 = _mm_loadu_ps(from + ldf);
+    __m128 r2 = _mm_loadu_ps(from + 2 * ldf), r3 = _mm_loadu_ps(from + 3 * ldf);
+    _MM_TRANSPOSE4_PS(r0, r1, r2, r3);
+    _mm_storeu_ps(to, r0);
+    _mm_storeu_ps(to + ldt, r1);
+    _mm_storeu_ps(to + 2 * ldt, r2);
+    _mm_storeu_ps(to + 3 * ldt, r3);
+}
 
 static uint64_t sad_u8(const uint8_t *a, const uint8_t *b, int64_t n)
 {

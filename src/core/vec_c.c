@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/half.h"
+#include "core/quant.h"
 
 /* ---- reductions ----------------------------------------------------------------------------------------------- */
 
@@ -66,6 +67,15 @@ static void softmax(float *x, int64_t n, float scale, const float *bias)
     for (int64_t i = 0; i < n; i++) x[i] = top == -INFINITY ? 0 : (float)(exp(x[i] - top) / total);
 }
 
+static float softmax_raw(float *x, int64_t n, float scale, const float *bias)
+{
+    double total = 0;
+    for (int64_t i = 0; i < n; i++) x[i] = (float)((double)scale * x[i] + (bias ? bias[i] : 0));
+    const double top = max(x, n);
+    for (int64_t i = 0; i < n; i++) total += x[i] = top == -INFINITY ? 0 : (float)exp(x[i] - top);
+    return top == -INFINITY ? 0 : (float)(1 / total);
+}
+
 /* ---- activations ---------------------------------------------------------------------------------------------- */
 
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
@@ -92,6 +102,11 @@ static void silu_mul(float *y, const float *gate, const float *up, int64_t n)
 static void axpy(float *y, float a, const float *x, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) y[i] = (float)((double)a * x[i] + y[i]);
+}
+
+static void bias_to(float *y, const float *x, const float *b, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) y[i] = x[i] + b[i];
 }
 
 static void bias(float *x, const float *b, int64_t n)
@@ -143,6 +158,43 @@ static void q8_0_to_f32(float *y, const uint8_t *blocks, int64_t n)
     }
 }
 
+/* ---- 8 bits and back ------------------------------------------------------------------------------------------ */
+
+static void quantise(uint8_t *q, const float *x, int64_t n, float *scale, int32_t *zero)
+{
+    float lo = 0, hi = 0;
+    for (int64_t i = 0; i < n; i++) {
+        lo = x[i] < lo ? x[i] : lo;
+        hi = x[i] > hi ? x[i] : hi;
+    }
+    const pare__quant grid = pare__quant_of(lo, hi);
+    for (int64_t i = 0; i < n; i++) {
+        const float t = isnan(x[i]) ? 0 : x[i] * grid.inverse;
+        q[i] = (uint8_t)((int32_t)nearbyintf(fminf(grid.high, fmaxf(grid.low, t))) + grid.zero);
+    }
+    *scale = grid.scale;
+    *zero = grid.zero;
+}
+
+static void dequantise(float *y, const int32_t *acc, const float *w_scale, const int32_t *w_sum, int64_t n,
+                       float x_scale, int32_t zero)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t product = (int64_t)acc[i] - (int64_t)zero * w_sum[i];
+        y[i] = x_scale * w_scale[i] * (float)product;
+    }
+}
+
+static void f32_to_bf16(uint16_t *y, const float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        const uint32_t half = 0x7fff + (bits >> 16 & 1); /* a tie reaches the next number only from an odd one */
+        y[i] = (uint16_t)((isnan(x[i]) ? bits | 0x400000 : bits + half) >> 16);
+    }
+}
+
 const pare__vec pare__vec_c = {
     .name = "c",
     .dot = dot,
@@ -152,7 +204,9 @@ const pare__vec pare__vec_c = {
     .layer_norm = layer_norm,
     .rms_norm = rms_norm,
     .softmax = softmax,
+    .softmax_raw = softmax_raw,
     .bias = bias,
+    .bias_to = bias_to,
     .bias_gelu = bias_gelu,
     .bias_gelu_tanh = bias_gelu_tanh,
     .bias_gelu_quick = bias_gelu_quick,
@@ -163,4 +217,8 @@ const pare__vec pare__vec_c = {
     .f16_to_f32 = f16_to_f32,
     .bf16_to_f32 = bf16_to_f32,
     .q8_0_to_f32 = q8_0_to_f32,
+    .quantise = quantise,
+    .dequantise = dequantise,
+    .f32_to_bf16 = f32_to_bf16,
+    .mul = &pare__mul_c,
 };

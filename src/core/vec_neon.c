@@ -4,11 +4,12 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { VN = 4 };
+enum { VN = 4, MUL_ROWS = 12 };
 typedef float32x4_t vf;
 
 #define VEC_TABLE pare__vec_neon
 #define VEC_NAME "neon"
+#define MUL_EACH_ROW(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
 
 static inline vf v_set(float x) { return vdupq_n_f32(x); }
 static inline vf v_load(const float *p) { return vld1q_f32(p); }
@@ -16,6 +17,8 @@ static inline void v_store(float *p, vf v) { vst1q_f32(p, v); }
 static inline vf v_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
 static inline vf v_max(vf a, vf b) { return vmaxq_f32(a, b); }
 static inline vf v_min(vf a, vf b) { return vminq_f32(a, b); }
+static inline vf v_least(vf a, vf b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+static inline vf v_most(vf a, vf b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
 
 static inline vf v_load_n(const float *p, int64_t n, float pad)
 {
@@ -46,6 +49,24 @@ static inline vf v_i8(const void *p)
     int8_t lane[8] = {0};
     memcpy(lane, p, 4);
     return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vld1_s8(lane)))));
+}
+
+static inline void v_store_u8(uint8_t *p, vf v, int32_t add)
+{
+    int32x4_t whole = vaddq_s32(vcvtnq_s32_f32(v), vdupq_n_s32(add));
+    uint16x4_t pairs = vqmovun_s32(whole);
+    uint8x8_t bytes = vmovn_u16(vcombine_u16(pairs, pairs));
+    memcpy(p, &bytes, 4);
+}
+
+static inline void turn4(float *to, int64_t ldt, const float *from, int64_t ldf)
+{
+    float32x4x2_t upper = vtrnq_f32(vld1q_f32(from), vld1q_f32(from + ldf));
+    float32x4x2_t lower = vtrnq_f32(vld1q_f32(from + 2 * ldf), vld1q_f32(from + 3 * ldf));
+    vst1q_f32(to, vcombine_f32(vget_low_f32(upper.val[0]), vget_low_f32(lower.val[0])));
+    vst1q_f32(to + ldt, vcombine_f32(vget_low_f32(upper.val[1]), vget_low_f32(lower.val[1])));
+    vst1q_f32(to + 2 * ldt, vcombine_f32(vget_high_f32(upper.val[0]), vget_high_f32(lower.val[0])));
+    vst1q_f32(to + 3 * ldt, vcombine_f32(vget_high_f32(upper.val[1]), vget_high_f32(lower.val[1])));
 }
 
 static uint64_t sad_u8(const uint8_t *a, const uint8_t *b, int64_t n)

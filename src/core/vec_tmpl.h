@@ -5,8 +5,10 @@
  *   v_set v_load v_store          broadcast; unaligned access
  *   v_load_n v_store_n            n lanes of fewer than VN: the rest is `pad`, is not touched
  *   v_fma v_max v_min             a * b + c; max and min return the second operand if one is NaN, or NaN
+ *   v_least v_most                min and max; the second operand if the first is NaN
  *   v_hsum v_hmax                 across lanes
  *   v_f16 v_i8                    VN halves, VN signed bytes as floats; pointers may be unaligned
+ *   v_store_u8                    v rounded half to even, plus an integer, as VN bytes; they fit
  *   sad_u8                        the whole kernel
  *   VEC_TABLE VEC_NAME            the table and its name
  *
@@ -17,9 +19,15 @@
 #include <string.h>
 
 #include "core/half.h"
+#include "core/quant.h"
 #include "core/vec.h"
 
+/* As many integers, and what they are in memory. */
 typedef uint32_t vu __attribute__((vector_size(4 * VN)));
+typedef int32_t vs __attribute__((vector_size(4 * VN)));
+typedef uint16_t vh __attribute__((vector_size(2 * VN)));
+typedef vu vu_any __attribute__((aligned(1), may_alias));
+typedef vh vh_any __attribute__((aligned(1), may_alias));
 
 /* A vector at x[i], short at the end of the row. */
 static inline vf row_load(const float *x, int64_t i, int64_t n, float pad)
@@ -141,36 +149,34 @@ static void rms_norm(float *y, const float *x, const float *w, int64_t n, float 
     for (int64_t i = 0; i < n; i += VN) row_store(y, i, n, row_load(x, i, n, 0) * scale * row_load(w, i, n, 0));
 }
 
-/* x = scale x + bias; returns the largest. */
-static float softmax_logits(float *x, int64_t n, float scale, const float *bias)
+/* scale x + bias at x[i]; behind the end of the row what its first element gives. */
+static inline vf logits(const float *x, int64_t i, int64_t n, vf scale, const float *bias)
 {
-    vf factor = v_set(scale), top = v_set(-INFINITY);
+    return v_fma(row_load(x, i, n, x[0]), scale, bias ? row_load(bias, i, n, bias[0]) : v_set(0));
+}
 
-    for (int64_t i = 0; i < n; i += VN) {
-        vf v = v_fma(row_load(x, i, n, 0), factor, bias ? row_load(bias, i, n, 0) : v_set(0));
-        row_store(x, i, n, v);
-        top = v_max(top, n - i >= VN ? v : v_load_n(x + i, n - i, -INFINITY));
+static float softmax_raw(float *x, int64_t n, float scale, const float *bias)
+{
+    vf factor = v_set(scale), top = v_set(-INFINITY), total = v_set(0);
+
+    for (int64_t i = 0; i < n; i += VN) top = v_max(top, logits(x, i, n, factor, bias));
+    top = v_set(v_hmax(top));
+    if (n <= 0 || top[0] == -INFINITY) { /* nothing may be attended to: no weight anywhere instead of NaN */
+        memset(x, 0, (size_t)(n > 0 ? n : 0) * sizeof *x);
+        return 0;
     }
-    return v_hmax(top);
+    for (int64_t i = 0; i < n; i += VN) {
+        vf d = logits(x, i, n, factor, bias) - top;
+        vf e = (vf)((vu)v_exp(d) & ~(vu)(d < v_set(EXP_LOW)));
+        row_store(x, i, n, e);
+        total += n - i >= VN ? e : v_load_n(x + i, n - i, 0);
+    }
+    return 1 / v_hsum(total);
 }
 
 static void softmax(float *x, int64_t n, float scale, const float *bias)
 {
-    float largest = softmax_logits(x, n, scale, bias);
-    vf top = v_set(largest), total = v_set(0);
-
-    if (n <= 0) return;
-    if (largest == -INFINITY) { /* nothing may be attended to: no weight anywhere instead of NaN */
-        memset(x, 0, (size_t)n * sizeof *x);
-        return;
-    }
-    for (int64_t i = 0; i < n; i += VN) {
-        vf d = row_load(x, i, n, -INFINITY) - top;
-        vf e = (vf)((vu)v_exp(d) & ~(vu)(d < v_set(EXP_LOW)));
-        row_store(x, i, n, e);
-        total += e;
-    }
-    vf share = v_set(1 / v_hsum(total));
+    vf share = v_set(softmax_raw(x, n, scale, bias));
     for (int64_t i = 0; i < n; i += VN) row_store(x, i, n, row_load(x, i, n, 0) * share);
 }
 
@@ -236,6 +242,11 @@ static void bias(float *x, const float *b, int64_t n)
     for (int64_t i = 0; i < n; i += VN) row_store(x, i, n, row_load(x, i, n, 0) + row_load(b, i, n, 0));
 }
 
+static void bias_to(float *y, const float *x, const float *b, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += VN) row_store(y, i, n, row_load(x, i, n, 0) + row_load(b, i, n, 0));
+}
+
 static void residual(float *y, const float *x, const float *b, const float *scale, int64_t n)
 {
     for (int64_t i = 0; i < n; i += VN) {
@@ -290,6 +301,90 @@ static void q8_0_to_f32(float *y, const uint8_t *blocks, int64_t n)
     }
 }
 
+/* ---- 8 bits and back ------------------------------------------------------------------------------------------ */
+
+/* Grid of a row from its smallest and largest value, zero among them. */
+static pare__quant find_grid(const float *x, int64_t n)
+{
+    vf lo[4], hi[4];
+    int64_t i = 0;
+
+    for (int k = 0; k < 4; k++) lo[k] = hi[k] = v_set(0);
+    for (; i + 4 * VN <= n; i += 4 * VN) {
+        for (int k = 0; k < 4; k++) {
+            vf v = v_load(x + i + k * VN);
+            lo[k] = v_least(v, lo[k]);
+            hi[k] = v_most(v, hi[k]);
+        }
+    }
+    for (; i < n; i += VN) {
+        vf v = row_load(x, i, n, 0);
+        lo[0] = v_least(v, lo[0]);
+        hi[0] = v_most(v, hi[0]);
+    }
+    vf low = v_min(v_min(lo[0], lo[1]), v_min(lo[2], lo[3]));
+    vf high = v_max(v_max(hi[0], hi[1]), v_max(hi[2], hi[3]));
+    return pare__quant_of(-v_hmax(-low), v_hmax(high));
+}
+
+static void quantise(uint8_t *q, const float *x, int64_t n, float *scale, int32_t *zero)
+{
+    const pare__quant grid = find_grid(x, n);
+    const vf inverse = v_set(grid.inverse), low = v_set(grid.low), high = v_set(grid.high);
+    uint8_t rest[VN];
+
+    for (int64_t i = 0; i < n; i += VN) {
+        vf t = row_load(x, i, n, 0) * inverse;
+        t = (vf)((vu)t & (vu)(t == t)); /* NaN to 0 */
+        t = v_min(high, v_max(low, t));
+        v_store_u8(n - i >= VN ? q + i : rest, t, grid.zero);
+        if (n - i < VN) memcpy(q + i, rest, (size_t)(n - i));
+    }
+    *scale = grid.scale;
+    *zero = grid.zero;
+}
+
+/* VN integers at x[i], zeros behind the end of the row. */
+static inline vu row_load_int(const int32_t *x, int64_t i, int64_t n)
+{
+    vu v = {0};
+    if (n - i >= VN) return *(const vu_any *)(x + i);
+    memcpy(&v, x + i, (size_t)(n - i) * sizeof *x);
+    return v;
+}
+
+static void dequantise(float *y, const int32_t *acc, const float *w_scale, const int32_t *w_sum, int64_t n,
+                       float x_scale, int32_t zero)
+{
+    const vf factor = v_set(x_scale);
+
+    for (int64_t i = 0; i < n; i += VN) {
+        vu product = row_load_int(acc, i, n) - row_load_int(w_sum, i, n) * (uint32_t)zero;
+        vf scale = factor * row_load(w_scale, i, n, 0);
+        row_store(y, i, n, scale * __builtin_convertvector((vs)product, vf));
+    }
+}
+
+/* The upper half of every number, rounded to nearest, ties to even; NaN keeps its upper bits and becomes quiet. */
+static inline vh bf16_of(vu bits)
+{
+    vu rounded = bits + 0x7fffu + (bits >> 16 & 1u), quiet = bits | 0x400000u;
+    vu nan = (vu)((vs)(bits & 0x7fffffffu) > 0x7f800000);
+    return __builtin_convertvector(((rounded & ~nan) | (quiet & nan)) >> 16, vh);
+}
+
+static void f32_to_bf16(uint16_t *y, const float *x, int64_t n)
+{
+    int64_t i = 0;
+
+    for (; i + VN <= n; i += VN) *(vh_any *)(y + i) = bf16_of((vu)v_load(x + i));
+    if (i == n) return;
+    vh rest = bf16_of((vu)v_load_n(x + i, n - i, 0));
+    memcpy(y + i, &rest, (size_t)(n - i) * sizeof *y);
+}
+
+#include "core/mul_tmpl.h"
+
 const pare__vec VEC_TABLE = {
     .name = VEC_NAME,
     .dot = dot,
@@ -299,7 +394,9 @@ const pare__vec VEC_TABLE = {
     .layer_norm = layer_norm,
     .rms_norm = rms_norm,
     .softmax = softmax,
+    .softmax_raw = softmax_raw,
     .bias = bias,
+    .bias_to = bias_to,
     .bias_gelu = bias_gelu,
     .bias_gelu_tanh = bias_gelu_tanh,
     .bias_gelu_quick = bias_gelu_quick,
@@ -310,4 +407,8 @@ const pare__vec VEC_TABLE = {
     .f16_to_f32 = f16_to_f32,
     .bf16_to_f32 = bf16_to_f32,
     .q8_0_to_f32 = q8_0_to_f32,
+    .quantise = quantise,
+    .dequantise = dequantise,
+    .f32_to_bf16 = f32_to_bf16,
+    .mul = &products,
 };

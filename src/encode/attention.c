@@ -1,183 +1,256 @@
 /* SPDX-License-Identifier: MIT */
-/* Attention per segment and head: softmax(q k^T / sqrt(head_dim) + log size) v. Scores exist as one tile [queries, n]
- * in a worker's scratch, never as n x n for all heads. Segments are stretches of rows, or lists of rows (windows), which
- * a worker gathers head by head. Column means and CLS rows are summed per head in query order, then
- * over heads in order, so that threads do not change them. */
+/* Attention per segment and head: softmax(q k^T / sqrt(head_dim) + log size) v, as products in registers (core/mul.h). A
+ * task packs keys and values of its segment and head once, then walks over tiles of queries: scores [queries, n], their
+ * exponentials, values. Scores exist as one tile in a worker's scratch, never as n x n for all heads. Exponentials stay as
+ * they are; what is made of them is multiplied by 1 / their sum instead.
+ *
+ * Segments are stretches of rows, or lists of rows (windows), which are gathered as they are packed. Column sums and CLS
+ * rows are summed per head in query order, then over heads in order, so that threads do not change them. */
 #include <math.h>
 #include <string.h>
 
+#include "core/mem.h"
 #include "encode/parts.h"
 
-enum { MAX_QUERIES = 256 };
+enum {
+    SCORE_FLOATS = 24 << 10, /* about the scores of a tile: in the second-level cache beside keys and values */
+    MAX_QUERIES = 20 * PARE__MUL_MAX_ROWS,  /* of a tile */
+    LINE = PARE__ALIGN / (int)sizeof(float) /* floats of a cache line */
+};
+
+/* Queries of a segment are shared among tasks where segments and heads alone make fewer than ENOUGH_TASKS, by PART_QUERIES
+ * at least: each part packs again. */
+enum { ENOUGH_TASKS = 64, PART_QUERIES = 512 };
 
 typedef struct work {
     const pare__exec *ex;
     const pare__attention_job *job;
     int64_t n_task;
     int64_t n; /* rows of the pack */
-    int whole; /* a task takes all queries of its segment: column sums need their order, gathering happens once */
 } work;
-
-/* Rows of one segment and head: where they lie, or where they were gathered. */
-typedef struct lane {
-    const float *q, *k, *v; /* [n, head_dim], ld floats between rows */
-    int64_t ld;
-    float *out; /* [n, head_dim], ldo floats between rows; NULL = none */
-    int64_t ldo;
-    const float *bias; /* [n] or NULL */
-} lane;
 
 /* One task: queries [first, last) of a segment, for one head. */
 typedef struct span {
     int64_t seg, head, first, last;
+    int64_t at, n; /* first place of the segment, how many */
 } span;
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+/* A worker's scratch. */
+typedef struct room {
+    float *keys;    /* packed from [n, head_dim]^T */
+    float *values;  /* packed from [n, head_dim] */
+    float *queries; /* [MAX_QUERIES, head_dim]; the output of a tile takes their place */
+    float *bias;    /* [n] log sizes of listed rows */
+    float *share;   /* [MAX_QUERIES] 1 / sum of each row of scores */
+    float *scores;  /* [queries, n], ld floats between rows */
+    int64_t ld;
+} room;
 
-/* Queries of a tile for a segment of n rows: about SCORE_FLOATS of scores. */
+/* ---- shapes ---------------------------------------------------------------------------------------------------- */
+
+static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static int64_t round_up(int64_t n, int64_t grain) { return ceil_div(n, grain) * grain; }
+
+/* Floats between rows of scores: an odd number of cache lines, so that the rows of a block do not share places of the
+ * first-level cache. */
+static int64_t score_ld(int64_t n) { return (ceil_div(n, LINE) | 1) * LINE; }
+
+/* Queries of a tile for a segment of n rows: whole blocks of the product. */
 static int64_t tile_queries(int64_t n)
 {
-    int64_t fit = PARE__SCORE_FLOATS / (n + 1);
-    return fit < 1 ? 1 : min64(fit, MAX_QUERIES);
+    const int64_t fit = SCORE_FLOATS / score_ld(n) / PARE__MUL_MAX_ROWS * PARE__MUL_MAX_ROWS;
+    return min64(max64(fit, PARE__MUL_MAX_ROWS), MAX_QUERIES);
 }
 
-static int64_t tasks_of(const work *w, int64_t seg)
+/* Floats of the arrays of a room, each a whole number of cache lines, for any table of products. */
+typedef struct sizes {
+    int64_t keys, values, queries, bias, share, scores;
+} sizes;
+
+static sizes sizes_of(int64_t n, int64_t head_dim)
 {
-    int64_t n = w->job->cu[seg + 1] - w->job->cu[seg], q = tile_queries(n);
-    return w->job->n_head * (w->whole && n > 0 ? 1 : (n + q - 1) / q);
+    return (sizes){.keys = round_up(n, PARE__MUL_MAX_COLS) * head_dim,
+                   .values = n * round_up(head_dim, PARE__MUL_MAX_COLS),
+                   .queries = MAX_QUERIES * head_dim,
+                   .bias = round_up(n, LINE),
+                   .share = MAX_QUERIES,
+                   .scores = max64(SCORE_FLOATS, PARE__MUL_MAX_ROWS * score_ld(n))};
+}
+
+int64_t pare__attention_scratch(int64_t n, int64_t head_dim)
+{
+    const sizes s = sizes_of(n, head_dim);
+    return s.keys + s.values + s.queries + s.bias + s.share + s.scores + LINE;
+}
+
+/* ---- tasks ----------------------------------------------------------------------------------------------------- */
+
+/* Only the first query of a segment makes a CLS row. */
+static int64_t queries_of(const pare__attention_job *j, int64_t n) { return j->out || j->col_mean ? n : min64(n, 1); }
+
+/* Parts that the queries of a segment are cut into; column sums need their order. */
+static int64_t parts_of(const work *w, int64_t n)
+{
+    const pare__attention_job *j = w->job;
+    const int64_t n_query = queries_of(j, n);
+    if (n_query == 0 || j->col_mean) return n_query > 0;
+    const int64_t wanted = ceil_div(ENOUGH_TASKS, (int64_t)j->n_seg * j->n_head);
+    return max64(1, min64(wanted, n_query / PART_QUERIES));
 }
 
 static span find(const work *w, int64_t task)
 {
-    span s = {0};
-    for (int64_t n = tasks_of(w, 0); task >= n; n = tasks_of(w, s.seg)) {
-        task -= n;
+    const pare__attention_job *j = w->job;
+    span s = {.n = j->cu[1] - j->cu[0]};
+    int64_t parts = parts_of(w, s.n);
+    while (task >= parts * j->n_head) {
+        task -= parts * j->n_head;
         s.seg++;
+        s.n = j->cu[s.seg + 1] - j->cu[s.seg];
+        parts = parts_of(w, s.n);
     }
-    int64_t n = w->job->cu[s.seg + 1] - w->job->cu[s.seg], q = tile_queries(n);
-    s.head = task % w->job->n_head;
-    s.first = w->whole ? 0 : task / w->job->n_head * q;
-    s.last = w->whole ? n : min64(s.first + q, n);
+    s.at = j->cu[s.seg];
+    s.head = task / parts;
+    s.first = pare__slice(queries_of(j, s.n), task % parts, parts);
+    s.last = pare__slice(queries_of(j, s.n), task % parts + 1, parts);
     return s;
 }
 
-/* Column sums and the CLS row of one tile of attention [rows, n]. */
-static void keep_rows(const work *w, const span *s, int64_t first, int64_t rows, const float *p, int64_t n)
+static room furnish(const work *w, const span *s, int32_t worker)
 {
-    const pare__attention_job *j = w->job;
-    float *row = j->part + s->head * w->n + j->cu[s->seg];
-    float *sum = j->part + (j->n_head + s->head) * w->n + j->cu[s->seg];
-    if (j->cls_row && first == 0) memcpy(row, p, (size_t)n * sizeof(float));
-    if (!j->col_mean) return;
-    if (first == 0) memset(sum, 0, (size_t)n * sizeof(float));
-    for (int64_t r = 0; r < rows; r++) w->ex->vec->bias(sum, p + r * n, n);
+    const sizes size = sizes_of(s->n, w->job->head_dim);
+    const uintptr_t scratch = (uintptr_t)(w->ex->scratch + worker * w->ex->scratch_size);
+    room r = {.ld = score_ld(s->n)};
+    r.keys = w->ex->scratch + worker * w->ex->scratch_size + (0 - scratch) % PARE__ALIGN / sizeof(float);
+    r.values = r.keys + size.keys;
+    r.queries = r.values + size.values;
+    r.bias = r.queries + size.queries;
+    r.share = r.bias + size.bias;
+    r.scores = r.share + size.share;
+    return r;
 }
 
-static lane lie(const work *w, const span *s)
+/* ---- one task --------------------------------------------------------------------------------------------------- */
+
+/* Row of the pack at place i of the segment. */
+static int64_t row_at(const work *w, const span *s, int64_t i)
 {
-    const pare__attention_job *j = w->job;
-    const int64_t at = j->cu[s->seg], hd = j->head_dim, dim = j->n_head * hd, ld = 3 * dim;
-    const float *q = j->qkv + at * ld + s->head * hd;
-    return (lane){.q = q,
-                  .k = q + dim,
-                  .v = q + 2 * dim,
-                  .ld = ld,
-                  .out = j->out ? j->out + at * dim + s->head * hd : NULL,
-                  .ldo = dim,
-                  .bias = j->log_size ? j->log_size + at : NULL};
+    return w->job->order ? w->job->order[s->at + i] : s->at + i;
 }
 
-/* Copies the rows into room [n, 3 head_dim] and their biases behind them. The output takes the place of the queries,
- * which a tile no longer needs by then. */
-static lane gather(const work *w, const span *s, int64_t n, float *room)
+/* Places [first, first + n) of the segment, part 0 (q) or 1 (k), side by side: to [n, head_dim]. */
+static void gather(const work *w, const span *s, int64_t part, int64_t first, int64_t n, float *to)
 {
-    const pare__attention_job *j = w->job;
-    const int32_t *order = j->order + j->cu[s->seg];
-    const int64_t hd = j->head_dim, dim = j->n_head * hd;
-    float *bias = room + n * 3 * hd;
-    for (int64_t i = 0; i < n; i++) {
-        const float *from = j->qkv + order[i] * (3 * dim) + s->head * hd;
-        for (int64_t part = 0; part < 3; part++)
-            memcpy(room + (3 * i + part) * hd, from + part * dim, (size_t)hd * sizeof(float));
-        bias[i] = j->log_size ? j->log_size[order[i]] : 0.0f;
-    }
-    return (lane){.q = room,
-                  .k = room + hd,
-                  .v = room + 2 * hd,
-                  .ld = 3 * hd,
-                  .out = j->out ? room : NULL,
-                  .ldo = 3 * hd,
-                  .bias = j->log_size ? bias : NULL};
-}
-
-static void scatter(const work *w, const span *s, int64_t n, const lane *l)
-{
-    const pare__attention_job *j = w->job;
-    const int32_t *order = j->order + j->cu[s->seg];
-    const int64_t hd = j->head_dim, dim = j->n_head * hd;
+    const int64_t hd = w->job->head_dim, dim = w->job->n_head * hd;
+    const float *from = w->job->qkv + part * dim + s->head * hd;
     for (int64_t i = 0; i < n; i++)
-        memcpy(j->out + order[i] * dim + s->head * hd, l->out + i * l->ldo, (size_t)hd * sizeof(float));
+        memcpy(to + i * hd, from + row_at(w, s, first + i) * 3 * dim, (size_t)hd * sizeof *to);
 }
 
-static void tile(const work *w, const span *s, const lane *l, int64_t first, int64_t rows, int64_t n, float *scores)
+/* Keys panel by panel, by way of the place of the queries; values row by row. */
+static void pack(const work *w, const span *s, const room *r)
 {
-    const pare__gemm *gemm = w->ex->gemm;
-    const int64_t hd = w->job->head_dim;
-    float scale = (float)(1 / sqrt((double)hd));
-    gemm->nt(rows, n, hd, 1.0f, l->q + first * l->ld, l->ld, l->k, l->ld, 0.0f, scores, n);
-    for (int64_t r = 0; r < rows; r++) w->ex->vec->softmax(scores + r * n, n, scale, l->bias);
-    keep_rows(w, s, first, rows, scores, n);
-    if (l->out) gemm->nn(rows, hd, n, 1.0f, scores, n, l->v, l->ld, 0.0f, l->out + first * l->ldo, l->ldo);
+    const pare__mul *mul = w->ex->vec->mul;
+    const pare__attention_job *j = w->job;
+    const int64_t hd = j->head_dim, dim = j->n_head * hd;
+    for (int64_t i = 0; i < s->n; i += mul->cols) {
+        const int64_t n = min64(mul->cols, s->n - i);
+        gather(w, s, 1, i, n, r->queries);
+        mul->pack_t(r->keys + i * hd, r->queries, hd, hd, n);
+    }
+    const float *values = j->qkv + 2 * dim + s->head * hd;
+    for (int64_t i = 0; j->out && i < s->n; i++)
+        mul->pack_row(r->values, values + row_at(w, s, i) * 3 * dim, i, s->n, hd);
+}
+
+/* Log sizes of the segment's keys, or NULL. */
+static const float *biases(const work *w, const span *s, const room *r)
+{
+    const pare__attention_job *j = w->job;
+    if (!j->log_size || !j->order) return j->log_size ? j->log_size + s->at : NULL;
+    for (int64_t i = 0; i < s->n; i++) r->bias[i] = j->log_size[row_at(w, s, i)];
+    return r->bias;
+}
+
+static void scaled(float *to, const float *x, float scale, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) to[i] = scale * x[i];
+}
+
+/* Column sums and the CLS row of the tile of scores [rows, n] that starts at query `first`. */
+static void keep_rows(const work *w, const span *s, const room *r, int64_t first, int64_t rows)
+{
+    const pare__attention_job *j = w->job;
+    float *row = j->part + s->head * w->n + s->at;
+    float *sum = j->part + (j->n_head + s->head) * w->n + s->at;
+    if (j->cls_row && first == 0) scaled(row, r->scores, r->share[0], s->n);
+    if (!j->col_mean) return;
+    if (first == 0) memset(sum, 0, (size_t)s->n * sizeof *sum);
+    for (int64_t i = 0; i < rows; i++) w->ex->vec->axpy(sum, r->share[i], r->scores + i * r->ld, s->n);
+}
+
+static void tile(const work *w, const span *s, const room *r, const float *bias, int64_t first, int64_t rows)
+{
+    const pare__vec *vec = w->ex->vec;
+    const pare__attention_job *j = w->job;
+    const int64_t hd = j->head_dim;
+    const float scale = (float)(1 / sqrt((double)hd));
+    gather(w, s, 0, first, rows, r->queries);
+    vec->mul->run(rows, s->n, hd, r->queries, hd, r->keys, r->scores, r->ld);
+    for (int64_t i = 0; i < rows; i++) r->share[i] = vec->softmax_raw(r->scores + i * r->ld, s->n, scale, bias);
+    keep_rows(w, s, r, first, rows);
+    if (!j->out) return;
+    vec->mul->run(rows, hd, s->n, r->scores, r->ld, r->values, r->queries, hd);
+    for (int64_t i = 0; i < rows; i++)
+        scaled(j->out + row_at(w, s, first + i) * j->ldo + s->head * hd, r->queries + i * hd, r->share[i], hd);
 }
 
 static void run_task(void *arg, int64_t task, int32_t worker)
 {
     const work *w = (const work *)arg;
-    span s = find(w, task);
-    int64_t n = w->job->cu[s.seg + 1] - w->job->cu[s.seg], q = tile_queries(n);
-    float *scores = w->ex->scratch + worker * w->ex->scratch_size;
-    lane l;
-    if (w->job->order) {
-        l = gather(w, &s, n, scores);
-        scores += n * (3 * (int64_t)w->job->head_dim + 1);
-    } else {
-        l = lie(w, &s);
-    }
-    for (int64_t first = s.first; first < s.last; first += q)
-        tile(w, &s, &l, first, min64(q, s.last - first), n, scores);
-    if (w->job->order && l.out) scatter(w, &s, n, &l);
+    const span s = find(w, task);
+    const room r = furnish(w, &s, worker);
+    const float *bias = biases(w, &s, &r);
+    const int64_t step = tile_queries(s.n);
+    pack(w, &s, &r);
+    for (int64_t i = s.first; i < s.last; i += step) tile(w, &s, &r, bias, i, min64(step, s.last - i));
 }
 
-/* Mean over heads of one segment's rows; `room` [n] where they are not a stretch of `out`. */
-static void head_mean(const work *w, const float *part, int64_t seg, int64_t divide, float *room, float *out)
+/* ---- the pack --------------------------------------------------------------------------------------------------- */
+
+/* Mean over heads of one segment's rows; `row` [n] where they are not a stretch of `out`. */
+static void head_mean(const work *w, const float *part, int64_t seg, int64_t divide, float *row, float *out)
 {
     const pare__attention_job *j = w->job;
-    int64_t at = j->cu[seg], n = j->cu[seg + 1] - at;
-    float scale = (float)(1.0 / ((double)j->n_head * (double)divide)), *sum = j->order ? room : out + at;
+    const int64_t at = j->cu[seg], n = j->cu[seg + 1] - at;
+    const float scale = (float)(1.0 / ((double)j->n_head * (double)divide));
+    float *sum = j->order ? row : out + at;
     memset(sum, 0, (size_t)n * sizeof(float));
     for (int64_t h = 0; h < j->n_head; h++) w->ex->vec->axpy(sum, scale, part + h * w->n + at, n);
     for (int64_t i = 0; j->order && i < n; i++) out[j->order[at + i]] = sum[i];
 }
 
-/* Scores, and values where there is an output, of all pairs of rows in a segment. */
+/* Scores, and values where there is an output, of all pairs of a query and a row in a segment. */
 static double count_flops(const pare__attention_job *j)
 {
     double pairs = 0;
     for (int64_t s = 0; s < j->n_seg; s++) {
-        const double n = (double)(j->cu[s + 1] - j->cu[s]);
-        pairs += n * n;
+        const int64_t n = j->cu[s + 1] - j->cu[s];
+        pairs += (double)queries_of(j, n) * (double)n;
     }
     return (j->out ? 4.0 : 2.0) * pairs * j->n_head * j->head_dim;
 }
 
 void pare__attention_run(const pare__exec *ex, const pare__attention_job *job)
 {
-    work w = {.ex = ex, .job = job, .n = job->cu[job->n_seg], .whole = job->col_mean || job->order};
-    for (int64_t s = 0; s < job->n_seg; s++) w.n_task += tasks_of(&w, s);
+    work w = {.ex = ex, .job = job, .n = job->cu[job->n_seg]};
+    for (int64_t s = 0; s < job->n_seg; s++) w.n_task += parts_of(&w, job->cu[s + 1] - job->cu[s]) * job->n_head;
     if (ex->flops) *ex->flops += count_flops(job);
     pare__pool_run(ex->pool, w.n_task, run_task, &w);
     for (int64_t s = 0; s < job->n_seg; s++) {
-        int64_t n = job->cu[s + 1] - job->cu[s];
+        const int64_t n = job->cu[s + 1] - job->cu[s];
         if (job->cls_row) head_mean(&w, job->part, s, 1, ex->scratch, job->cls_row);
         if (job->col_mean) head_mean(&w, job->part + job->n_head * w.n, s, n, ex->scratch, job->col_mean);
     }
