@@ -4,8 +4,13 @@
  *     bench_blocks [-s SHAPE] [-t THREADS] [-b BACKEND] [-p PRECISION] [--json]
  *
  * One block of ViT-B, DINOv2-S and ViT-L (random weights) on one picture and on as many of 16 as the encoder takes at once:
- * its parts one by one, called as block.c calls them, then the whole of it. `of peak`: of what the CPU does on registers, times
- * the threads, at the precision that the part multiplies in (attention: f32). */
+ * its parts one by one, then the whole of it. `of peak`: of what the CPU does on registers, times the threads, at the precision
+ * that the part multiplies in (attention: f32). */
+
+/* The parts are block.c's own functions: it is compiled into this file, under another name for its entry. */
+#define pare__block_run bench_block_run
+#include "encode/block.c"
+
 #include <getopt.h>
 #include <math.h>
 #include <stdio.h>
@@ -30,65 +35,27 @@ typedef struct machine {
     int32_t n_line;
 } machine;
 
-/* ---- parts of the block, as in block.c ---------------------------------------------------------------------- */
+/* ---- parts of the block, by the functions of block.c themselves ---------------------------------------------- */
 
-static pare__linear_job layer(const pare__encoder *e, const pare__prepared *w, const pare__linear *l, const float *x,
-                              float *y, pare__epilogue epilogue)
-{
-    return (pare__linear_job){.w = w,
-                              .bias = l->b,
-                              .eps = e->m->hp.eps,
-                              .x = x,
-                              .y = y,
-                              .ldy = l->n_out,
-                              .rows = e->pack.n,
-                              .epilogue = epilogue,
-                              .act = e->m->hp.act};
-}
-
-static void run_qkv(void *arg)
-{
-    const pare__encoder *e = arg;
-    const pare__block_w *w = e->m->w.block;
-    pare__linear_job job = layer(e, &e->weights->block->qkv, &w->qkv, e->pack.x, e->wide, PARE__EPILOGUE_BIAS);
-    job.norm = &w->norm1;
-    pare__linear_run(&e->ex, &job, 1);
-}
+static void run_qkv(void *arg) { find_qkv(arg, 0); }
 
 static void run_attention(void *arg)
 {
-    const pare__encoder *e = arg;
-    const pare__hparams *hp = &e->m->hp;
-    pare__attention_run(&e->ex, &(pare__attention_job){.qkv = e->wide,
-                                                       .n_head = hp->n_head,
-                                                       .head_dim = hp->dim / hp->n_head,
-                                                       .n_seg = e->pack.n_seg,
-                                                       .cu = e->pack.cu,
-                                                       .out = e->h,
-                                                       .part = e->part});
+    pare__encoder *e = arg;
+    const pare__attention_job job = attention_job(e, 0);
+    pare__attention_run(&e->ex, &job);
 }
 
 static void run_proj(void *arg)
 {
     const pare__encoder *e = arg;
     const pare__block_w *w = e->m->w.block;
-    pare__linear_job job = layer(e, &e->weights->block->proj, &w->proj, e->h, e->pack.x, PARE__EPILOGUE_RESIDUAL);
+    pare__linear_job job = layer(e, &e->weights->block->proj, &w->proj, NULL, e->h, e->pack.x, PARE__EPILOGUE_RESIDUAL);
     job.scale = w->scale1;
     pare__linear_run(&e->ex, &job, 1);
 }
 
-static void run_mlp(void *arg)
-{
-    const pare__encoder *e = arg;
-    const pare__block_w *w = e->m->w.block;
-    pare__linear_job job[] = {
-        layer(e, &e->weights->block->fc1, &w->fc1, e->pack.x, e->wide, PARE__EPILOGUE_ACT),
-        layer(e, &e->weights->block->fc2, &w->fc2, e->wide, e->pack.x, PARE__EPILOGUE_RESIDUAL),
-    };
-    job[0].norm = &w->norm2;
-    job[1].scale = w->scale2;
-    pare__linear_run(&e->ex, job, 2);
-}
+static void run_mlp(void *arg) { mlp(arg, 0); }
 
 static void run_block(void *arg)
 {
