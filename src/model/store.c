@@ -12,6 +12,8 @@
 
 #define INDEX_SUFFIX ".safetensors.index.json"
 
+enum { LARGE_SHARE = 1024, AROUND = 2 << 20 };
+
 static int has_suffix(const char *text, const char *suffix)
 {
     size_t n = strlen(text), m = strlen(suffix);
@@ -103,15 +105,15 @@ static int open_index(pare__store *s, const char *name, pare_error *err)
     return rc;
 }
 
-/* A mapping that stays for a few norms would keep the pages between them. */
-static int is_mostly_f32(const pare_tensors *t)
+/* A small array that stays in its file keeps the pages around it: only what is large in a file of f32 does. */
+static int64_t least_in_place(const pare_tensors *t)
 {
     int64_t n_f32 = 0, n_all = 0;
     for (int64_t i = 0; i < t->n; i++) {
         n_all += t->n_bytes[i];
         if (t->t[i].dtype == PARE_F32) n_f32 += t->n_bytes[i];
     }
-    return n_f32 >= n_all - n_f32;
+    return n_f32 >= n_all - n_f32 ? n_all / LARGE_SHARE : INT64_MAX;
 }
 
 static int open_shard(pare__store *s, pare__shard *shard, pare_error *err)
@@ -120,7 +122,7 @@ static int open_shard(pare__store *s, pare__shard *shard, pare_error *err)
     int rc = shard->t ? 0 : join(path, s->dir, shard->name, err);
     if (rc || shard->t) return rc;
     rc = pare__safetensors_open(&shard->t, path, err);
-    if (!rc) shard->is_f32 = is_mostly_f32(shard->t);
+    if (!rc) shard->least = least_in_place(shard->t);
     return rc;
 }
 
@@ -147,7 +149,7 @@ static int open_file(pare__store *s, pare_error *err)
     char *slash = strrchr(s->dir, '/');
     int rc = add_shard(s, slash ? slash + 1 : s->dir, err);
     if (!rc) rc = pare__tensors_open(&s->shard[0].t, s->path, err);
-    if (!rc) s->shard[0].is_f32 = is_mostly_f32(s->shard[0].t);
+    if (!rc) s->shard[0].least = least_in_place(s->shard[0].t);
     if (slash == s->dir)
         slash[1] = 0;
     else if (slash)
@@ -204,13 +206,16 @@ void pare__store_trim(pare__store *s)
             pare__file_unneed(s->shard[i].t->map, (int64_t)s->shard[i].t->map_size);
 }
 
+/* A read may have mapped as much as a huge page of the file around it; what others still read comes back. */
 void pare__store_drop(const pare__store *s, const void *bytes, int64_t n)
 {
     for (int64_t i = 0; i < s->n_shard; i++) {
         const pare_tensors *t = s->shard[i].t;
-        if (!t || !t->map) continue;
-        const uintptr_t map = (uintptr_t)t->map, at = (uintptr_t)bytes;
-        if (at >= map && at - map < t->map_size) pare__file_unneed(bytes, n);
+        if (!t || !t->map || (uintptr_t)bytes - (uintptr_t)t->map >= t->map_size) continue;
+        const uint8_t *map = t->map;
+        const int64_t size = (int64_t)t->map_size, from = (const uint8_t *)bytes - map, to = from + n;
+        const int64_t begin = from > AROUND ? from - AROUND : 0, end = to < size - AROUND ? to + AROUND : size;
+        pare__file_unneed(map + begin, end - begin);
     }
 }
 

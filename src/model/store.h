@@ -11,7 +11,7 @@ typedef struct pare__shard {
     char *name;         /* base name */
     pare_tensors *t;    /* NULL until a tensor of it is asked for */
     int64_t n_in_place; /* weights that point into the mapping */
-    int is_f32;         /* most of it is: weights may stay where they are */
+    int64_t least;      /* bytes of a tensor that may stay where it is */
 } pare__shard;
 
 /* Floats made from tensors. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Brings a family's tensor-name tables and a checkpoint together: resolves prefix and aliases, checks every shape,
- * collects all missing names, and leaves f32 rows, in place where a file of f32 already holds them aligned. */
+ * collects all missing names, and leaves f32 rows, in place where they are a large part of a file of f32 and aligned. */
 #include <stdio.h>
 #include <string.h>
 
@@ -157,8 +157,8 @@ static int plan(binder *b, const request *r, int64_t n, const float **out)
         pare__shard *shard;
         int rc = pare__store_find(b->s, r->name[i], &t, &shard, b->err);
         if (rc) return rc;
-        const int stays =
-            r->n_part == 1 && shard->is_f32 && t->dtype == PARE_F32 && (uintptr_t)t->data % sizeof(float) == 0;
+        const int stays = r->n_part == 1 && t->dtype == PARE_F32 && n * (int64_t)sizeof(float) >= shard->least &&
+                          (uintptr_t)t->data % sizeof(float) == 0;
         if (!stays && !x) x = pare__store_floats(b->s, n * r->n_part);
         if (!name) name = t->name;
         float *to = x ? x + i * inner : NULL;
