@@ -339,6 +339,26 @@ START_TEST(named_pipe_through_libav)
 }
 END_TEST
 
+/* Nobody has opened the other end yet, and nobody will. */
+START_TEST(stop_while_opening_a_pipe)
+{
+    const char *const format[] = {"y4m", "matroska"};
+    for (int i = 0; i < 2; i++) {
+        alarm_clock a;
+        pare_source *s;
+        pare_error err;
+        const char *path = scratch(format[i]);
+        ck_assert_int_eq(mkfifo(path, 0600), 0);
+        set_alarm(&a);
+        const double start = now_ms();
+        ck_assert_int_eq(pare_source_open(&s, path, OPTS(.format = format[i], .stop = &a.stop), &err), PARE_E_IO);
+        ck_assert_ptr_nonnull(strstr(err.text, "interrupted"));
+        ck_assert_double_lt(now_ms() - start, PROMPT_MS);
+        pthread_join(a.thread, NULL);
+    }
+}
+END_TEST
+
 /* A still has nothing behind it: no thread, and the end comes as ever. */
 START_TEST(stills)
 {
@@ -365,6 +385,7 @@ int main(void)
     tcase_add_test(tc, close_while_the_thread_waits);
     tcase_add_test(tc, stop_while_frames_wait);
     tcase_add_test(tc, named_pipe_through_libav);
+    tcase_add_test(tc, stop_while_opening_a_pipe);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

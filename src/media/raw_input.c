@@ -21,14 +21,14 @@ static int wait_readable(const pare__raw_input *in)
     }
 }
 
-/* Up to n bytes; 0 at the end, -1 with errno on failure. */
+/* Up to n bytes; 0 at the end or when stopped, -1 with errno on failure. */
 static ssize_t read_some(const pare__raw_input *in, uint8_t *to, size_t n)
 {
-    if (in->fd < 0 || !wait_readable(in)) return 0;
-    ssize_t got;
-    do {
+    ssize_t got = -1;
+    for (errno = EAGAIN; got < 0 && (errno == EAGAIN || errno == EINTR);) {
+        if (in->fd < 0 || !wait_readable(in)) return 0;
         got = read(in->fd, to, n);
-    } while (got < 0 && errno == EINTR);
+    }
     return got;
 }
 
@@ -76,12 +76,13 @@ int pare__raw_line(pare__raw_input *in, char line[PARE__RAW_LINE])
     return -2;
 }
 
+/* Without waiting: a pipe that nobody writes to yet is waited for where the stop flag is seen. */
 int pare__raw_open(pare__raw_input *in, const char *path, const pare__stop *stop, pare_error *err)
 {
     *in = (pare__raw_input){.fd = STDIN_FILENO, .stop = stop};
     in->data = in->buffer;
     if (!strcmp(path, "-")) return 0;
-    in->fd = open(path, O_RDONLY | O_CLOEXEC);
+    in->fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (in->fd < 0) return pare_fail(err, PARE_E_IO, "cannot open '%.160s': %s", path, strerror(errno));
     in->owned = 1;
     return 0;
