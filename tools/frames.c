@@ -43,7 +43,9 @@ int cli_frames_read(cli_common *c, const cli_pick *pick, const char *path, cli_f
     pare_source *source = NULL;
     pare_error err = {0};
     pare_frame frame = {.struct_size = sizeof frame};
-    int got = 0, rc = cli_source_open(c, pick, path, &source, info);
+    cli_pick whole = *pick;
+    whole.read_ahead = CLI_READ_AHEAD;
+    int got = 0, rc = cli_source_open(c, &whole, path, &source, info);
     while (rc == CLI_OK && (got = pare_source_read(source, &frame, &err)) == 0) rc = append(c, out, &frame, path);
     if (rc == CLI_OK && *cli_stop_flag()) rc = CLI_STOPPED;
     if (rc == CLI_OK && got < 0) rc = cli_fail_read(c, &err);
