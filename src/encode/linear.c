@@ -95,15 +95,33 @@ static void activate(const pare__vec *vec, pare__act act, float *x, const float 
         vec->bias_gelu_quick(x, b, n);
 }
 
-static void finish_direct(const pare__exec *ex, const pare__linear_job *j, stretch at, pare__columns c, float *acc)
+/* Row r of the tile as floats, into `to`, which may be acc's own row. */
+static void widen_row(const pare__exec *ex, const pare__linear_job *j, stretch at, pare__columns c, int64_t r,
+                      const float *acc, float *to)
 {
+    const pare__prepared *w = j->w;
+    ex->vec->dequantise(to, (const int32_t *)(const void *)acc, w->scale + c.first, w->sum + c.first, c.n,
+                        ex->row_scale[at.first + r], ex->row_zero[at.first + r]);
+}
+
+static void finish_direct(const pare__exec *ex, const pare__linear_job *j, stretch at, pare__columns c,
+                          const float *acc)
+{
+    const pare__vec *vec = ex->vec;
     const float *b = j->bias ? j->bias + c.first : NULL;
+    const int is_act = j->epilogue == PARE__EPILOGUE_ACT, is_wide = j->w->engine->operand != PARE__OPERAND_U8;
     for (int64_t r = 0; r < at.n; r++, acc += c.n) {
-        if (j->epilogue == PARE__EPILOGUE_ACT)
-            activate(ex->vec, j->act, acc, b, c.n);
+        float *y = j->y + (at.first + r) * j->ldy + c.first;
+        if (!is_wide)
+            widen_row(ex, j, at, c, r, acc, y);
         else if (b)
-            ex->vec->bias(acc, b, c.n);
-        memcpy(j->y + (at.first + r) * j->ldy + c.first, acc, (size_t)c.n * sizeof(float));
+            vec->bias_to(y, acc, b, c.n);
+        else
+            memcpy(y, acc, (size_t)c.n * sizeof(float));
+        if (is_act)
+            activate(vec, j->act, y, is_wide ? NULL : b, c.n);
+        else if (!is_wide && b)
+            vec->bias(y, b, c.n);
     }
 }
 
@@ -128,16 +146,17 @@ static void finish_gated(const pare__exec *ex, const pare__linear_job *j, stretc
 
 /* ---- one tile times one panel ------------------------------------------------------------------------------------ */
 
-/* acc = x W^T of the panel in floats; without bias. */
+/* acc = x W^T of the panel, as the engine leaves it. */
 static void multiply(const pare__exec *ex, const pare__linear_job *j, stretch at, int32_t panel, float *acc, void *room)
 {
     const pare__prepared *w = j->w;
-    const pare__columns c = pare__panel_columns(w, panel);
     if (w->engine->product(w, panel, at.n, operand_at(ex, j, at.first), acc, room)) atomic_store(ex->failed, 1);
-    if (w->engine->operand != PARE__OPERAND_U8) return;
-    for (int64_t r = 0; r < at.n; r++)
-        ex->vec->dequantise(acc + r * c.n, (const int32_t *)(const void *)(acc + r * c.n), w->scale + c.first,
-                            w->sum + c.first, c.n, ex->row_scale[at.first + r], ex->row_zero[at.first + r]);
+}
+
+static void widen(const pare__exec *ex, const pare__linear_job *j, stretch at, pare__columns c, float *acc)
+{
+    for (int64_t r = 0; j->w->engine->operand == PARE__OPERAND_U8 && r < at.n; r++, acc += c.n)
+        widen_row(ex, j, at, c, r, acc, acc);
 }
 
 static void run_panel(const pare__exec *ex, const pare__linear_job *j, stretch at, int32_t panel, int32_t worker)
@@ -148,8 +167,11 @@ static void run_panel(const pare__exec *ex, const pare__linear_job *j, stretch a
     multiply(ex, j, at, panel, acc, room);
     if (j->epilogue == PARE__EPILOGUE_GATED) {
         multiply(ex, j, at, panel + j->w->n_panel, second, room);
+        widen(ex, j, at, c, acc);
+        widen(ex, j, at, (pare__columns){c.first + j->w->n_out / 2, c.n}, second);
         finish_gated(ex, j, at, c, acc, second);
     } else if (j->epilogue == PARE__EPILOGUE_RESIDUAL) {
+        widen(ex, j, at, c, acc);
         finish_residual(ex, j, at, c, acc);
     } else {
         finish_direct(ex, j, at, c, acc);
