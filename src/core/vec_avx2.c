@@ -53,7 +53,8 @@ static inline vf v_i8(const void *p) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_
 
 static inline void v_store_u8(uint8_t *p, vf v, int32_t add)
 {
-    __m256i whole = _mm256_add_epi32(_mm256_cvtps_epi32(v), _mm256_set1_epi32(add));
+    __m256 number = _mm256_and_ps(v, _mm256_cmp_ps(v, v, _CMP_ORD_Q));
+    __m256i whole = _mm256_add_epi32(_mm256_cvtps_epi32(number), _mm256_set1_epi32(add));
     __m128i pairs = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
     _mm_storel_epi64((__m128i *)(void *)p, _mm_packus_epi16(pairs, pairs));
 }

@@ -35,7 +35,8 @@ static inline vf v_i8(const void *p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_
 
 static inline void v_store_u8(uint8_t *p, vf v, int32_t add)
 {
-    __m512i whole = _mm512_add_epi32(_mm512_cvtps_epi32(v), _mm512_set1_epi32(add));
+    __m512i whole = _mm512_maskz_cvtps_epi32(_mm512_cmp_ps_mask(v, v, _CMP_ORD_Q), v);
+    whole = _mm512_add_epi32(whole, _mm512_set1_epi32(add));
     _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(whole));
 }
 

@@ -8,13 +8,13 @@
  *   v_least v_most                min and max; the second operand if the first is NaN
  *   v_hsum v_hmax                 across lanes
  *   v_f16 v_i8                    VN halves, VN signed bytes as floats; pointers may be unaligned
- *   v_store_u8                    v rounded half to even, plus an integer, as VN bytes; they fit
+ *   v_store_u8                    v rounded half to even (NaN to 0), plus an integer, as VN bytes; they fit
  *   sad_u8                        the whole kernel
  *   VEC_TABLE VEC_NAME            the table and its name
  *
- * All activations are x * sigmoid(h(x)) with an odd h: x for SiLU, 1.702 x for the quick GELU, the cubic of the tanh GELU,
- * and for the erf GELU the logit of the normal distribution, which a polynomial in x^2 follows well (fitted by weighted
- * minimax; error figures in vec.h). They are computed as max(x, 0) - |x| / (1 + exp(h(|x|))), whose second term is small. */
+ * All activations are x s(x) with s(-x) = 1 - s(x), hence max(x, 0) - a s(-a), a = |x|, whose second term, the tail, is small
+ * and bounded. s(-a) is 1 / (1 + exp(h(a))), h = a for SiLU, 1.702 a for the quick GELU, the cubic of the tanh GELU; for the
+ * erf GELU it is the normal distribution, 1 / p(a)^4 with a polynomial p. Error figures: vec.h. */
 #include <math.h>
 #include <string.h>
 
@@ -48,13 +48,12 @@ static inline void row_store(float *x, int64_t i, int64_t n, vf v)
 #define EXP_LOW -87.33f /* below: the result would be subnormal */
 #define EXP_HIGH 88.37f
 
-/* e^x for x clamped to [EXP_LOW, EXP_HIGH]: x = k ln 2 + r, |r| <= ln 2 / 2, e^r = 1 + r + r^2 q(r), relative error of
- * the polynomial 3e-9. Adding 1.5 * 2^23 rounds to an integer and leaves k in the low bits. */
-static inline vf v_exp(vf x)
+/* e^x for x in [EXP_LOW, EXP_HIGH], any number elsewhere: x = k ln 2 + r, |r| <= ln 2 / 2, e^r = 1 + r + r^2 q(r), relative
+ * error of the polynomial 3e-9. Adding 1.5 * 2^23 rounds to an integer and leaves k in the low bits. */
+static inline vf v_exp_inside(vf x)
 {
     const vf magic = v_set(12582912.0f);
 
-    x = v_min(v_set(EXP_HIGH), v_max(v_set(EXP_LOW), x));
     vf shifted = v_fma(x, v_set(1.44269504f), magic);
     vf k = shifted - magic;
     vf r = v_fma(k, v_set(-0.693145752f), x);
@@ -67,6 +66,9 @@ static inline vf v_exp(vf x)
     vf power = (vf)(((vu)shifted << 23) + 0x3f800000u);
     return v_fma(v_fma(r * r, q, r), power, power);
 }
+
+/* x is clamped to the range. */
+static inline vf v_exp(vf x) { return v_exp_inside(v_min(v_set(EXP_HIGH), v_max(v_set(EXP_LOW), x))); }
 
 /* ---- reductions ----------------------------------------------------------------------------------------------- */
 
@@ -149,10 +151,10 @@ static void rms_norm(float *y, const float *x, const float *w, int64_t n, float 
     for (int64_t i = 0; i < n; i += VN) row_store(y, i, n, row_load(x, i, n, 0) * scale * row_load(w, i, n, 0));
 }
 
-/* scale x + bias at x[i]; behind the end of the row what its first element gives. */
+/* scale x + bias at x[i], -inf behind the end of the row. */
 static inline vf logits(const float *x, int64_t i, int64_t n, vf scale, const float *bias)
 {
-    return v_fma(row_load(x, i, n, x[0]), scale, bias ? row_load(bias, i, n, bias[0]) : v_set(0));
+    return v_fma(row_load(x, i, n, -INFINITY), scale, bias ? row_load(bias, i, n, 0) : v_set(0));
 }
 
 static float softmax_raw(float *x, int64_t n, float scale, const float *bias)
@@ -167,9 +169,9 @@ static float softmax_raw(float *x, int64_t n, float scale, const float *bias)
     }
     for (int64_t i = 0; i < n; i += VN) {
         vf d = logits(x, i, n, factor, bias) - top;
-        vf e = (vf)((vu)v_exp(d) & ~(vu)(d < v_set(EXP_LOW)));
+        vf e = (vf)((vu)v_exp_inside(d) & ~(vu)(d < v_set(EXP_LOW)));
         row_store(x, i, n, e);
-        total += n - i >= VN ? e : v_load_n(x + i, n - i, 0);
+        total += e;
     }
     return 1 / v_hsum(total);
 }
@@ -182,49 +184,56 @@ static void softmax(float *x, int64_t n, float scale, const float *bias)
 
 /* ---- activations ---------------------------------------------------------------------------------------------- */
 
-static inline vf logit_silu(vf x) { return x; }
-static inline vf logit_quick(vf x) { return x * v_set(1.702f); }
-static inline vf logit_tanh(vf x) { return x * v_fma(x * x, v_set(0.0713548163f), v_set(1.59576912f)); }
+static inline vf tail_silu(vf a) { return a / (v_set(1) + v_exp(a)); }
+static inline vf tail_quick(vf a) { return a / (v_set(1) + v_exp(a * v_set(1.702f))); }
 
-/* Logit of the normal distribution: weighted minimax over x^2 in [0, 31]; beyond that sigmoid is 0 or 1 in float. */
-static inline vf logit_erf(vf x)
+static inline vf tail_tanh(vf a)
 {
-    vf u = v_min(v_set(31), x * x);
-    vf q = v_set(-1.78395384e-12f);
-    q = v_fma(q, u, v_set(8.96933916e-11f));
-    q = v_fma(q, u, v_set(2.23483489e-9f));
-    q = v_fma(q, u, v_set(-2.64966275e-7f));
-    q = v_fma(q, u, v_set(8.07301058e-6f));
-    q = v_fma(q, u, v_set(-0.000111750262f));
-    q = v_fma(q, u, v_set(-6.17644109e-5f));
-    q = v_fma(q, u, v_set(0.0726621598f));
-    q = v_fma(q, u, v_set(1.59577119f));
-    return x * q;
+    return a / (v_set(1) + v_exp(a * v_fma(a * a, v_set(0.0713548163f), v_set(1.59576912f))));
 }
 
-static inline __attribute__((always_inline)) vf gate(vf x, vf (*logit)(vf))
+/* p follows the fourth root of 1 / Phi(-a): weighted minimax over a in [0, 5.6], 1.1e-8 in the tail. Beyond, p^4 grows until
+ * nothing is left of the tail. */
+static inline vf tail_erf(vf a)
 {
-    vf size = (vf)((vu)x & 0x7fffffffu);
-    return v_max(v_set(0), x) - size / (v_set(1) + v_exp(logit(size)));
+    vf p = v_set(1.40525901e-06f);
+    p = v_fma(p, a, v_set(-1.92627813e-05f));
+    p = v_fma(p, a, v_set(0.000129586901f));
+    p = v_fma(p, a, v_set(-0.000476541434f));
+    p = v_fma(p, a, v_set(0.00122649688f));
+    p = v_fma(p, a, v_set(-0.0015289539f));
+    p = v_fma(p, a, v_set(0.00358917727f));
+    p = v_fma(p, a, v_set(0.00517433323f));
+    p = v_fma(p, a, v_set(0.0317792259f));
+    p = v_fma(p, a, v_set(0.118170328f));
+    p = v_fma(p, a, v_set(0.237226233f));
+    p = v_fma(p, a, v_set(1.1892066f));
+    p *= p;
+    return a / (p * p);
 }
 
-static inline __attribute__((always_inline)) void activate(float *x, const float *b, int64_t n, vf (*logit)(vf))
+static inline __attribute__((always_inline)) vf gate(vf x, vf (*tail)(vf))
+{
+    return v_max(v_set(0), x) - tail((vf)((vu)x & 0x7fffffffu));
+}
+
+static inline __attribute__((always_inline)) void activate(float *x, const float *b, int64_t n, vf (*tail)(vf))
 {
     for (int64_t i = 0; i < n; i += VN) {
         vf v = row_load(x, i, n, 0);
         if (b) v += row_load(b, i, n, 0);
-        row_store(x, i, n, gate(v, logit));
+        row_store(x, i, n, gate(v, tail));
     }
 }
 
-static void bias_gelu(float *x, const float *b, int64_t n) { activate(x, b, n, logit_erf); }
-static void bias_gelu_tanh(float *x, const float *b, int64_t n) { activate(x, b, n, logit_tanh); }
-static void bias_gelu_quick(float *x, const float *b, int64_t n) { activate(x, b, n, logit_quick); }
+static void bias_gelu(float *x, const float *b, int64_t n) { activate(x, b, n, tail_erf); }
+static void bias_gelu_tanh(float *x, const float *b, int64_t n) { activate(x, b, n, tail_tanh); }
+static void bias_gelu_quick(float *x, const float *b, int64_t n) { activate(x, b, n, tail_quick); }
 
 static void silu_mul(float *y, const float *gate_row, const float *up, int64_t n)
 {
     for (int64_t i = 0; i < n; i += VN) {
-        vf v = gate(row_load(gate_row, i, n, 0), logit_silu);
+        vf v = gate(row_load(gate_row, i, n, 0), tail_silu);
         row_store(y, i, n, v * row_load(up, i, n, 0));
     }
 }
@@ -334,9 +343,7 @@ static void quantise(uint8_t *q, const float *x, int64_t n, float *scale, int32_
     uint8_t rest[VN];
 
     for (int64_t i = 0; i < n; i += VN) {
-        vf t = row_load(x, i, n, 0) * inverse;
-        t = (vf)((vu)t & (vu)(t == t)); /* NaN to 0 */
-        t = v_min(high, v_max(low, t));
+        vf t = v_min(high, v_max(low, row_load(x, i, n, 0) * inverse));
         v_store_u8(n - i >= VN ? q + i : rest, t, grid.zero);
         if (n - i < VN) memcpy(q + i, rest, (size_t)(n - i));
     }
@@ -366,10 +373,10 @@ static void dequantise(float *y, const int32_t *acc, const float *w_scale, const
 }
 
 /* The upper half of every number, rounded to nearest, ties to even; NaN keeps its upper bits and becomes quiet. */
-static inline vh bf16_of(vu bits)
+static inline vh bf16_of(vf x)
 {
+    vu bits = (vu)x, nan = (vu)(x != x);
     vu rounded = bits + 0x7fffu + (bits >> 16 & 1u), quiet = bits | 0x400000u;
-    vu nan = (vu)((vs)(bits & 0x7fffffffu) > 0x7f800000);
     return __builtin_convertvector(((rounded & ~nan) | (quiet & nan)) >> 16, vh);
 }
 
@@ -377,9 +384,9 @@ static void f32_to_bf16(uint16_t *y, const float *x, int64_t n)
 {
     int64_t i = 0;
 
-    for (; i + VN <= n; i += VN) *(vh_any *)(y + i) = bf16_of((vu)v_load(x + i));
+    for (; i + VN <= n; i += VN) *(vh_any *)(y + i) = bf16_of(v_load(x + i));
     if (i == n) return;
-    vh rest = bf16_of((vu)v_load_n(x + i, n - i, 0));
+    vh rest = bf16_of(v_load_n(x + i, n - i, 0));
     memcpy(y + i, &rest, (size_t)(n - i) * sizeof *y);
 }
 
