@@ -10,6 +10,7 @@
 #include "media/av_picture.h"
 #include "media/source.h"
 
+#include <dlfcn.h>
 #include <libavcodec/avcodec.h>
 #include <libavdevice/avdevice.h>
 #include <libavformat/avformat.h>
@@ -74,10 +75,23 @@ static char *url_of(const char *path)
     return url;
 }
 
+/* Cameras and screens are in a library of their own that brings a hundred others along: it is loaded when a reader is asked
+ * for that libavformat does not know, and stays. */
+static void add_devices(void)
+{
+    void *lib = dlopen("libavdevice.so." AV_STRINGIFY(LIBAVDEVICE_VERSION_MAJOR), RTLD_NOW | RTLD_LOCAL);
+    void (*register_all)(void) = lib ? (void (*)(void))dlsym(lib, "avdevice_register_all") : NULL;
+    if (register_all) register_all();
+}
+
 static int find_demuxer(const char **name, const AVInputFormat **format, const char *path, pare_error *err)
 {
     if (!*name && !strncmp(path, "/dev/video", 10)) *name = "v4l2";
     *format = *name ? av_find_input_format(*name) : NULL;
+    if (*name && !*format) {
+        add_devices();
+        *format = av_find_input_format(*name);
+    }
     if (*name && !*format)
         return pare_fail(err, PARE_E_UNSUPPORTED, "'%.120s': no reader is called '%.40s'", path, *name);
     return 0;
@@ -203,7 +217,6 @@ static int open_av(void **self, const pare__input *input, pare_source_info *info
     av_source *s = calloc(1, sizeof *s);
     if (!s) return pare_fail(err, PARE_E_NOMEM, "out of memory");
     if (av_log_get_level() == AV_LOG_INFO) av_log_set_level(AV_LOG_QUIET);
-    avdevice_register_all();
     *s = (av_source){.input = input, .path = input->path, .opts = input->opts, .info = info};
     int rc = open_demuxer(s, err);
     if (rc) goto fail;
