@@ -29,7 +29,7 @@ enum { GAP = 0 };
 #endif
 
 enum { FIRST_CHUNK = 1 << 16, CHUNK_HEADER = PARE__ALIGN };
-enum { HUGE_PAGE = 2 << 20 };
+enum { HUGE_PAGE = 2 << 20, HUGE_FROM = 2 * HUGE_PAGE };
 
 struct pare__chunk {
     struct pare__chunk *next;
@@ -60,7 +60,7 @@ void *pare__malloc(int64_t n, int64_t size)
 {
     int64_t bytes = line_bytes(n, size);
     if (bytes < 0) return NULL;
-    return bytes < HUGE_PAGE ? aligned_alloc(PARE__ALIGN, (size_t)bytes) : large_block((size_t)bytes);
+    return bytes < HUGE_FROM ? aligned_alloc(PARE__ALIGN, (size_t)bytes) : large_block((size_t)bytes);
 }
 
 void *pare__calloc(int64_t n, int64_t size)
