@@ -7,7 +7,7 @@
 
 #include "select/selector.h"
 
-enum { BLOCK = 128 };
+enum { BLOCK = 256 };
 
 /* The first of the largest; all those of equal rows count as 1. */
 static int64_t best_of(const pare__vec *vec, const float *similarity, int64_t n)

@@ -17,7 +17,7 @@
 
 #define LEAST_INFO 1e-12
 
-enum { A_BLOCK = 128 }; /* rows of A in one similarity product */
+enum { A_BLOCK = 256 }; /* rows of A in one similarity product */
 
 typedef struct mctf {
     int64_t r;

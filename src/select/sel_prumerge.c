@@ -18,7 +18,7 @@
 
 #define NEGLIGIBLE 1e-30f /* a smaller attention would leave no weight in single precision */
 
-enum { ROW_BLOCK = 64, SHARE_BY_ATTENTION = 4, STRIDE_DIVISOR = 3 };
+enum { ROW_BLOCK = 256, SHARE_BY_ATTENTION = 4, STRIDE_DIVISOR = 3 };
 
 typedef struct prumerge {
     double iqr, ratio;

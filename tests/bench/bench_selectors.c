@@ -20,7 +20,7 @@
 #include "encode/backend.h"
 
 enum { DIM = 1024, HEADS = 16, HEAD_DIM = DIM / HEADS, LAYERS = 24, PATCH = 14, WINDOW = 4, N_TEXT = 32 };
-enum { CENTRES = 24, PLACES = 6, SGEMM = 1024, MOST_LINES = 160, ONCE = 21, EVERY = 5, INT8 = 4 };
+enum { CENTRES = 24, PLACES = 6, SGEMM = 1024, SAMPLES = 3, MOST_LINES = 160, ONCE = 21, EVERY = 5, INT8 = 4 };
 enum { N_SIDE = 2, N_KEEP = 2, N_CASE = N_SIDE * N_KEEP };
 
 static const int32_t sides[N_SIDE] = {24, 32};
@@ -164,12 +164,16 @@ static void note_times(line *l, int case_of, double *ms, int n, int n_image)
     l->p95[case_of] = quantile(ms, n, 0.95) / n_image;
 }
 
-/* One product between the lines: the machine as it is while they are measured. */
+/* The best of a few products between the lines: the machine as it is while they are measured. */
 static void sample_rate(bench *b)
 {
-    const double start = now_ms();
-    b->gemm->nt(SGEMM, SGEMM, SGEMM, 1, b->a, SGEMM, b->b, SGEMM, 0, b->c, SGEMM);
-    b->rate[b->n_line] = 2.0 * SGEMM * SGEMM * SGEMM / (now_ms() - start);
+    double best = INFINITY;
+    for (int i = 0; i < SAMPLES; i++) {
+        const double start = now_ms();
+        b->gemm->nt(SGEMM, SGEMM, SGEMM, 1, b->a, SGEMM, b->b, SGEMM, 0, b->c, SGEMM);
+        best = fmin(best, now_ms() - start);
+    }
+    b->rate[b->n_line] = 2.0 * SGEMM * SGEMM * SGEMM / best;
 }
 
 /* The next line, or NULL where others are asked for. */
