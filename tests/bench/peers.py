@@ -4,21 +4,21 @@
 
     peers.py export DIR [--models NAME ...]
         writes every model once, with random weights: DIR/NAME.onnx, DIR/NAME-int8.onnx (ONNX Runtime, dynamic),
-        DIR/NAME-int8.xml (OpenVINO, NNCF W8A8, calibrated on noise: for timing), DIR/NAME/ (a checkpoint that pare opens)
+        DIR/NAME-int8.xml (OpenVINO, NNCF W8A8, calibrated on noise: for timing), DIR/NAME/ (a checkpoint for pare)
     peers.py run DIR --pare build/pare [--models NAME ...] [--batch 1 16] [--threads 1 2] [--rounds 7]
                  [--engines auto:f32 ...] [--peers ort ...] [--json FILE] [--table FILE]
         one table of all; the cases one after the other, each in a process of its own
     peers.py case DIR --pare build/pare --model NAME --batch B --threads T ...
         one case, as JSON
 
-Within a case the contenders take turns, round by round, never two at a time: each makes one call to warm up and a few that
-are timed (their median is the round's), then everybody sleeps until idle threads have stopped spinning. pare runs as
-`pare bench --random`, a process per round whose start is outside its times. So the machine's drift meets all alike: compare
-medians of one run only. "-s2": two streams of OpenVINO with half the batch each. Every contender's tokens are compared
-with those of ONNX Runtime f32: mean cosine of all tokens of the first picture (pare: `pare reduce` of it as PNG).
+Within a case the contenders take turns, round by round, never two at a time: each makes one call to warm up and a few
+that are timed (their median is the round's), then everybody sleeps until idle threads have stopped spinning. pare runs as
+`pare bench --random`, a process per round whose start is outside its times. So the machine's drift meets all alike:
+compare medians of one run only. "-s2": two streams of OpenVINO with half the batch each. Every contender's tokens are
+compared with those of ONNX Runtime f32: mean cosine of all tokens of the first picture (pare: `pare reduce` of it as PNG).
 
-Needs from PyPI: torch timm onnx onnxscript onnxruntime openvino nncf safetensors pillow numpy. A peer that is missing is
-left out, and said so."""
+Needs from PyPI: torch timm onnx onnxscript onnxruntime openvino nncf safetensors pillow numpy. A peer that is missing
+is left out, and said so."""
 import argparse
 import datetime
 import importlib.metadata
@@ -62,7 +62,7 @@ def make_encoder(name, weights=None):
 
         model.load_state_dict(load_file(weights))
         return model
-    with torch.no_grad():  # fresh weights hardly do anything: blocks are scaled by 1e-5, biases are 0, attention is flat
+    with torch.no_grad():  # fresh weights hardly do anything: blocks scaled by 1e-5, biases 0, attention flat
         for key, p in model.named_parameters():
             if key.endswith("gamma"):
                 p.uniform_(0.3, 1.0)
@@ -160,6 +160,7 @@ class Case:
         self.dir, self.pare, self.name = args.dir, args.pare, args.model
         self.batch, self.threads = args.batch, args.threads
         self.calls = TIMED_CALLS.get(self.batch, 1)
+        self.gflop = None  # of a picture, when pare has told
         self.rgb, self.x = random_pixels(self.name, self.batch)
 
     def path(self, suffix):
@@ -171,7 +172,6 @@ class Peer:
 
     is_pare = False
     backend = None
-    gflops = None
 
     def __init__(self, case, label, precision, call, read):
         self.case, self.label, self.precision, self.call, self.read = case, label, precision, call, read
@@ -199,7 +199,6 @@ class Pare:
         self.case = case
         self.backend, self.precision = engine.split(":")
         self.label = f"pare {engine}"
-        self.gflops = None
 
     def run(self, *args):
         common = ["-m", self.case.path(""), "--threads", str(self.case.threads), "--backend", self.backend,
@@ -223,7 +222,7 @@ class Pare:
     def round_ms(self):
         batch = self.case.batch
         report = self.run("bench", "--random", str(batch * self.case.calls), "--batch", str(batch))
-        self.backend, self.gflops = report["backend"], report["gflops"]
+        self.backend, self.case.gflop = report["backend"], report["gflop_per_image"]
         return report["ms_per_image_p50"]
 
 
@@ -340,10 +339,12 @@ def run_case(args):
         gemm.append(gemm_gflops(case.threads))
     rows = [{"contender": c.label, "precision": c.precision, "is_pare": c.is_pare, "backend": c.backend,
              "min_ms": min(times[c.label]), "median_ms": statistics.median(times[c.label]), "cosine": c.cosine,
-             "gflops": c.gflops, "rounds_ms": times[c.label]} for c in contenders]
+             "rounds_ms": times[c.label]} for c in contenders]
     result = {"model": case.name, "batch": case.batch, "threads": case.threads, "rounds": args.rounds,
-              "gemm_gflops": statistics.median(gemm), "gemm_gflops_best": max(gemm), "rows": rows}
+              "gemm_gflops": statistics.median(gemm), "gemm_gflops_best": max(gemm), "gflop_per_picture": case.gflop,
+              "rows": rows}
     add_ratios(rows)
+    add_rates(rows, case.gflop)
     json.dump(result, sys.stdout)
 
 
@@ -354,6 +355,11 @@ def add_ratios(rows):
         fastest = min(peers, key=lambda r: r["median_ms"], default=None)
         row["fastest_peer"] = fastest["contender"] if fastest else None
         row["vs_fastest"] = fastest["median_ms"] / row["median_ms"] if fastest else None
+
+
+def add_rates(rows, gflop):
+    for row in rows:
+        row["gflops"] = gflop / row["median_ms"] * 1e3 if gflop else None
 
 
 # ---- all cases -----------------------------------------------------------------------------------------------------
@@ -402,15 +408,16 @@ def table_of(report):
     machine = report["machine"]
     versions = ", ".join(f"{k} {v}" for k, v in machine["versions"].items() if v)
     lines = [f"{machine['cpu']}, {machine['n_cpu']} CPUs, load before {machine['load_before']:.1f}, {machine['date']}; "
-             f"{versions}. Milliseconds per picture; vs fastest: median of the fastest peer of that precision / own.", "",
-             "| model | batch | threads | GEMM GFLOP/s | precision | contender | min | median | vs fastest | cosine |",
-             "|---|--:|--:|--:|---|---|--:|--:|--:|--:|"]
+             f"{versions}. Milliseconds per picture; GEMM: GFLOP/s of {GEMM_SIDE}^3 by PyTorch in the same rounds; "
+             "vs fastest: median of the fastest peer of that precision / own.", "",
+             "| model | batch | threads | GEMM | precision | contender | min | median | GFLOP/s | vs fastest | cosine |",
+             "|---|--:|--:|--:|---|---|--:|--:|--:|--:|--:|"]
     for case in report["cases"]:
         for row in sorted(case["rows"], key=lambda r: (r["precision"] != "f32", r["precision"], r["median_ms"])):
             label = f"**{row['contender']}** ({row['backend']})" if row["is_pare"] else row["contender"]
             lines.append(f"| {case['model']} | {case['batch']} | {case['threads']} | {case['gemm_gflops']:.0f} | "
                          f"{row['precision']} | {label} | {row['min_ms']:.1f} | {row['median_ms']:.1f} | "
-                         f"{number(row['vs_fastest'], '.3f')} | {row['cosine']:.5f} |")
+                         f"{number(row['gflops'], '.0f')} | {number(row['vs_fastest'], '.3f')} | {row['cosine']:.5f} |")
     return "\n".join(lines) + "\n"
 
 
