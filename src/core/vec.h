@@ -28,8 +28,8 @@ typedef struct pare__vec {
     void (*rms_norm)(float *y, const float *x, const float *w, int64_t n, float eps);
     void (*softmax)(float *x, int64_t n, float scale,
                     const float *bias); /* x = softmax(scale x + bias); bias may be NULL */
-    /* Its exponentials alone: x = exp(scale x + bias - the largest of them). Returns what they are to be multiplied by, 1 /
-     * their sum; 0 for a row of only -inf, whose x is 0, and for none. */
+    /* Its exponentials alone: x = exp(scale x + bias - the largest of them); for both, scale > 0. Returns what they are to
+     * be multiplied by, 1 / their sum; 0 for a row of only -inf, whose x is 0, and for none. */
     float (*softmax_raw)(float *x, int64_t n, float scale, const float *bias);
     void (*bias)(float *x, const float *b, int64_t n);                    /* x += b */
     void (*bias_to)(float *y, const float *x, const float *b, int64_t n); /* y = x + b */

@@ -13,6 +13,7 @@
 #include "encode/parts.h"
 
 enum {
+    ROWS_AHEAD = 8, /* of what is gathered: rows of a head lie too far apart for the CPU to see the next one coming */
     SCORE_FLOATS = 24 << 10, /* about the scores of a tile: in the second-level cache beside keys and values */
     MAX_QUERIES = 20 * PARE__MUL_MAX_ROWS,  /* of a tile */
     LINE = PARE__ALIGN / (int)sizeof(float) /* floats of a cache line */
@@ -140,29 +141,34 @@ static int64_t row_at(const work *w, const span *s, int64_t i)
     return w->job->order ? w->job->order[s->at + i] : s->at + i;
 }
 
-/* Places [first, first + n) of the segment, part 0 (q) or 1 (k), side by side: to [n, head_dim]. */
-static void gather(const work *w, const span *s, int64_t part, int64_t first, int64_t n, float *to)
+/* Row i of the segment within q (part 0), k or v; asks for a later one. */
+static const float *row_of(const work *w, const span *s, int64_t part, int64_t i)
 {
     const int64_t hd = w->job->head_dim, dim = w->job->n_head * hd;
     const float *from = w->job->qkv + part * dim + s->head * hd;
-    for (int64_t i = 0; i < n; i++)
-        memcpy(to + i * hd, from + row_at(w, s, first + i) * 3 * dim, (size_t)hd * sizeof *to);
+    const float *later = from + row_at(w, s, min64(i + ROWS_AHEAD, s->n - 1)) * 3 * dim;
+    for (int64_t c = 0; c < hd; c += LINE) __builtin_prefetch(later + c);
+    return from + row_at(w, s, i) * 3 * dim;
+}
+
+/* Rows [first, first + n) of the segment, of q (part 0) or k (1), side by side: to [n, head_dim]. */
+static void gather(const work *w, const span *s, int64_t part, int64_t first, int64_t n, float *to)
+{
+    const int64_t hd = w->job->head_dim;
+    for (int64_t i = 0; i < n; i++) memcpy(to + i * hd, row_of(w, s, part, first + i), (size_t)hd * sizeof *to);
 }
 
 /* Keys panel by panel, by way of the place of the queries; values row by row. */
 static void pack(const work *w, const span *s, const room *r)
 {
     const pare__mul *mul = w->ex->vec->mul;
-    const pare__attention_job *j = w->job;
-    const int64_t hd = j->head_dim, dim = j->n_head * hd;
+    const int64_t hd = w->job->head_dim;
     for (int64_t i = 0; i < s->n; i += mul->cols) {
         const int64_t n = min64(mul->cols, s->n - i);
         gather(w, s, 1, i, n, r->queries);
         mul->pack_t(r->keys + i * hd, r->queries, hd, hd, n);
     }
-    const float *values = j->qkv + 2 * dim + s->head * hd;
-    for (int64_t i = 0; j->out && i < s->n; i++)
-        mul->pack_row(r->values, values + row_at(w, s, i) * 3 * dim, i, s->n, hd);
+    for (int64_t i = 0; w->job->out && i < s->n; i++) mul->pack_row(r->values, row_of(w, s, 2, i), i, s->n, hd);
 }
 
 /* Log sizes of the segment's keys, or NULL. */
