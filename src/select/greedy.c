@@ -181,7 +181,7 @@ static void project(volume *g, int64_t i)
     float *own = g->factor + i * g->rank;
     for (int32_t t = g->applied[i]; t < g->m; t++) {
         const int64_t j = g->pick[t];
-        const double kernel = g->r[i] * g->r[j] * (double)pare__similar_at(g->s, j, i);
+        const double kernel = g->r[i] * g->r[j] * (double)pare__similar_at(g->s, i, j);
         const double along = (double)g->s->v->vec->dot(own, g->factor + j * g->rank, t);
         own[t] = (float)((kernel - along) / g->root[t]);
         g->b.of[i] -= (double)own[t] * (double)own[t];
