@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The 8-bit grid of one row: x ~ scale (q - zero), q in 0..255, chosen from the row's smallest and largest value. In one
- * place because every table of vec.h must give the same bytes: what depends on the row is computed here, once, and what is
- * left per element is one product, a clamp, one rounding half to even and one integer sum, exact in every instruction
- * set. */
+/* The 8-bit grid of one row: x ~ scale (q - zero), q in 0..255, chosen from the row's smallest and largest value. In
+ * one place because every table of vec.h must give the same bytes: what depends on the row is computed here, once, and
+ * what is left per element is one product, a clamp, one rounding half to even and one integer sum, the same in every
+ * instruction set. */
 #ifndef PARE_CORE_QUANT_H
 #define PARE_CORE_QUANT_H
 

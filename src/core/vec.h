@@ -46,13 +46,13 @@ typedef struct pare__vec {
     void (*f16_to_f32)(float *y, const uint16_t *x, int64_t n); /* x may be unaligned */
     void (*bf16_to_f32)(float *y, const uint16_t *x, int64_t n);
     void (*q8_0_to_f32)(float *y, const uint8_t *blocks, int64_t n); /* n % 32 == 0; 34-byte blocks */
-    /* x to 8 bits with one scale and zero point for the row: lo = min(x, 0), hi = max(x, 0), scale = (hi - lo) / 255 but
-     * at least FLT_MIN (1 for a row of zeros), zero = round(-lo / scale), q = clamp(round(x / scale) + zero); x ~ scale (q
-     * - zero). "/ scale" is a product with the float 1 / scale, rounding is half to even. Every table gives the same bytes.
-     * NaN becomes zero, infinities the largest float. */
+    /* x to 8 bits with one scale and zero point for the row: lo = min(x, 0), hi = max(x, 0), scale = (hi - lo) / 255
+     * but at least FLT_MIN (1 for a row of zeros), zero = round(-lo / scale), q = clamp(round(x / scale) + zero);
+     * x ~ scale (q - zero). "/ scale" is a product with the float 1 / scale, rounding is half to even. Every table
+     * gives the same bytes. NaN becomes zero, infinities the largest float. */
     void (*quantise)(uint8_t *q, const float *x, int64_t n, float *scale, int32_t *zero);
-    /* y = x_scale * w_scale * (acc - zero * w_sum): a product of 8-bit numbers as it would have been. y may be acc. Exact in
-     * the integers: |zero * w_sum| and |acc - zero * w_sum| < 2^31 is the caller's promise. Then (x_scale * w_scale) times it. */
+    /* y = (x_scale * w_scale) * (acc - zero * w_sum): a product of 8-bit numbers as it would have been. y may be acc.
+     * Exact in the integers: |zero * w_sum| and |acc - zero * w_sum| < 2^31 is the caller's promise. */
     void (*dequantise)(float *y, const int32_t *acc, const float *w_scale, const int32_t *w_sum, int64_t n,
                        float x_scale, int32_t zero);
     void (*f32_to_bf16)(uint16_t *y, const float *x, int64_t n); /* nearest, ties to even; NaN stays NaN */

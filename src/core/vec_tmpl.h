@@ -12,9 +12,9 @@
  *   sad_u8                        the whole kernel
  *   VEC_TABLE VEC_NAME            the table and its name
  *
- * All activations are x s(x) with s(-x) = 1 - s(x), hence max(x, 0) - a s(-a), a = |x|, whose second term, the tail, is small
- * and bounded. s(-a) is 1 / (1 + exp(h(a))), h = a for SiLU, 1.702 a for the quick GELU, the cubic of the tanh GELU; for the
- * erf GELU it is the normal distribution, 1 / p(a)^4 with a polynomial p. Error figures: vec.h. */
+ * All activations are x s(x) with s(-x) = 1 - s(x), hence max(x, 0) - a s(-a), a = |x|, whose second term, the tail, is
+ * small and bounded. s(-a) is 1 / (1 + exp(h(a))), h = a for SiLU, 1.702 a for the quick GELU, the cubic of the tanh
+ * GELU; for the erf GELU it is the normal distribution, 1 / p(a)^4 with a polynomial p. Error figures: vec.h. */
 #include <math.h>
 #include <string.h>
 
@@ -192,8 +192,8 @@ static inline vf tail_tanh(vf a)
     return a / (v_set(1) + v_exp(a * v_fma(a * a, v_set(0.0713548163f), v_set(1.59576912f))));
 }
 
-/* p follows the fourth root of 1 / Phi(-a): weighted minimax over a in [0, 5.6], 1.1e-8 in the tail. Beyond, p^4 grows until
- * nothing is left of the tail. */
+/* p follows the fourth root of 1 / Phi(-a): weighted minimax over a in [0, 5.6], 1.1e-8 in the tail. Beyond, p^4 grows
+ * until nothing is left of the tail. */
 static inline vf tail_erf(vf a)
 {
     vf p = v_set(1.40525901e-06f);
