@@ -29,8 +29,8 @@ typedef struct cli_reduce_job {
     pare_reducer_opts opts;
     char hash[17];
     cli_taken taken;
-    double began, decode_ms, write_ms;
-    int64_t grid[3]; /* t, h, w in units */
+    double began, decode_ms, write_ms; /* decode: waiting for frames, most of which were read ahead */
+    int64_t grid[3];                   /* t, h, w in units */
     int complete, published;
 } cli_reduce_job;
 
