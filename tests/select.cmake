@@ -8,7 +8,5 @@ pare_test(test_tiles MODULES core select SOURCES test_tiles.c select_scene.c)
 pare_test(test_custom MODULES core select SOURCES test_custom.c select_scene.c)
 pare_test(test_video_methods MODULES core select SOURCES test_video_methods.c select_scene.c)
 
-# Not a test: needs a quiet machine. `bench_selectors [NAME]...`
-add_executable(bench_selectors EXCLUDE_FROM_ALL bench/bench_selectors.c select_scene.c $<TARGET_OBJECTS:pare_core_obj>
-               $<TARGET_OBJECTS:pare_model_obj> $<TARGET_OBJECTS:pare_encode_obj> $<TARGET_OBJECTS:pare_select_obj>)
-target_link_libraries(bench_selectors PRIVATE pare_flags PkgConfig::JANSSON PkgConfig::OPENBLAS Threads::Threads m ${CMAKE_DL_LIBS})
+# Not a test: needs a quiet machine. See bench/README.md.
+pare_bench(bench_selectors MODULES core model encode select SOURCES bench/bench_selectors.c select_scene.c)

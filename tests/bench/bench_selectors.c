@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "../select_scene.h"
+#include "bench_util.h"
 #include "encode/backend.h"
 
 enum { DIM = 1024, HEADS = 16, HEAD_DIM = DIM / HEADS, LAYERS = 24, PATCH = 14, WINDOW = 4, N_TEXT = 32 };
@@ -36,7 +37,7 @@ typedef struct line {
 typedef struct bench {
     line line[MOST_LINES];
     int n_line;
-    double rate[MOST_LINES]; /* sgemm, FLOP per ms, one per line */
+    bench_times sgemm; /* the best of a few, one per line */
     const pare__gemm *gemm;
     float *a, *b, *c; /* [SGEMM, SGEMM] */
     char **only;      /* names, NULL at the end; none = all */
@@ -139,29 +140,16 @@ static double now_ms(void)
     return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* Value at `share` of the ascending order; x is sorted. */
-static double quantile(double *x, int n, double share)
-{
-    qsort(x, (size_t)n, sizeof *x, by_value);
-    return x[(int)ceil(share * n) - 1];
-}
-
 static double encode_flop(int case_of)
 {
     const double d = DIM, n = (double)sides[case_of / N_KEEP] * sides[case_of / N_KEEP] + 1;
     return LAYERS * (24 * n * d * d + 4 * n * n * d);
 }
 
-static void note_times(line *l, int case_of, double *ms, int n, int n_image)
+static void note_times(line *l, int case_of, const bench_times *t, int n_image)
 {
-    l->p50[case_of] = quantile(ms, n, 0.5) / n_image;
-    l->p95[case_of] = quantile(ms, n, 0.95) / n_image;
+    l->p50[case_of] = bench_p50(t) / n_image;
+    l->p95[case_of] = bench_p95(t) / n_image;
 }
 
 /* The best of a few products between the lines: the machine as it is while they are measured. */
@@ -173,7 +161,7 @@ static void sample_rate(bench *b)
         b->gemm->nt(SGEMM, SGEMM, SGEMM, 1, b->a, SGEMM, b->b, SGEMM, 0, b->c, SGEMM);
         best = fmin(best, now_ms() - start);
     }
-    b->rate[b->n_line] = 2.0 * SGEMM * SGEMM * SGEMM / best;
+    bench_add(&b->sgemm, best);
 }
 
 /* The next line, or NULL where others are asked for. */
@@ -222,7 +210,7 @@ static void time_selector(bench *b, const step *s, int32_t site, int everywhere,
     pare__map map = {0};
     scene sc;
     scene_view look;
-    double ms[ONCE + 1];
+    bench_times t = {.n = 0};
     make_scene(&sc, n_image, sides[case_of / N_KEEP]);
     offer(&sc, site, need, s->sel->needs ? s->sel->needs(s->priv, site, need) : 0);
     scene_look(&sc, site, 0, n_image, 1, &look);
@@ -231,9 +219,12 @@ static void time_selector(bench *b, const step *s, int32_t site, int everywhere,
     const int64_t n = look.view.n, least = s->sel->least ? s->sel->least(s->priv, n) : 1;
     const int64_t wanted = (int64_t)(keeps[case_of % N_KEEP] * (double)n);
     look.view.k = wanted > least || everywhere ? wanted : least;
-    for (int r = 0; r <= rounds; r++) /* the first one warms up */
-        ms[r] = everywhere ? apply_everywhere(s, &sc, &look, n, wanted, &map) : apply(s, &sc, &look.view, &map);
-    note_times(l, case_of, ms + 1, rounds, n_image);
+    for (int r = 0; r <= rounds; r++) {
+        const double ms =
+            everywhere ? apply_everywhere(s, &sc, &look, n, wanted, &map) : apply(s, &sc, &look.view, &map);
+        if (r) bench_add(&t, ms); /* the first one warms up */
+    }
+    note_times(l, case_of, &t, n_image);
     pare__map_fini(&map);
     scene_free(&sc);
 }
@@ -267,7 +258,7 @@ static void time_score(bench *b, const pare__score *score, const void *priv, int
     pare_error err = {0};
     scene sc;
     scene_view look;
-    double ms[ONCE + 1];
+    bench_times t = {.n = 0};
     make_scene(&sc, WINDOW, sides[case_of / N_KEEP]);
     offer(&sc, site, need, score->needs ? score->needs(priv, site, need) : 0);
     scene_look(&sc, site, WINDOW - n_image, n_image, 1, &look); /* the last one, which has one before it */
@@ -277,9 +268,9 @@ static void time_score(bench *b, const pare__score *score, const void *priv, int
         const double start = now_ms();
         if (score->compute(priv, &look.view, sc.score_out, &err)) stop(score->name, &err);
         pare__arena_reset(look.view.arena, mark);
-        ms[r] = now_ms() - start;
+        if (r) bench_add(&t, now_ms() - start);
     }
-    note_times(l, case_of, ms + 1, ONCE, n_image);
+    note_times(l, case_of, &t, n_image);
     scene_free(&sc);
 }
 
@@ -324,7 +315,7 @@ static void print_line(const line *l)
 
 static void print_table(bench *b)
 {
-    const double rate = quantile(b->rate, b->n_line, 0.5);
+    const double rate = 2.0 * SGEMM * SGEMM * SGEMM / bench_p50(&b->sgemm);
     for (int i = 0; i < b->n_line; i++)
         for (int c = 0; c < N_CASE; c++)
             b->line[i].share = fmax(b->line[i].share, b->line[i].p50[c] / (encode_flop(c) / rate));
@@ -347,15 +338,14 @@ int main(int argc, char **argv)
     pare__backends[0]->init(NULL, NULL);
     b.gemm = pare__backends[0]->gemm;
     b.only = argv + 1;
-    b.a = PARE__NEW(float, SGEMM *SGEMM);
-    b.b = PARE__NEW(float, SGEMM *SGEMM);
-    b.c = PARE__NEW(float, SGEMM *SGEMM);
-    for (int64_t i = 0; i < SGEMM * SGEMM; i++) b.a[i] = b.b[i] = (float)(i % 7) - 3;
+    b.a = bench_floats(SGEMM * SGEMM, 1, 1);
+    b.b = bench_floats(SGEMM * SGEMM, 2, 1);
+    b.c = bench_floats(SGEMM * SGEMM, 3, 1);
     for (int i = 0; pare__selectors[i]; i++) time_step(&b, pare__selectors[i]);
     time_scores(&b);
     if (b.n_line) print_table(&b);
-    pare__free(b.a);
-    pare__free(b.b);
-    pare__free(b.c);
+    free(b.a);
+    free(b.b);
+    free(b.c);
     return b.n_line ? 0 : 2;
 }
