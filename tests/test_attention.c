@@ -84,6 +84,13 @@ static void finish(attention *a)
     pare__free(a->job.col_mean);
 }
 
+/* Allowed against exact arithmetic: of floats, and of 12 to 16 bits. */
+typedef struct bounds {
+    double values, means;
+} bounds;
+
+static const bounds of_floats = {3e-6, 1e-6}, of_shorts = {3e-4, 1e-4};
+
 /* ---- against loops ------------------------------------------------------------------------------------------------ */
 
 /* One query of one head: probabilities over the segment. */
@@ -104,27 +111,27 @@ static void probabilities(const pare__attention_job *j, int64_t first, int64_t l
 }
 
 static void check_values(const pare__attention_job *j, int64_t first, int64_t n, int64_t query, int64_t head,
-                         const double *p)
+                         const double *p, double bound)
 {
     int64_t hd = j->head_dim, dim = j->n_head * hd;
     for (int64_t c = 0; c < hd; c++) {
         double want = 0;
         for (int64_t k = 0; k < n; k++) want += p[k] * (double)j->qkv[(first + k) * 3 * dim + 2 * dim + head * hd + c];
-        ck_assert_msg(fabs((double)j->out[query * dim + head * hd + c] - want) < 3e-6,
+        ck_assert_msg(fabs((double)j->out[query * dim + head * hd + c] - want) < bound,
                       "%s: query %lld of %lld rows, head %lld of %lld channels: %g instead of %g", ex.vec->name,
                       (long long)query, (long long)n, (long long)head, (long long)hd,
                       (double)j->out[query * dim + head * hd + c], want);
     }
 }
 
-static void check_segment(const pare__attention_job *j, int64_t first, int64_t last)
+static void check_segment(const pare__attention_job *j, int64_t first, int64_t last, const bounds *b)
 {
     int64_t n = last - first;
     double *p = calloc((size_t)n + 1, 8), *cls = calloc((size_t)n + 1, 8), *col = calloc((size_t)n + 1, 8);
     for (int64_t q = first; q < last; q++) {
         for (int64_t h = 0; h < j->n_head; h++) {
             probabilities(j, first, last, q, h, p);
-            check_values(j, first, n, q, h, p);
+            check_values(j, first, n, q, h, p, b->values);
             for (int64_t k = 0; k < n; k++) {
                 col[k] += p[k] / (double)(n * j->n_head);
                 if (q == first) cls[k] += p[k] / j->n_head;
@@ -132,8 +139,8 @@ static void check_segment(const pare__attention_job *j, int64_t first, int64_t l
         }
     }
     for (int64_t k = 0; k < n; k++) {
-        ck_assert_double_eq_tol((double)j->cls_row[first + k], cls[k], 1e-6);
-        ck_assert_double_eq_tol((double)j->col_mean[first + k], col[k], 1e-6);
+        ck_assert_double_eq_tol((double)j->cls_row[first + k], cls[k], b->means);
+        ck_assert_double_eq_tol((double)j->col_mean[first + k], col[k], b->means);
     }
     free(p);
     free(cls);
@@ -155,7 +162,22 @@ START_TEST(matches_loops)
         attention a = make(shapes[_i / 2].n_head, shapes[_i / 2].head_dim, shapes[_i / 2].cu, 4);
         if (_i % 2) weigh(&a);
         pare__attention_run(&ex, &a.job);
-        for (int s = 0; s < 4; s++) check_segment(&a.job, a.job.cu[s], a.job.cu[s + 1]);
+        for (int s = 0; s < 4; s++) check_segment(&a.job, a.job.cu[s], a.job.cu[s + 1], &of_floats);
+        finish(&a);
+    }
+}
+END_TEST
+
+/* Heads of an odd width stay floats. */
+START_TEST(shorts_match_loops)
+{
+    const pare__mul16 *const table[] = {&pare__mul16_c, pare__mul16_best()};
+    for (int t = 0; t < 2 && table[t]; t++) {
+        ex.mul16 = table[t];
+        attention a = make(shapes[_i / 2].n_head, shapes[_i / 2].head_dim, shapes[_i / 2].cu, 4);
+        if (_i % 2) weigh(&a);
+        pare__attention_run(&ex, &a.job);
+        for (int s = 0; s < 4; s++) check_segment(&a.job, a.job.cu[s], a.job.cu[s + 1], &of_shorts);
         finish(&a);
     }
 }
@@ -348,6 +370,7 @@ int main(void)
     TCase *t = tcase_create("attention");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_loop_test(t, matches_loops, 0, 2 * N_SHAPE);
+    tcase_add_loop_test(t, shorts_match_loops, 0, 2 * N_SHAPE);
     tcase_add_test(t, threads_do_not_matter);
     tcase_add_test(t, statistics_alone);
     tcase_add_loop_test(t, listed_rows, 1, MAX_WORKERS + 1);

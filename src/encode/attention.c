@@ -5,7 +5,10 @@
  * they are; what is made of them is multiplied by 1 / their sum instead.
  *
  * Segments are stretches of rows, or lists of rows (windows), which are gathered as they are packed. Column sums and CLS
- * rows are summed per head in query order, then over heads in order, so that threads do not change them. */
+ * rows are summed per head in query order, then over heads in order, so that threads do not change them.
+ *
+ * Between linear layers in 8 bits the products are of 16-bit numbers (core/mul16.h) where that is faster: queries and keys
+ * of 12 bits per row, values of 12 bits per channel, probabilities of up to 15 bits; sums stay below 2^31. */
 #include <math.h>
 #include <string.h>
 
@@ -22,6 +25,9 @@ enum {
 /* Queries of a segment are shared among tasks where segments and heads alone make fewer than ENOUGH_TASKS, by PART_QUERIES
  * at least: each part packs again. */
 enum { ENOUGH_TASKS = 64, PART_QUERIES = 512 };
+
+/* Segments and heads whose sums of 16-bit products fit, and whose probabilities are well above their steps. */
+enum { MAX_NARROW = 2048, MAX_NARROW_HEAD = 128, STEPS = 4095, MOST = 32767, ROW_SUM = 520000 };
 
 typedef struct work {
     const pare__exec *ex;
@@ -43,6 +49,7 @@ typedef struct room {
     float *queries; /* [MAX_QUERIES, head_dim]; the output of a tile takes their place */
     float *bias;    /* [n] log sizes of listed rows */
     float *share;   /* [MAX_QUERIES] 1 / sum of each row of scores */
+    float *steps;   /* of 16-bit numbers: [n] keys, then [head_dim] values and their inverse */
     float *scores;  /* [queries, n], ld floats between rows */
     int64_t ld;
 } room;
@@ -67,7 +74,7 @@ static int64_t tile_queries(int64_t n)
 
 /* Floats of the arrays of a room, each a whole number of cache lines, for any table of products. */
 typedef struct sizes {
-    int64_t keys, values, queries, bias, share, scores;
+    int64_t keys, values, queries, bias, share, steps, scores;
 } sizes;
 
 static sizes sizes_of(int64_t n, int64_t head_dim)
@@ -77,13 +84,14 @@ static sizes sizes_of(int64_t n, int64_t head_dim)
                    .queries = MAX_QUERIES * head_dim,
                    .bias = round_up(n, LINE),
                    .share = MAX_QUERIES,
+                   .steps = round_up(n, LINE) + 2 * round_up(head_dim, LINE),
                    .scores = max64(SCORE_FLOATS, PARE__MUL_MAX_ROWS * score_ld(n))};
 }
 
 int64_t pare__attention_scratch(int64_t n, int64_t head_dim)
 {
     const sizes s = sizes_of(n, head_dim);
-    return s.keys + s.values + s.queries + s.bias + s.share + s.scores + LINE;
+    return s.keys + s.values + s.queries + s.bias + s.share + s.steps + s.scores + LINE;
 }
 
 /* ---- tasks ----------------------------------------------------------------------------------------------------- */
@@ -129,7 +137,8 @@ static room furnish(const work *w, const span *s, int32_t worker)
     r.queries = r.values + size.values;
     r.bias = r.queries + size.queries;
     r.share = r.bias + size.bias;
-    r.scores = r.share + size.share;
+    r.steps = r.share + size.share;
+    r.scores = r.steps + size.steps;
     return r;
 }
 
@@ -213,6 +222,95 @@ static void tile(const work *w, const span *s, const room *r, const float *bias,
         scaled(j->out + row_at(w, s, first + i) * j->ldo + s->head * hd, r->queries + i * hd, r->share[i], hd);
 }
 
+/* ---- in 16 bits ------------------------------------------------------------------------------------------------- */
+
+static int is_narrow(const work *w, const span *s)
+{
+    const int32_t hd = w->job->head_dim;
+    return w->ex->mul16 && hd % 2 == 0 && hd <= MAX_NARROW_HEAD && s->n <= MAX_NARROW;
+}
+
+/* Places [first, first + n) of q or k as [n, head_dim] at the place of the queries, each row in steps of its own. */
+static const int16_t *narrow_rows(const work *w, const span *s, const room *r, int64_t part, int64_t first, int64_t n,
+                                  float *steps)
+{
+    const pare__mul16 *mul = w->ex->mul16;
+    const int64_t hd = w->job->head_dim;
+    int16_t *to = (int16_t *)(void *)r->queries;
+    for (int64_t i = 0; i < n; i++) {
+        const float *x = row_of(w, s, part, first + i), peak = mul->peak(x, hd);
+        mul->narrow(to + i * hd, x, hd, peak > 0 ? STEPS / peak : 0);
+        steps[i] = peak / STEPS;
+    }
+    return to;
+}
+
+static void pack_narrow_values(const work *w, const span *s, const room *r)
+{
+    const pare__mul16 *mul = w->ex->mul16;
+    const int64_t hd = w->job->head_dim;
+    float *step = r->steps + round_up(s->n, LINE), *inverse = step + round_up(hd, LINE);
+    memset(step, 0, (size_t)hd * sizeof *step);
+    for (int64_t i = 0; i < s->n; i++) mul->peaks(step, row_of(w, s, 2, i), hd);
+    for (int64_t c = 0; c < hd; c++) {
+        inverse[c] = step[c] > 0 ? STEPS / step[c] : 0;
+        step[c] /= STEPS;
+    }
+    for (int64_t i = 0; i < s->n; i += 2) {
+        const float *second = i + 1 < s->n ? row_of(w, s, 2, i + 1) : NULL;
+        mul->pack_pair((int16_t *)(void *)r->values, row_of(w, s, 2, i), second, inverse, i / 2, s->n, hd);
+    }
+}
+
+static void pack_narrow(const work *w, const span *s, const room *r)
+{
+    const pare__mul16 *mul = w->ex->mul16;
+    const int64_t hd = w->job->head_dim;
+    for (int64_t i = 0; i < s->n; i += mul->cols) {
+        const int64_t n = min64(mul->cols, s->n - i);
+        const int16_t *rows = narrow_rows(w, s, r, 1, i, n, r->steps + i);
+        mul->pack_t((int16_t *)(void *)r->keys + i * hd, rows, hd, hd, n);
+    }
+    if (w->job->out) pack_narrow_values(w, s, r);
+}
+
+/* Sums of 16-bit products become scores, scores probabilities, those 16-bit numbers again, all in place. */
+static void tile_narrow(const work *w, const span *s, const room *r, const float *bias, int64_t first, int64_t rows)
+{
+    const pare__mul16 *mul = w->ex->mul16;
+    const pare__attention_job *j = w->job;
+    const int64_t hd = j->head_dim;
+    const float scale = (float)(1 / sqrt((double)hd)), *step = r->steps + round_up(s->n, LINE);
+    int32_t *sums = (int32_t *)(void *)r->scores;
+    const int16_t *queries = narrow_rows(w, s, r, 0, first, rows, r->share);
+    mul->run(rows, s->n, hd, queries, hd, (const int16_t *)(const void *)r->keys, sums, r->ld);
+    for (int64_t i = 0; i < rows; i++) {
+        float *row = r->scores + i * r->ld;
+        mul->widen(row, sums + i * r->ld, r->steps, s->n);
+        r->share[i] = w->ex->vec->softmax_raw(row, s->n, scale * r->share[i], bias);
+    }
+    keep_rows(w, s, r, first, rows);
+    if (!j->out) return;
+    for (int64_t i = 0; i < rows; i++) {
+        float *row = r->scores + i * r->ld;
+        const float factor = fminf(MOST, ROW_SUM * r->share[i]);
+        int16_t *whole = (int16_t *)(void *)row;
+        mul->narrow(whole, row, s->n, factor);
+        if (s->n % 2) whole[s->n] = 0;
+        r->share[i] = factor > 0 ? r->share[i] / factor : 0;
+    }
+    sums = (int32_t *)(void *)r->queries;
+    mul->run(rows, hd, s->n, (const int16_t *)(const void *)r->scores, 2 * r->ld,
+             (const int16_t *)(const void *)r->values, sums, hd);
+    for (int64_t i = 0; i < rows; i++) {
+        float *out = j->out + row_at(w, s, first + i) * j->ldo + s->head * hd;
+        mul->widen(out, sums + i * hd, step, hd);
+        scaled(out, out, r->share[i], hd);
+    }
+}
+
+/* ---- all of a task ---------------------------------------------------------------------------------------------- */
+
 static void run_task(void *arg, int64_t task, int32_t worker)
 {
     const work *w = (const work *)arg;
@@ -220,8 +318,10 @@ static void run_task(void *arg, int64_t task, int32_t worker)
     const room r = furnish(w, &s, worker);
     const float *bias = biases(w, &s, &r);
     const int64_t step = tile_queries(s.n);
-    pack(w, &s, &r);
-    for (int64_t i = s.first; i < s.last; i += step) tile(w, &s, &r, bias, i, min64(step, s.last - i));
+    const int narrow = is_narrow(w, &s);
+    (narrow ? pack_narrow : pack)(w, &s, &r);
+    for (int64_t i = s.first; i < s.last; i += step)
+        (narrow ? tile_narrow : tile)(w, &s, &r, bias, i, min64(step, s.last - i));
 }
 
 /* ---- the pack --------------------------------------------------------------------------------------------------- */

@@ -402,6 +402,7 @@ static const pare__engine engine_bf16 = {
 
 static const pare__engine engine_int8 = {
     .needs = "libdnnl, avx512_vnni",
+    .narrow_attention = 1,
     .operand = PARE__OPERAND_U8,
     .tile_rows = TILE_ROWS,
     .panel_cols = PANEL_COLS,

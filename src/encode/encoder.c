@@ -220,6 +220,7 @@ int pare__encoder_create(pare__encoder **out, const pare_model *model, pare__poo
     e->ex.vec = pare__vec_best();
     e->ex.flops = &e->pack.flops;
     e->ex.failed = &e->failed;
+    e->ex.mul16 = choice.engine->narrow_attention ? pare__mul16_best() : NULL;
     e->pack.n_prefix = model->hp.n_prefix;
     e->pack.d = model->hp.dim;
     e->pack.d_out = model->hp.has_merger ? model->w.merger2.n_out : model->hp.dim;

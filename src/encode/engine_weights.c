@@ -49,6 +49,7 @@ static void prepare_one(void *arg, int64_t task, int32_t worker)
     const maker *k = (const maker *)arg;
     request *r = &k->todo[task];
     const pare__linear *l = r->from;
+    pare__model_need(k->m, l->w);
     if (pare__prepare(r->to, r->engine, l->w, l->n_in, l->n_out, r->n_part, &r->err)) return;
     if (!r->engine->borrows) pare__model_unneed(k->m, l->w, (int64_t)l->n_in * l->n_out);
 }

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "core/clock.h"
+#include "core/mul16.h"
 #include "core/pool.h"
 #include "encode/encoder.h"
 #include "encode/engine_weights.h"
@@ -20,13 +21,14 @@ enum {
 typedef struct pare__exec {
     pare__pool *pool; /* NULL = the caller alone */
     const pare__vec *vec;
-    float *scratch;       /* [workers, scratch_size] */
-    int64_t scratch_size; /* floats per worker */
-    char *operand;        /* rows as the engine multiplies them, [cap_rows, n_in] of the layer at work */
-    float *row_scale;     /* [cap_rows] of 8-bit operands */
-    int32_t *row_zero;    /* [cap_rows] */
-    atomic_int *failed;   /* set to 1 when the engine's library fails */
-    double *flops;        /* counts what is multiplied, or NULL; written by the calling thread only */
+    const pare__mul16 *mul16; /* what attention multiplies by instead of floats, or NULL */
+    float *scratch;           /* [workers, scratch_size] */
+    int64_t scratch_size;     /* floats per worker */
+    char *operand;            /* rows as the engine multiplies them, [cap_rows, n_in] of the layer at work */
+    float *row_scale;         /* [cap_rows] of 8-bit operands */
+    int32_t *row_zero;        /* [cap_rows] */
+    atomic_int *failed;       /* set to 1 when the engine's library fails */
+    double *flops;            /* counts what is multiplied, or NULL; written by the calling thread only */
 } pare__exec;
 
 /* ---- linear.c ------------------------------------------------------------------------------------------------- */
