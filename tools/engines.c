@@ -8,12 +8,20 @@
 
 #include "json_line.h"
 
-enum { ROUNDS = 3 };
+enum { ROUNDS = 3, FAR = 4 };
 
 /* What `auto` may be behind the fastest before it is worth a word: clocks are no more exact than that. */
 #define SLACK 1.05
 
 /* ---- reading -------------------------------------------------------------------------------------------------- */
+
+/* An engine far behind another of its precision is not timed again: it will not come first, and it takes the longest. */
+static int is_hopeless(const cli_engines *e, int32_t i)
+{
+    for (int32_t k = 0; k < e->n; k++)
+        if (strcmp(e->item[k].precision, e->item[i].precision) == 0 && e->gops[k] > FAR * e->gops[i]) return 1;
+    return 0;
+}
 
 static int measure_all(cli_common *c, cli_engines *e)
 {
@@ -21,7 +29,7 @@ static int measure_all(cli_common *c, cli_engines *e)
     for (int round = 0; round < ROUNDS; round++)
         for (int32_t i = 0; i < e->n; i++) {
             double gops = 0;
-            if (!e->item[i].runs) continue;
+            if (!e->item[i].runs || (round > 0 && is_hopeless(e, i))) continue;
             if (*cli_stop_flag()) return CLI_STOPPED;
             if (pare_engine_measure(i, &gops, &err) != 0) return cli_fail(c, &err, CLI_FAILED);
             if (round == 0 || gops > e->gops[i]) e->gops[i] = gops;

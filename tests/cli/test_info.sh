@@ -8,7 +8,6 @@
     ([group_by(.precision)[] | map(select(.auto)) | length] | max), (map(.gops) | unique)]'
 "$PARE" info -q --measure --json | jq -c '[all(.engines[]; if .runs then .gops > 0 else .gops == null end),
     .fastest.f32 as $best | any(.engines[]; .backend == $best and .precision == "f32")]'
-"$PARE" info -q --measure | grep -c "^engines \|^fastest f32 "
 "$PARE" info | grep -c "^engines .*f32 (auto)"
 "$PARE" info "$SAMPLES/dinov2-small-q8_0.gguf" | grep -Ev "^(path|engines)"
 "$PARE" info "$clip" --json | jq -c '[.driver, .image, .live, .width > 0, .frames > 0]'
