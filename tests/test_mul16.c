@@ -104,8 +104,8 @@ static void check_rows(const pare__mul16 *mul, int64_t n)
     ck_assert_mem_eq(place, top, (size_t)n * sizeof *x);
     int32_t *sum = pare__malloc(n + 1, sizeof *sum);
     for (int64_t i = 0; i < n; i++) sum[i] = (int32_t)(number() * 2e9f);
-    pare__mul16_c.widen(place, sum, factor, n);
-    mul->widen((float *)(void *)sum, sum, factor, n);
+    pare__mul16_c.widen(place, sum, factor, .7f, n);
+    mul->widen((float *)(void *)sum, sum, factor, .7f, n);
     ck_assert_mem_eq(place, sum, (size_t)n * sizeof *x);
     void *owned[] = {x, top, factor, place, q, want, sum};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) pare__free(owned[i]);

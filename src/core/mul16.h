@@ -24,8 +24,8 @@ typedef struct pare__mul16 {
     /* a [m, k], lda numbers between rows, both even; a row of an odd k ends in a 0. c [m, n] only is written. */
     void (*run)(int64_t m, int64_t n, int64_t k, const int16_t *a, int64_t lda, const int16_t *packed, int32_t *c,
                 int64_t ldc);
-    /* y = factor * x; y may be x. */
-    void (*widen)(float *y, const int32_t *x, const float *factor, int64_t n);
+    /* y = scale * factor * x; y may be x. */
+    void (*widen)(float *y, const int32_t *x, const float *factor, float scale, int64_t n);
 } pare__mul16;
 
 /* Numbers of b [k, n] packed. */

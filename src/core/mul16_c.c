@@ -72,12 +72,12 @@ static void run(int64_t m, int64_t n, int64_t k, const int16_t *a, int64_t lda, 
         }
 }
 
-static void widen(float *y, const int32_t *x, const float *factor, int64_t n)
+static void widen(float *y, const int32_t *x, const float *factor, float scale, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
         int32_t v;
         memcpy(&v, (const char *)x + i * (int64_t)sizeof v, sizeof v);
-        const float f = (float)v * factor[i];
+        const float f = (float)v * (scale * factor[i]);
         memcpy((char *)y + i * (int64_t)sizeof f, &f, sizeof f);
     }
 }

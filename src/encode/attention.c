@@ -286,8 +286,8 @@ static void tile_narrow(const work *w, const span *s, const room *r, const float
     mul->run(rows, s->n, hd, queries, hd, (const int16_t *)(const void *)r->keys, sums, r->ld);
     for (int64_t i = 0; i < rows; i++) {
         float *row = r->scores + i * r->ld;
-        mul->widen(row, sums + i * r->ld, r->steps, s->n);
-        r->share[i] = w->ex->vec->softmax_raw(row, s->n, scale * r->share[i], bias);
+        mul->widen(row, sums + i * r->ld, r->steps, scale * r->share[i], s->n);
+        r->share[i] = w->ex->vec->softmax_raw(row, s->n, 1, bias);
     }
     keep_rows(w, s, r, first, rows);
     if (!j->out) return;
@@ -302,11 +302,8 @@ static void tile_narrow(const work *w, const span *s, const room *r, const float
     sums = (int32_t *)(void *)r->queries;
     mul->run(rows, hd, s->n, (const int16_t *)(const void *)r->scores, 2 * r->ld,
              (const int16_t *)(const void *)r->values, sums, hd);
-    for (int64_t i = 0; i < rows; i++) {
-        float *out = j->out + row_at(w, s, first + i) * j->ldo + s->head * hd;
-        mul->widen(out, sums + i * hd, step, hd);
-        scaled(out, out, r->share[i], hd);
-    }
+    for (int64_t i = 0; i < rows; i++)
+        mul->widen(j->out + row_at(w, s, first + i) * j->ldo + s->head * hd, sums + i * hd, step, r->share[i], hd);
 }
 
 /* ---- all of a task ---------------------------------------------------------------------------------------------- */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* mul16.h for AVX512-VNNI: 16 sums of pairs an instruction. A panel is two vectors wide; a block of c, 12 rows of a panel,
- * fills the registers as in mul_tmpl.h. Each smaller number of rows is compiled for itself. */
+/* mul16.h and mul8.h for AVX512-VNNI: 16 sums of two or four products an instruction. A panel is two vectors wide; a block
+ * of c, 12 rows of a panel, fills the registers as in mul_tmpl.h. Each smaller number of rows is compiled for itself. Two
+ * 16-bit or four 8-bit numbers are a word here: both kinds run through the same loops. */
 #include <immintrin.h>
 #include <string.h>
 
 #include "core/mul16.h"
+#include "core/mul8.h"
 
 enum { VN = 16, ROWS = 12, COLS = 2 * VN };
 
@@ -56,12 +58,14 @@ static void narrow(int16_t *q, const float *x, int64_t n, float factor)
     }
 }
 
-static void widen(float *y, const int32_t *x, const float *factor, int64_t n)
+static void widen(float *y, const int32_t *x, const float *factor, float scale, int64_t n)
 {
+    const __m512 all = _mm512_set1_ps(scale);
     for (int64_t i = 0; i < n; i += VN) {
         const __mmask16 mask = lanes(i, n);
         const __m512 v = _mm512_cvtepi32_ps(_mm512_maskz_loadu_epi32(mask, x + i));
-        _mm512_mask_storeu_ps(y + i, mask, _mm512_mul_ps(v, _mm512_maskz_loadu_ps(mask, factor + i)));
+        _mm512_mask_storeu_ps(y + i, mask,
+                              _mm512_mul_ps(v, _mm512_mul_ps(all, _mm512_maskz_loadu_ps(mask, factor + i))));
     }
 }
 
@@ -100,29 +104,45 @@ static void pack_pair(int16_t *to, const float *x0, const float *x1, const float
     }
 }
 
-/* ---- multiplying ------------------------------------------------------------------------------------------------- */
-
-/* acc += the sums of pairs of products. gcc 12 gives the intrinsic eight registers of the 32, and spills. */
-static inline __attribute__((always_inline)) void add_pairs(__m512i *acc, __m512i left, __m512i right)
+/* Once for weights: no need to be fast. */
+static void pack_bytes(int8_t *to, const int8_t *q, int64_t k, int64_t n)
 {
-    __asm__("vpdpwssd %2, %1, %0" : "+v"(*acc) : "v"(left), "v"(right));
+    const int64_t n_word = (k + 3) / 4;
+    memset(to, 0, (size_t)((n + COLS - 1) / COLS * COLS * n_word * 4));
+    for (int64_t col = 0; col < n; col++) {
+        int8_t *panel = to + (col / COLS * n_word * COLS + col % COLS) * 4;
+        for (int64_t p = 0; p < k; p += 4) memcpy(panel + p * COLS, q + col * k + p, (size_t)(k - p < 4 ? k - p : 4));
+    }
 }
 
-static inline __attribute__((always_inline)) void multiply(const int rows, int64_t n, int64_t n_pair, const int16_t *a,
-                                                           int64_t lda, const int16_t *panel, int32_t *c, int64_t ldc)
+/* ---- multiplying ------------------------------------------------------------------------------------------------- */
+
+/* acc += sums of products. gcc 12 gives the intrinsics eight registers of the 32, and spills. */
+static inline __attribute__((always_inline)) void add(int is_bytes, __m512i *acc, __m512i left, __m512i right)
+{
+    if (is_bytes)
+        __asm__("vpdpbusd %2, %1, %0" : "+v"(*acc) : "v"(left), "v"(right));
+    else
+        __asm__("vpdpwssd %2, %1, %0" : "+v"(*acc) : "v"(left), "v"(right));
+}
+
+/* c [rows, n] = a . panel over n_word words; a in bytes, lda of them between rows. */
+static inline __attribute__((always_inline)) void multiply(const int rows, const int is_bytes, int64_t n,
+                                                           int64_t n_word, const char *a, int64_t lda,
+                                                           const int32_t *panel, int32_t *c, int64_t ldc)
 {
     __m512i acc[ROWS][2];
 
     UNROLL for (int r = 0; r < rows; r++) acc[r][0] = acc[r][1] = _mm512_setzero_si512();
-    for (int64_t p = 0; p < n_pair; p++, panel += 2 * COLS) {
-        const __m512i right0 = _mm512_loadu_si512(panel), right1 = _mm512_loadu_si512(panel + COLS);
+    for (int64_t p = 0; p < n_word; p++, panel += COLS) {
+        const __m512i right0 = _mm512_loadu_si512(panel), right1 = _mm512_loadu_si512(panel + VN);
         UNROLL for (int r = 0; r < rows; r++)
         {
-            int32_t pair;
-            memcpy(&pair, a + r * lda + 2 * p, sizeof pair);
-            const __m512i left = _mm512_set1_epi32(pair);
-            add_pairs(&acc[r][0], left, right0);
-            add_pairs(&acc[r][1], left, right1);
+            int32_t word;
+            memcpy(&word, a + r * lda + 4 * p, sizeof word);
+            const __m512i left = _mm512_set1_epi32(word);
+            add(is_bytes, &acc[r][0], left, right0);
+            add(is_bytes, &acc[r][1], left, right1);
         }
     }
     const __mmask16 second = n > VN ? lanes(VN, n) : 0;
@@ -133,35 +153,53 @@ static inline __attribute__((always_inline)) void multiply(const int rows, int64
     }
 }
 
-typedef void (*block_fn)(int64_t n, int64_t n_pair, const int16_t *a, int64_t lda, const int16_t *panel, int32_t *c,
+typedef void (*block_fn)(int64_t n, int64_t n_word, const char *a, int64_t lda, const int32_t *panel, int32_t *c,
                          int64_t ldc);
 
-#define BLOCK(rows)                                                                                                    \
-    static void block_##rows(int64_t n, int64_t n_pair, const int16_t *a, int64_t lda, const int16_t *panel,           \
-                             int32_t *c, int64_t ldc)                                                                  \
+#define BLOCK(kind, is_bytes, rows)                                                                                    \
+    static void kind##_##rows(int64_t n, int64_t n_word, const char *a, int64_t lda, const int32_t *panel, int32_t *c, \
+                              int64_t ldc)                                                                             \
     {                                                                                                                  \
-        multiply(rows, n, n_pair, a, lda, panel, c, ldc);                                                              \
+        multiply(rows, is_bytes, n, n_word, a, lda, panel, c, ldc);                                                    \
     }
-#define BLOCK_NAME(rows) block_##rows,
+#define PAIRS(rows) BLOCK(pairs, 0, rows)
+#define QUADS(rows) BLOCK(quads, 1, rows)
+#define PAIRS_NAME(rows) pairs_##rows,
+#define QUADS_NAME(rows) quads_##rows,
 #define EACH_ROW(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
 
-EACH_ROW(BLOCK)
-static const block_fn blocks[ROWS] = {EACH_ROW(BLOCK_NAME)};
+EACH_ROW(PAIRS)
+EACH_ROW(QUADS)
+static const block_fn pairs[ROWS] = {EACH_ROW(PAIRS_NAME)}, quads[ROWS] = {EACH_ROW(QUADS_NAME)};
 
 /* A panel stays in the first-level cache while all blocks of rows, of about equal height, pass by. */
-static void run(int64_t m, int64_t n, int64_t k, const int16_t *a, int64_t lda, const int16_t *packed, int32_t *c,
-                int64_t ldc)
+static void run_words(const block_fn *blocks, int64_t m, int64_t n, int64_t n_word, const char *a, int64_t lda,
+                      const int32_t *packed, int32_t *c, int64_t ldc)
 {
-    const int64_t n_block = (m + ROWS - 1) / ROWS, n_pair = (k + 1) / 2;
+    const int64_t n_block = (m + ROWS - 1) / ROWS;
 
-    for (int64_t col = 0; col < n; col += COLS, packed += 2 * COLS * n_pair) {
+    for (int64_t col = 0; col < n; col += COLS, packed += COLS * n_word) {
         const int64_t cols = n - col < COLS ? n - col : COLS;
         for (int64_t i = 0; i < n_block; i++) {
             const int64_t row = m * i / n_block, rows = m * (i + 1) / n_block - row;
-            blocks[rows - 1](cols, n_pair, a + row * lda, lda, packed, c + row * ldc + col, ldc);
+            blocks[rows - 1](cols, n_word, a + row * lda, lda, packed, c + row * ldc + col, ldc);
         }
     }
 }
+
+static void run(int64_t m, int64_t n, int64_t k, const int16_t *a, int64_t lda, const int16_t *packed, int32_t *c,
+                int64_t ldc)
+{
+    run_words(pairs, m, n, (k + 1) / 2, (const char *)a, 2 * lda, (const int32_t *)(const void *)packed, c, ldc);
+}
+
+static void run_bytes(int64_t m, int64_t n, int64_t k, const uint8_t *a, int64_t lda, const int8_t *packed, int32_t *c,
+                      int64_t ldc)
+{
+    run_words(quads, m, n, (k + 3) / 4, (const char *)a, lda, (const int32_t *)(const void *)packed, c, ldc);
+}
+
+/* ---- the tables -------------------------------------------------------------------------------------------------- */
 
 const pare__mul16 pare__mul16_vnni = {
     .name = "avx512_vnni",
@@ -174,3 +212,5 @@ const pare__mul16 pare__mul16_vnni = {
     .run = run,
     .widen = widen,
 };
+
+const pare__mul8 pare__mul8_vnni = {.name = "avx512_vnni", .cols = COLS, .pack_t = pack_bytes, .run = run_bytes};
