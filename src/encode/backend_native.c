@@ -9,7 +9,7 @@
 #include "encode/backend.h"
 #include "encode/engine_gemm.h"
 
-enum { TILE_ROWS = 128, PANEL_COLS = 192, CHAIN_ROWS = 1024 };
+enum { TILE_ROWS = 72, PANEL_COLS = 192, CHAIN_ROWS = 128 };
 
 static int no_memory(const pare__prepared *p, pare_error *err)
 {

@@ -20,7 +20,7 @@
 #include "encode/engine_gemm.h"
 
 enum {
-    TILE_ROWS = 128,
+    TILE_ROWS = 144,
     PANEL_COLS = 384,
     CHAIN_ROWS = 1024,
     MAX_SHAPES = 4,   /* widths of a layer's panels */

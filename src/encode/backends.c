@@ -3,10 +3,11 @@
  * first. */
 #include "encode/backend.h"
 
-const pare__backend *const pare__backends[] = {
-    &pare__backend_openblas,
 #ifdef PARE_ONEDNN
-    &pare__backend_onednn,
+#define ONEDNN &pare__backend_onednn,
+#else
+#define ONEDNN
 #endif
-    &pare__backend_native,   &pare__backend_c, NULL,
-};
+
+const pare__backend *const pare__backends[] = {&pare__backend_openblas, &pare__backend_native, ONEDNN &pare__backend_c,
+                                               NULL};
