@@ -367,7 +367,6 @@ static int has_avx512(void)
 static int has_vnni(void) { return has_avx512() && __builtin_cpu_supports("avx512vnni") && lib_works(); }
 static int has_bf16(void) { return has_avx512() && __builtin_cpu_supports("avx512bf16") && lib_works(); }
 #else
-static int has_avx512(void) { return 0; }
 static int has_vnni(void) { return 0; }
 static int has_bf16(void) { return 0; }
 #endif
