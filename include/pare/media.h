@@ -23,7 +23,7 @@ typedef struct pare_source_opts {
     int64_t frames;        /* sample this many, uniformly; all if there are fewer. Not for input that is_live */
     int64_t every;         /* sample every n-th frame. At most one of fps, frames, every */
     int32_t n_threads;     /* decoder threads; 0 = automatic */
-    int32_t read_ahead;    /* frames that a thread of the source decodes ahead, from the first read on: 0 = none, at most
+    int32_t read_ahead; /* frames that a thread of the source decodes ahead, from the first read on: 0 = none, at most
                             * 64; fewer of large pictures (64 MiB, but one), none of a still. read() then copies
                             * nothing, it hands out one of read_ahead + 1 buffers. Same frames, errors, order and facts
                             * (pare_source_get); count waits for the frame that is being read */

@@ -413,7 +413,7 @@ typedef struct pare_trace_opts {
     int32_t interpolate;   /* positions may be interpolated to the size of pixel_values */
     int32_t video;         /* frames of one video instead of a batch of photos */
     int32_t n_threads;
-    const pare_tensor *grid_thw; /* i32 or i64 [n, 3] patches of every picture or clip in flattened pixel_values */
+    const pare_tensor *grid_thw;     /* i32 or i64 [n, 3] patches of every picture or clip in flattened pixel_values */
     const char *backend, *precision; /* as in pare_reducer_opts */
 } pare_trace_opts;
 
