@@ -39,10 +39,12 @@ expect "$tmp/by-pkg-config"
 cat >"$tmp/CMakeLists.txt" <<'C'
 cmake_minimum_required(VERSION 3.22)
 project(use C)
-find_package(pare 0.3 CONFIG REQUIRED)
+find_package(pare VERSION CONFIG REQUIRED)
 add_executable(use use.c)
 target_link_libraries(use PRIVATE pare::pare_media)
 C
+version=$(sed -n 's/^#define PARE_VERSION_TEXT "\([0-9]*\.[0-9]*\).*/\1/p' "$(dirname "$0")/../include/pare/version.h")
+sed -i "s/find_package(pare VERSION/find_package(pare $version/" "$tmp/CMakeLists.txt"
 cmake -S "$tmp" -B "$tmp/b" -G Ninja -DCMAKE_PREFIX_PATH="$tmp/p" -DCMAKE_C_COMPILER="$cc" >"$tmp/log" 2>&1 &&
     cmake --build "$tmp/b" >>"$tmp/log" 2>&1 || { cat "$tmp/log"; exit 1; }
 expect "$tmp/b/use"
@@ -50,5 +52,5 @@ expect "$tmp/b/use"
 for file in suite-v1.json bench.schema.json; do
     cmp "$(dirname "$0")/../tools/suite/$file" "$tmp/p/share/pare/$file" || { echo "$file is not installed"; exit 1; }
 done
-LD_LIBRARY_PATH=$libdir "$tmp/p/bin/pare" --version | grep -q '^pare 0\.3' || { echo "the command does not run"; exit 1; }
+LD_LIBRARY_PATH=$libdir "$tmp/p/bin/pare" --version | grep -q "^pare $version" || { echo "the command does not run"; exit 1; }
 echo "pkg-config, find_package and the command work from $tmp/p"
