@@ -29,7 +29,8 @@ static void setup(void)
     failed = 0;
     ex = (pare__exec){.vec = pare__vec_best(), .scratch_size = 2 * PARE__TILE_FLOATS + ROOM, .failed = &failed};
     ex.scratch = pare__calloc(WORKERS * ex.scratch_size, 4);
-    ex.operand = pare__calloc((int64_t)(MAX_ROWS + 4) * MAX_IN, 4);
+    ex.operand_pitch = MAX_IN * 4;
+    ex.operand = pare__calloc(MAX_ROWS + 4, ex.operand_pitch);
     ex.row_scale = pare__calloc(MAX_ROWS + 4, 4);
     ex.row_zero = pare__calloc(MAX_ROWS + 4, 4);
 }
@@ -264,6 +265,13 @@ START_TEST(chains)
         pare__linear_run(&ex, &job[0], 1);
         pare__linear_run(&ex, &job[1], 1);
         ck_assert_mem_eq(both, x, (size_t)(rows * WIDTH) * 4);
+        ck_assert_int_eq(pare__pool_create(&ex.pool, WORKERS, NULL), 0);
+        for (int again = 0; again < 20; again++) { /* tiles of three workers are at both layers at one time */
+            memcpy(x, start, (size_t)(rows * WIDTH) * 4);
+            pare__linear_run(&ex, job, 2);
+            ck_assert_mem_eq(both, x, (size_t)(rows * WIDTH) * 4);
+        }
+        pare__pool_free(&ex.pool);
         pare__prepared_fini(&a.weights);
         pare__prepared_fini(&b.weights);
         void *owned[] = {middle, x, start, both};

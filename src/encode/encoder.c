@@ -171,7 +171,8 @@ static int make_scratch(pare__encoder *e, int64_t cap)
     const int64_t product = 2 * (int64_t)PARE__TILE_FLOATS + library / (int64_t)sizeof(float);
     e->ex.scratch_size = round_up(max64(attention, product), PARE__ALIGN);
     e->ex.scratch = floats(pare__pool_threads(e->ex.pool), e->ex.scratch_size);
-    e->ex.operand = (char *)pare__malloc(cap, widest_operand(e, engine));
+    e->ex.operand_pitch = round_up(widest_operand(e, engine), PARE__ALIGN);
+    e->ex.operand = (char *)pare__malloc(cap, e->ex.operand_pitch);
     e->ex.row_scale = floats(cap, 1);
     e->ex.row_zero = PARE__NEW(int32_t, cap);
     return e->ex.scratch && e->ex.operand && e->ex.row_scale && e->ex.row_zero ? 0 : PARE_E_NOMEM;

@@ -17,11 +17,13 @@ typedef struct chain {
     const pare__linear_job *job; /* [n] */
     int32_t n;
     int64_t n_tile; /* of rows */
+    int64_t pitch;  /* bytes of the operand per row */
 } chain;
 
-/* Rows [first, first + n) of a layer. */
+/* Rows [first, first + n) of a layer; what the engine multiplies of them begins at `base` bytes of the operand. Within a
+ * chain tiles are at different layers at one time: each keeps to its own part of the operand, whatever its rows take. */
 typedef struct stretch {
-    int64_t first, n;
+    int64_t first, n, base;
 } stretch;
 
 static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -51,18 +53,17 @@ static int64_t operand_bytes(const pare__linear_job *j)
     return pare__operand_stride(kind, j->w->n_in) * pare__operand_size(kind);
 }
 
-/* Row `first` of what the engine multiplies. */
-static const void *operand_at(const pare__exec *ex, const pare__linear_job *j, int64_t first)
+static const void *operand_at(const pare__exec *ex, const pare__linear_job *j, stretch at)
 {
-    return is_as_it_is(j) ? (const void *)(j->x + first * j->ldx) : ex->operand + first * operand_bytes(j);
+    return is_as_it_is(j) ? (const void *)(j->x + at.first * j->ldx) : ex->operand + at.base;
 }
 
 /* One row of x, normalised into `spare` where asked, becomes the operand's row r. */
-static void convert_row(const pare__exec *ex, const pare__linear_job *j, int64_t r, float *spare)
+static void convert_row(const pare__exec *ex, const pare__linear_job *j, stretch at, int64_t r, float *spare)
 {
     const int64_t k = j->w->n_in;
     const float *x = j->x + r * j->ldx;
-    void *to = ex->operand + r * operand_bytes(j);
+    void *to = ex->operand + at.base + (r - at.first) * operand_bytes(j);
     const pare__operand kind = j->w->engine->operand;
     if (j->norm) {
         float *normed = kind == PARE__OPERAND_F32 ? to : spare;
@@ -80,7 +81,7 @@ static void convert_row(const pare__exec *ex, const pare__linear_job *j, int64_t
 static void prepare_rows(const pare__exec *ex, const pare__linear_job *j, stretch at, int32_t worker)
 {
     float *spare = ex->scratch + worker * ex->scratch_size;
-    for (int64_t r = at.first; r < at.first + at.n; r++) convert_row(ex, j, r, spare);
+    for (int64_t r = at.first; r < at.first + at.n; r++) convert_row(ex, j, at, r, spare);
 }
 
 /* ---- epilogues: acc [n, cols] of a tile that begins at row at.first ------------------------------------------------ */
@@ -150,7 +151,7 @@ static void finish_gated(const pare__exec *ex, const pare__linear_job *j, stretc
 static void multiply(const pare__exec *ex, const pare__linear_job *j, stretch at, int32_t panel, float *acc, void *room)
 {
     const pare__prepared *w = j->w;
-    if (w->engine->product(w, panel, at.n, operand_at(ex, j, at.first), acc, room)) atomic_store(ex->failed, 1);
+    if (w->engine->product(w, panel, at.n, operand_at(ex, j, at), acc, room)) atomic_store(ex->failed, 1);
 }
 
 static void widen(const pare__exec *ex, const pare__linear_job *j, stretch at, pare__columns c, float *acc)
@@ -191,14 +192,16 @@ static stretch tile_at(const chain *c, int64_t i)
 {
     const int64_t rows = c->job->rows, grains = ceil_div(rows, PARE__GRAIN_ROWS);
     const int64_t first = pare__slice(grains, i, c->n_tile) * PARE__GRAIN_ROWS;
-    return (stretch){first, min64(pare__slice(grains, i + 1, c->n_tile) * PARE__GRAIN_ROWS, rows) - first};
+    return (stretch){first, min64(pare__slice(grains, i + 1, c->n_tile) * PARE__GRAIN_ROWS, rows) - first,
+                     first * c->pitch};
 }
 
 static void prepare_grain(void *arg, int64_t task, int32_t worker)
 {
     const chain *c = (const chain *)arg;
     const int64_t first = task * PARE__ROW_GRAIN;
-    prepare_rows(c->ex, c->job, (stretch){first, min64(PARE__ROW_GRAIN, c->job->rows - first)}, worker);
+    prepare_rows(c->ex, c->job, (stretch){first, min64(PARE__ROW_GRAIN, c->job->rows - first), first * c->pitch},
+                 worker);
 }
 
 static void run_tile(void *arg, int64_t task, int32_t worker)
@@ -223,6 +226,7 @@ static void run_one(const pare__exec *ex, const pare__linear_job *job)
 {
     const pare__engine *e = job->w->engine;
     chain c = {.ex = ex, .job = job, .n = 1, .n_tile = count_tiles(job->rows, e->tile_rows)};
+    c.pitch = operand_bytes(job);
     if (!is_as_it_is(job)) pare__pool_run(ex->pool, pare__grains(job->rows), prepare_grain, &c);
     const int64_t n_panel =
         job->epilogue == PARE__EPILOGUE_GATED ? job->w->n_panel : (int64_t)job->w->n_panel * job->w->n_part;
@@ -239,6 +243,7 @@ void pare__linear_run(const pare__exec *ex, const pare__linear_job *job, int32_t
         return;
     }
     chain c = {.ex = ex, .job = job, .n = n, .n_tile = count_tiles(job->rows, e->tile_rows)};
+    c.pitch = ex->operand_pitch;
     pare__pool_run(ex->pool, c.n_tile, run_through, &c);
 }
 

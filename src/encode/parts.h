@@ -24,7 +24,8 @@ typedef struct pare__exec {
     const pare__mul16 *mul16; /* what attention multiplies by instead of floats, or NULL */
     float *scratch;           /* [workers, scratch_size] */
     int64_t scratch_size;     /* floats per worker */
-    char *operand;            /* rows as the engine multiplies them, [cap_rows, n_in] of the layer at work */
+    char *operand;            /* [cap_rows, operand_pitch] rows as the engine multiplies them */
+    int64_t operand_pitch;    /* bytes: those of the widest layer at least */
     float *row_scale;         /* [cap_rows] of 8-bit operands */
     int32_t *row_zero;        /* [cap_rows] */
     atomic_int *failed;       /* set to 1 when the engine's library fails */
