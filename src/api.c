@@ -231,8 +231,8 @@ int pare_model_get(const pare_model *m, pare_model_info *info, pare_error *err)
                            .dim_out = hp->d_out,
                            .window = hp->window,
                            .n_full = hp->n_layer,
-                           .has_rope = hp->has_rope,
-                           .has_merger = hp->has_merger,
+                           .has_rope = hp->rope != PARE__ROPE_NONE,
+                           .has_merger = hp->has_projector,
                            .has_mrope = hp->has_mrope,
                            .mrope_per_second = hp->mrope_per_second};
     for (int32_t i = 0; hp->window && i < hp->n_layer; i++) own.n_full -= !hp->is_full[i];

@@ -45,7 +45,7 @@ static int patch_place(const ref_state *s, int row, int *y, int *x)
 static void rope(const ref_state *s, int row, double *v, int hd)
 {
     int place[2];
-    if (!s->m->hp.has_rope || !patch_place(s, row, &place[0], &place[1])) return;
+    if (!s->m->hp.rope || !patch_place(s, row, &place[0], &place[1])) return;
     for (int j = 0; j < hd / 2; j++) {
         const int axis = j >= hd / 4;
         const double angle = place[axis] * pow((double)s->m->hp.rope_theta, -4.0 * (j % (hd / 4)) / hd);
@@ -195,14 +195,14 @@ void ref_close(const ref_state *s, double *y)
         for (int j = 0; j < s->patches; j++) {
             const double *x = s->x[s->n_prefix + u * s->patches + j];
             if (m->w.norm.w) norm(m, &m->w.norm, x, row);
-            if (m->hp.has_merger) norm(m, &m->w.merger_norm, m->w.norm.w ? row : x, in + j * d);
-            for (int i = 0; i < d && !m->hp.has_merger; i++)
+            if (m->hp.has_projector) norm(m, &m->w.projector.norm, m->w.norm.w ? row : x, in + j * d);
+            for (int i = 0; i < d && !m->hp.has_projector; i++)
                 y[u * d + i] = (j ? y[u * d + i] : 0) + (m->w.norm.w ? row[i] : x[i]) / s->patches;
         }
-        if (!m->hp.has_merger) continue;
-        linear(&m->w.merger1, in, mid);
+        if (!m->hp.has_projector) continue;
+        linear(&m->w.projector.fc1, in, mid);
         for (int i = 0; i < joined; i++) mid[i] = gelu(mid[i]);
-        linear(&m->w.merger2, mid, y + u * m->hp.d_out);
+        linear(&m->w.projector.fc2, mid, y + u * m->hp.d_out);
     }
 }
 
@@ -219,11 +219,11 @@ const pare__hparams ref_bent = {.dim = 32,
                                 .eps = 1e-6f,
                                 .act = PARE__ACT_SILU,
                                 .gated = 1,
-                                .has_rope = 1,
+                                .rope = PARE__ROPE_GRID,
                                 .rope_theta = 10000,
                                 .window = 2,
                                 .is_full = {0, 1, 0},
-                                .has_merger = 1,
+                                .has_projector = 1,
                                 .d_out = REF_D_OUT};
 const pare__hparams ref_plain = {.dim = 32,
                                  .n_layer = REF_LAYERS,
@@ -280,10 +280,10 @@ void ref_make_model(pare_model *m, uint64_t seed)
     if (hp->has_cls) m->w.cls = floats(&r, d, 0, 2);
     if (hp->pos_rows) m->w.pos = floats(&r, ((int64_t)hp->pos_rows * hp->pos_cols + hp->n_prefix) * d, 0, 2);
     if (hp->has_norm) m->w.norm = make_norm(&r, hp);
-    if (!hp->has_merger) return;
-    m->w.merger_norm = make_norm(&r, hp);
-    m->w.merger1 = make_linear(&r, joined, joined);
-    m->w.merger2 = make_linear(&r, joined, hp->d_out);
+    if (!hp->has_projector) return;
+    m->w.projector.norm = make_norm(&r, hp);
+    m->w.projector.fc1 = make_linear(&r, joined, joined);
+    m->w.projector.fc2 = make_linear(&r, joined, hp->d_out);
 }
 
 static void drop(const float *p) { pare__free((void *)(uintptr_t)p); }
@@ -302,8 +302,8 @@ static void drop_norm(const pare__norm_w *n)
 
 void ref_free_model(pare_model *m)
 {
-    const pare__linear *linears[] = {&m->w.patch, &m->w.merger1, &m->w.merger2};
-    const pare__norm_w *norms[] = {&m->w.norm, &m->w.merger_norm};
+    const pare__linear *linears[] = {&m->w.patch, &m->w.projector.fc1, &m->w.projector.fc2};
+    const pare__norm_w *norms[] = {&m->w.norm, &m->w.projector.norm};
     for (int i = 0; i < m->hp.n_layer; i++) {
         const pare__block_w *b = &m->w.block[i];
         drop_norm(&b->norm1);

@@ -86,9 +86,9 @@ static void same_model(const pare_model *a, const pare_model *b)
     same_norm(&x->fc_norm, &y->fc_norm, hp->dim, "fc_norm");
     same_linear(&x->pooler, &y->pooler, "pooler");
     same_linear(&x->head, &y->head, "head");
-    same_norm(&x->merger_norm, &y->merger_norm, hp->dim, "merger_norm");
-    same_linear(&x->merger1, &y->merger1, "merger1");
-    same_linear(&x->merger2, &y->merger2, "merger2");
+    same_norm(&x->projector.norm, &y->projector.norm, hp->dim, "merger_norm");
+    same_linear(&x->projector.fc1, &y->projector.fc1, "merger1");
+    same_linear(&x->projector.fc2, &y->projector.fc2, "merger2");
     for (int32_t l = 0; l < hp->n_layer; l++) same_block(&x->block[l], &y->block[l], hp->dim);
 }
 

@@ -57,7 +57,7 @@ START_TEST(test_config)
 {
     configured(VISION(""), NULL);
     ck_assert(hp.dim == 64 && hp.n_layer == 3 && hp.n_head == 2 && hp.mlp_dim == 3420 && hp.patch == 14);
-    ck_assert(hp.unit == 2 && hp.temporal == 2 && hp.window == 4 && hp.d_out == 3584 && hp.has_merger && hp.has_rope);
+    ck_assert(hp.unit == 2 && hp.temporal == 2 && hp.window == 4 && hp.d_out == 3584 && hp.has_projector && hp.rope);
     ck_assert(hp.norm == PARE__NORM_RMS && hp.eps == 1e-6F && hp.gated && hp.act == PARE__ACT_SILU);
     ck_assert(hp.rope_theta == 1e4F && hp.has_mrope && hp.mrope_per_second == 4 && hp.n_prefix == 0);
     ck_assert(!hp.is_full[0] && !hp.is_full[2]);
@@ -345,14 +345,14 @@ static void check_tower(const pare_model *m)
     counts_up(m->w.patch.w, 24 * DIM, 0);
     counts_up(b->norm1.w, DIM, 1);
     counts_up(b->norm2.w, DIM, 2);
-    ck_assert(!b->norm1.b && !b->norm2.b && !m->w.merger_norm.b && !m->w.norm.w && !m->w.pos);
+    ck_assert(!b->norm1.b && !b->norm2.b && !m->w.projector.norm.b && !m->w.norm.w && !m->w.pos);
     check_linear(&b->qkv, DIM, 3 * DIM, 3);
     check_linear(&b->proj, DIM, DIM, 5);
     check_linear(&b->fc1, DIM, 2 * MLP, 7);
     check_linear(&b->fc2, MLP, DIM, 9);
-    counts_up(m->w.merger_norm.w, DIM, 11);
-    check_linear(&m->w.merger1, 4 * DIM, 4 * DIM, 12);
-    check_linear(&m->w.merger2, 4 * DIM, OUT, 14);
+    counts_up(m->w.projector.norm.w, DIM, 11);
+    check_linear(&m->w.projector.fc1, 4 * DIM, 4 * DIM, 12);
+    check_linear(&m->w.projector.fc2, 4 * DIM, OUT, 14);
 }
 
 static void remove_dir(const char *dir)
@@ -427,8 +427,8 @@ START_TEST(test_golden_gguf)
     ck_assert(a->hp.window == b->hp.window && a->hp.eps == b->hp.eps && a->hp.d_out == b->hp.d_out);
     ck_assert_mem_eq(a->hp.is_full, b->hp.is_full, 3);
     same_linear(&a->w.patch, &b->w.patch);
-    same_linear(&a->w.merger1, &b->w.merger1);
-    same_linear(&a->w.merger2, &b->w.merger2);
+    same_linear(&a->w.projector.fc1, &b->w.projector.fc1);
+    same_linear(&a->w.projector.fc2, &b->w.projector.fc2);
     for (int i = 0; i < 3; i++) {
         same_linear(&a->w.block[i].qkv, &b->w.block[i].qkv);
         same_linear(&a->w.block[i].proj, &b->w.block[i].proj);

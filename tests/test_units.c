@@ -364,7 +364,7 @@ START_TEST(merged_copies_equal_copies)
     static float rows[4 * UNITS * 32];
     static site_user u = {.deed = MERGE};
     pare__hparams hp = ref_bent;
-    hp.has_rope = 0;
+    hp.rope = 0;
     use(&hp, 11);
     pare__rng r = pare__rng_make(8, 0, 0);
     for (int i = 0; i < 4 * UNITS * 32; i++) rows[i] = (float)pare__rng_unit(&r) * 4 - 2;

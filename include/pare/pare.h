@@ -115,6 +115,13 @@ typedef struct pare_model_info {
     int32_t has_merger;      /* the patches of a unit leave as one token */
     int32_t has_mrope;       /* the language model behind it places tokens by (t, y, x): pare_mrope */
     double mrope_per_second; /* t per second of video; 0 = one per temporal step */
+    int32_t tap;             /* blocks that are run; the rest of n_layer is for traces only */
+    int32_t n_deepstack;     /* further rows per token, from earlier blocks */
+    int32_t n_embed;         /* width of the joint embedding with a text tower; 0 = none */
+    int32_t steps;           /* temporal steps that attend to each other; 1 = every step on its own */
+    const char *preprocess;  /* one line: resize, crop, resampling, mean and std, tiles */
+    const char *sites;       /* at which steps can act: "frames,patches,block,output" */
+    const char *missing;     /* parts that the checkpoint lacks or that are not read, or "" */
 } pare_model_info;
 
 /* Opens a checkpoint: a directory as the hub publishes it (config.json, *.safetensors or shards with an index,
@@ -134,6 +141,24 @@ PARE_API const char *pare_model_default_path(void);
  * `max_side` as in pare_reducer_opts. Errors: INVALID, LIMIT. */
 PARE_API int pare_model_fit(const pare_model *m, int32_t src_width, int32_t src_height, int32_t video, int32_t width,
                             int32_t height, int32_t max_side, int32_t *out_width, int32_t *out_height, pare_error *err);
+
+/* What the checkpoint's own rule makes of a photo, or of a clip: counts without pixels. */
+typedef struct pare_model_plan {
+    uint32_t struct_size;
+    int32_t width, height;        /* pixels of a slot */
+    int32_t grid_h, grid_w;       /* units of a slot */
+    int32_t tile_rows, tile_cols; /* 1, 1 = not tiled */
+    int32_t has_whole;            /* the whole picture is a slot beside its tiles */
+    int64_t n_slot;               /* grids that are encoded */
+    int64_t n_units;              /* of all slots: what budgets count */
+    int64_t n_tokens; /* what the language model behind it receives without a reduction: separators included, padding and
+                       * what is pooled not */
+} pare_model_plan;
+
+/* n_frames = 0: a photo, else a clip of so many frames. `tile_rows`, `tile_cols` as in pare_reducer_opts;
+ * `plan->struct_size` must be set. Any thread. Errors: INVALID, LIMIT. */
+PARE_API int pare_model_plan_get(const pare_model *m, int32_t src_width, int32_t src_height, int64_t n_frames,
+                                 int32_t tile_rows, int32_t tile_cols, pare_model_plan *plan, pare_error *err);
 
 /* ---- positions in the language model ------------------------------------------------------------------------- */
 
@@ -255,7 +280,8 @@ typedef struct pare_reducer_opts {
     int32_t width, height; /* pixels of the grid; both or none */
     int32_t max_side;      /* upper bound of the longer side, pixels */
     int32_t letterbox;     /* 1: the whole picture inside width x height (or the photo size), padded, aspect kept */
-    int32_t tile_rows, tile_cols; /* every picture becomes itself and its tiles, each of the photo size; 0 = no tiles */
+    int32_t tile_rows, tile_cols; /* every picture becomes itself and its tiles, each of the photo size. 0 = photos by the
+                                   * checkpoint's own rule, where it has one, else no tiles; -1 = no tiles */
     const pare_custom *custom; /* what the steps `custom` and `custom-window` call, or NULL; the struct is copied, what
                                 * `user` points to must outlive the reducer */
     const float *text;         /* [n_text, d_text] embedded text for scores, or NULL; must outlive the reducer */
@@ -318,6 +344,11 @@ typedef struct pare_result_view {
      * its first window. Units that a mask ignores were never encoded: their rows are 0. */
     const pare_tensor *features; /* [n_features] or NULL */
     int32_t n_features;
+    const float *deepstack; /* [n_deepstack, k, d] rows for the language model's first layers, under the same map; or NULL */
+    int32_t n_deepstack;
+    const float *image_embeds; /* [slots, n_embed] joint embedding with the text tower, not normalised; or NULL */
+    int32_t n_embed;
+    const float *newline; /* [d] what the language model's input has behind every row of the picture (LLaVA-NeXT), or NULL */
 } pare_result_view;
 
 /* Errors: INVALID (recipe, budget, geometry: the text names the step or option and offers the nearest name),
@@ -404,7 +435,10 @@ PARE_API int pare_llm_cost_get(const char *llm, int64_t n_visual, int64_t n_text
  * attn.cls_row.N, attn.col_mean.N, last_hidden, pooled, logits. Families whose units are several patches or whose steps
  * are several frames: pixel_values [n, 3 temporal P P] with the patches of a unit side by side, grid_thw, rope_pos,
  * cu_seqlens, with windows window_index and cu_window_seqlens (then rows of embeddings, hidden, keys, attn and
- * last_hidden come in the order of windows), and projected. Borrowed for the call. Non-zero stops the trace. */
+ * last_hidden come in the order of windows), and projected. Further, where the family has them: image_embeds [B,e],
+ * cls_logits and distillation_logits [B,classes], attn.probe [B,n], rope_cos and rope_sin [n,head_dim], selected [B,n,d],
+ * shuffled [B,units,joined], projector_out [B,units,d'], projected (what the language model receives: of tiles and clips
+ * one matrix [rows,d']), deepstack.N, spatial_shapes, pixel_attention_mask, image_sizes. Borrowed for the call. Non-zero stops the trace. */
 typedef int (*pare_stage_fn)(void *user, const pare_tensor *stage);
 
 typedef struct pare_trace_opts {
@@ -415,6 +449,10 @@ typedef struct pare_trace_opts {
     int32_t n_threads;
     const pare_tensor *grid_thw;     /* i32 or i64 [n, 3] patches of every picture or clip in flattened pixel_values */
     const char *backend, *precision; /* as in pare_reducer_opts */
+    /* Given with pixel_values where the model's processor gives them: u8, bool or i32/i64 [B, H, W] or [B, patches], 0 =
+     * padding, that nobody attends to; i32/i64 [B, 2] rows and columns of patches (NaFlex), or height and width of the
+     * photos behind the tiles (LLaVA-NeXT, OneVision). */
+    const pare_tensor *pixel_attention_mask, *spatial_shapes, *image_sizes;
 } pare_trace_opts;
 
 /* Runs all tokens, from pixel_values f32 [B,3,H,W], or flattened with opts.grid_thw (`pixels`), or, if `pixels`

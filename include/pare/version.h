@@ -6,8 +6,8 @@
 #define PARE_VERSION_H
 
 #define PARE_VERSION_MAJOR 0
-#define PARE_VERSION_MINOR 4
+#define PARE_VERSION_MINOR 5
 #define PARE_VERSION_PATCH 0
-#define PARE_VERSION_TEXT "0.4.0"
+#define PARE_VERSION_TEXT "0.5.0"
 
 #endif

@@ -49,7 +49,7 @@ static void find_qkv(const pare__encoder *e, int32_t block)
     pare__linear_job job =
         layer(e, &e->weights->block[block].qkv, &w->qkv, &w->norm1, e->pack.x, e->wide, PARE__EPILOGUE_BIAS);
     pare__linear_run(&e->ex, &job, 1);
-    if (e->m->hp.has_rope) pare__rope_run(e);
+    if (e->m->hp.rope) pare__rope_run(e);
 }
 
 static pare__attention_job attention_job(pare__encoder *e, int32_t block)

@@ -33,7 +33,7 @@ static int check_geometry(const pare_model *m, pare_error *err)
                          "model '%s': units of %d patches a side over %d frames; at most %d and %d", m->name, hp->unit,
                          hp->temporal, MAX_UNIT, PARE__MAX_TEMPORAL);
     }
-    if (hp->has_rope && hp->dim / hp->n_head % 4) {
+    if (hp->rope && hp->dim / hp->n_head % 4) {
         return pare_fail(err, PARE_E_UNSUPPORTED, "model '%s': rotary positions need heads of 4 n channels, not %d",
                          m->name, hp->dim / hp->n_head);
     }
@@ -42,9 +42,9 @@ static int check_geometry(const pare_model *m, pare_error *err)
                          m->name, hp->window, hp->n_prefix);
     }
     const int32_t joined = hp->dim * hp->unit * hp->unit;
-    if (hp->has_merger && (m->w.merger1.n_in != joined || m->w.merger2.n_in != m->w.merger1.n_out)) {
+    if (hp->has_projector && (m->w.projector.fc1.n_in != joined || m->w.projector.fc2.n_in != m->w.projector.fc1.n_out)) {
         return pare_fail(err, PARE_E_UNSUPPORTED, "model '%s': merger of %d and %d inputs on units of %d channels",
-                         m->name, m->w.merger1.n_in, m->w.merger2.n_in, joined);
+                         m->name, m->w.projector.fc1.n_in, m->w.projector.fc2.n_in, joined);
     }
     return 0;
 }
@@ -93,8 +93,8 @@ static int64_t widest(const pare_model *m)
 {
     const int32_t patches = m->hp.unit * m->hp.unit;
     int64_t width = pare__float_stride(m->w.patch.n_in);
-    const int64_t joined = pare__float_stride(m->w.merger1.n_out) / patches + 1;
-    if (m->hp.has_merger && joined > width) width = joined;
+    const int64_t joined = pare__float_stride(m->w.projector.fc1.n_out) / patches + 1;
+    if (m->hp.has_projector && joined > width) width = joined;
     for (int32_t b = 0; b < m->hp.n_layer; b++) {
         const pare__block_w *w = &m->w.block[b];
         if (w->qkv.n_out > width) width = w->qkv.n_out;
@@ -137,7 +137,7 @@ static int make_units(pare__encoder *e, int64_t cap)
         e->stat = floats(cap, 2);
         ok = p->ucu && e->mean && e->stat;
     }
-    if (p->patches > 1 || hp->has_merger) ok &= (e->y = floats(cap, p->d_out)) != NULL;
+    if (p->patches > 1 || hp->has_projector) ok &= (e->y = floats(cap, p->d_out)) != NULL;
     if (hp->window) {
         e->windows.order = PARE__NEW(int32_t, cap);
         e->windows.cu = PARE__NEW(int64_t, cap + 1);
@@ -153,7 +153,7 @@ static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t widest_operand(const pare__encoder *e, const pare__engine *engine)
 {
     const pare_model *m = e->m;
-    const int64_t joined = m->hp.has_merger ? pare__float_stride(m->w.merger1.n_in) / e->pack.patches + 1 : 0;
+    const int64_t joined = m->hp.has_projector ? pare__float_stride(m->w.projector.fc1.n_in) / e->pack.patches + 1 : 0;
     const int64_t normed = max64(pare__float_stride(m->hp.dim), joined) * (int64_t)sizeof(float);
     if (engine->operand == PARE__OPERAND_F32) return normed;
     return max64(normed, (widest(m) + PARE__ALIGN) * pare__operand_size(engine->operand));
@@ -224,7 +224,7 @@ int pare__encoder_create(pare__encoder **out, const pare_model *model, pare__poo
     e->ex.mul16 = choice.engine->narrow_attention ? pare__mul16_best() : NULL;
     e->pack.n_prefix = model->hp.n_prefix;
     e->pack.d = model->hp.dim;
-    e->pack.d_out = model->hp.has_merger ? model->w.merger2.n_out : model->hp.dim;
+    e->pack.d_out = model->hp.has_projector ? model->w.projector.fc2.n_out : model->hp.dim;
     e->pack.patches = model->hp.unit * model->hp.unit;
     rc = pare__engine_weights_get(model, choice.engine, pool, &e->weights, &e->own_weights, err);
     if (rc < 0) {

@@ -62,6 +62,7 @@ typedef struct pare__pack {
     const float *y;                /* [n_unit, d_out] after the run: what leaves the encoder (final norm, projector);
                                     * prefix rows are x after the final norm where d_out == d, else 0 */
     int32_t d_out;
+    const float *deepstack; /* [n_deepstack, n_unit, d_out] after the run: reduced with everything else; or NULL */
     int64_t cap_rows;
     double flops; /* spent on this pack: what was multiplied, a multiply-add counted as two */
 } pare__pack;
@@ -113,7 +114,8 @@ typedef struct pare__segment {
     int32_t t;              /* slot within the window */
     const int32_t *unit;    /* [n] raster index of every surviving unit, ascending; NULL = all */
     int64_t n;              /* units */
-    const float *size;      /* [n] or NULL = 1 */
+    const float *size;      /* [n] or NULL = 1; 0: nobody attends to it (padding) */
+    int32_t step;           /* of hp.steps steps that attend to each other; > 0 goes on with the segment before */
     const float *tokens;    /* [n_prefix + n patches, d] rows as they enter block 0, instead of pixels; or NULL */
 } pare__segment;
 
@@ -130,6 +132,11 @@ int pare__encoder_run(pare__encoder *e, const pare__segment *seg, int32_t n_seg,
  * a model with a merger they are [n, d_out] and pooled [d_out] is their mean. */
 void pare__head(const pare_model *m, const float *prefix, const float *token, const float *size, int64_t n,
                 float *pooled, float *logits);
+/* The joint embedding of what pare__head pooled -> embed [n_embed]. */
+void pare__head_embed(const pare_model *m, const float *pooled, float *embed);
+/* Attention [n] of the learned query on the rows x [n, dim], mean over heads; `scratch` [n_head, n]. */
+void pare__head_probe(const pare_model *m, const float *x, const float *size, int64_t n, float *attention,
+                      float *scratch);
 /* The same classifier on what the caller has: cls [dim] or NULL, mean [dim] of the tokens -> logits [n_class]. Without
  * CLS the mean stands in its place. A classifier of a mean over all rows takes `mean` as it is. Errors: UNSUPPORTED. */
 int pare__head_logits(const pare_model *m, const float *cls, const float *mean, float *logits, pare_error *err);

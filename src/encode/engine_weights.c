@@ -31,8 +31,8 @@ static void list_layers(maker *k, pare__engine_weights *p)
 {
     const pare__weights *w = &k->m->w;
     add(k, &p->patch, &w->patch, p->wide, 1);
-    add(k, &p->merger1, &w->merger1, p->wide, 1);
-    add(k, &p->merger2, &w->merger2, p->wide, 1);
+    add(k, &p->projector[0][0], &w->projector.fc1, p->wide, 1);
+    add(k, &p->projector[0][1], &w->projector.fc2, p->wide, 1);
     for (int32_t b = 0; b < p->n_block; b++) {
         const pare__block_w *from = &w->block[b];
         pare__engine_block *to = &p->block[b];
@@ -60,8 +60,8 @@ void pare__engine_weights_free(pare__engine_weights **weights)
     *weights = NULL;
     if (!p) return;
     pare__prepared_fini(&p->patch);
-    pare__prepared_fini(&p->merger1);
-    pare__prepared_fini(&p->merger2);
+    pare__prepared_fini(&p->projector[0][0]);
+    pare__prepared_fini(&p->projector[0][1]);
     for (int32_t b = 0; p->block && b < p->n_block; b++) {
         pare__prepared *layer[] = {&p->block[b].qkv, &p->block[b].proj, &p->block[b].fc1, &p->block[b].fc2};
         for (size_t i = 0; i < sizeof layer / sizeof *layer; i++) pare__prepared_fini(layer[i]);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The weights of a model prepared for an engine: made once for all encoders, kept by the model. Layers that touch pixels
- * or hand over to the language model (patches, merger) stay f32: they are a few per cent of the work and the ones whose
+ * or hand over to the language model (patches, projectors) stay f32: they are a few per cent of the work and the ones whose
  * error everything else inherits. */
 #ifndef PARE_ENCODE_ENGINE_WEIGHTS_H
 #define PARE_ENCODE_ENGINE_WEIGHTS_H
@@ -15,7 +15,8 @@ typedef struct pare__engine_block {
 
 typedef struct pare__engine_weights {
     const pare__engine *engine, *wide; /* of the blocks; of the others */
-    pare__prepared patch, merger1, merger2;
+    pare__prepared patch;
+    pare__prepared projector[PARE__MAX_DEEPSTACK + 1][2]; /* fc1, fc2: of the output, then of the deepstack taps */
     pare__engine_block *block; /* [n_block] */
     int32_t n_block;
 } pare__engine_weights;

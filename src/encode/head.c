@@ -73,7 +73,7 @@ void pare__head(const pare_model *m, const float *prefix, const float *token, co
 {
     float rows[PARE__MAX_DIM];
     const pare__hparams *hp = &m->hp;
-    if (hp->has_merger) { /* tokens of the language model: no head of the encoder speaks about them */
+    if (hp->has_projector) { /* tokens of the language model: no head of the encoder speaks about them */
         mean_tokens(hp->d_out, NULL, 0, token, size, n, pooled);
         return;
     }
@@ -93,7 +93,7 @@ int pare__head_logits(const pare_model *m, const float *cls, const float *mean, 
 {
     float pooled[PARE__MAX_DIM];
     const pare__hparams *hp = &m->hp;
-    if (hp->has_merger || hp->n_class < 1)
+    if (hp->has_projector || hp->n_class < 1)
         return pare_fail(err, PARE_E_UNSUPPORTED, "model '%s' has no classifier", m->name);
     const int is_cls_only = hp->logits == PARE__LOGITS_POOLED && hp->pool == PARE__POOL_CLS;
     if (is_cls_only && !cls)

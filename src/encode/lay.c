@@ -40,7 +40,7 @@ static int reserve_grid(pare__encoder *e, const pare__segment *s, pare_error *er
 {
     const pare__hparams *hp = &e->m->hp;
     const int32_t side = s->grid_h > s->grid_w ? s->grid_h : s->grid_w;
-    int rc = hp->has_rope ? pare__rope_reserve(&e->rope, hp, side) : 0;
+    int rc = hp->rope ? pare__rope_reserve(&e->rope, hp, side) : 0;
     if (rc == 0 && hp->window)
         rc = pare__windows_reserve(&e->windows, hp->window, s->grid_h / hp->unit, s->grid_w / hp->unit);
     if (rc == 0) return 0;

@@ -13,23 +13,23 @@ static void merge_units(const pare__encoder *e, int64_t row, int64_t unit, int64
     const pare_model *m = e->m;
     const int64_t d = e->pack.d, rows = n * e->pack.patches;
     const float *x = e->pack.x + row * d;
-    if (m->w.merger_norm.w) {
-        pare__norm_run(&e->ex, m->hp.norm, &m->w.merger_norm, m->hp.eps, x, rows, d, e->h);
+    if (m->w.projector.norm.w) {
+        pare__norm_run(&e->ex, m->hp.norm, &m->w.projector.norm, m->hp.eps, x, rows, d, e->h);
         x = e->h;
     }
-    const pare__linear_job job[] = {{.w = &e->weights->merger1,
-                                     .bias = m->w.merger1.b,
+    const pare__linear_job job[] = {{.w = &e->weights->projector[0][0],
+                                     .bias = m->w.projector.fc1.b,
                                      .x = x,
-                                     .ldx = m->w.merger1.n_in,
+                                     .ldx = m->w.projector.fc1.n_in,
                                      .y = e->wide,
-                                     .ldy = pare__float_stride(m->w.merger1.n_out),
+                                     .ldy = pare__float_stride(m->w.projector.fc1.n_out),
                                      .rows = n,
                                      .epilogue = PARE__EPILOGUE_ACT,
                                      .act = PARE__ACT_GELU},
-                                    {.w = &e->weights->merger2,
-                                     .bias = m->w.merger2.b,
+                                    {.w = &e->weights->projector[0][1],
+                                     .bias = m->w.projector.fc2.b,
                                      .x = e->wide,
-                                     .ldx = pare__float_stride(m->w.merger2.n_in),
+                                     .ldx = pare__float_stride(m->w.projector.fc2.n_in),
                                      .y = e->y + unit * e->pack.d_out,
                                      .ldy = e->pack.d_out,
                                      .rows = n,
@@ -69,7 +69,7 @@ int pare__project_run(pare__encoder *e, pare_error *err)
     p->y = e->y ? e->y : p->x;
     int rc = pare__stage_emit(e, "last_hidden", -1, p->x, p->n, p->d, err);
     if (rc < 0 || !e->y) return rc;
-    if (!m->hp.has_merger) {
+    if (!m->hp.has_projector) {
         pare__unit_means(e, p->x, p->d, p->d, e->y);
         return 0;
     }

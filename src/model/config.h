@@ -19,6 +19,7 @@ enum { PARE__CONFIG_SHOWN = 128 };
 typedef struct pare__config {
     json_t *root;
     json_t *prep;          /* NULL: the checkpoint brings no preprocessing rule */
+    json_t *clip;          /* the same of clips, NULL: as photos */
     const char *file;      /* how messages call root: "DIR/config.json", or without a directory */
     const char *prep_file; /* "DIR/preprocessor_config.json" */
     char shown[2][PARE__CONFIG_SHOWN];
@@ -27,7 +28,7 @@ typedef struct pare__config {
 } pare__config;
 
 /* Where a getter looks. */
-typedef enum { PARE__CONFIG, PARE__PREP } pare__config_part;
+typedef enum { PARE__CONFIG, PARE__PREP, PARE__CLIP } pare__config_part;
 
 /* A name in a config and its meaning here. A table ends with NULL. */
 typedef struct pare__choice {
@@ -37,7 +38,8 @@ typedef struct pare__choice {
 
 /* All zero, with the names of the files for messages. */
 void pare__config_init(pare__config *c, pare_error *err);
-/* Reads config.json and, where present, preprocessor_config.json or processor_config.json of a directory.
+/* Reads config.json, or open_clip_config.json, and, where present, preprocessor_config.json or processor_config.json of a
+ * directory, and video_preprocessor_config.json or the other's video_processor.
  * Errors: NOTFOUND, IO, FORMAT, LIMIT. `c` can be passed to fini in every case. */
 int pare__config_read(pare__config *c, const char *dir, pare_error *err);
 /* The same from bytes (for fuzzing): prep may be NULL. */

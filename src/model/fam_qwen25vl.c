@@ -22,9 +22,9 @@ static const char *const prefixes[] = {"visual.", "model.visual.", "thinker.visu
 static const pare__binding model_rows[] = {
     {MODEL(patch), PARE__ROLE_LINEAR, "patch_embed.proj|v.patch_embd/v.patch_embd*.1", "DCEPP",
      .bias = HAS(has_patch_bias)},
-    {MODEL(merger_norm), PARE__ROLE_SCALE, "merger.ln_q|v.post_ln", "D"},
-    {MODEL(merger1), PARE__ROLE_LINEAR, "merger.mlp.0|mm.0", "UU"},
-    {MODEL(merger2), PARE__ROLE_LINEAR, "merger.mlp.2|mm.2", "OU"},
+    {MODEL(projector.norm), PARE__ROLE_SCALE, "merger.ln_q|v.post_ln", "D"},
+    {MODEL(projector.fc1), PARE__ROLE_LINEAR, "merger.mlp.0|mm.0", "UU"},
+    {MODEL(projector.fc2), PARE__ROLE_LINEAR, "merger.mlp.2|mm.2", "OU"},
     {0},
 };
 
@@ -145,10 +145,13 @@ static int configure(pare__config *c, pare__hparams *hp, pare__prep_rule *prep)
     hp->eps = (float)pare__config_float(c, PARE__CONFIG, "vision.attention.layer_norm_epsilon", 1e-6, 1e-30, 1);
     hp->gated = 1;
     hp->has_qkv_bias = 1;
-    hp->has_rope = 1;
+    hp->rope = 1;
     hp->rope_theta =
         (float)pare__config_float(c, PARE__CONFIG, "vision_config.rope_parameters.rope_theta", 1e4, 1, 1e12);
-    hp->has_merger = 1;
+    hp->has_projector = 1;
+    hp->proj_norm = PARE__NORM_RMS;
+    hp->proj_eps = hp->eps;
+    hp->proj_dim = hp->unit * hp->unit * hp->dim;
     hp->has_mrope = 1;
     /* GGUF has no such key: 2 is what all released checkpoints say */
     hp->mrope_per_second =

@@ -72,10 +72,10 @@ static int check_relations(pare__config *c, const pare__hparams *hp)
     if (hp->dim % hp->n_head)
         return pare__config_fail(c, PARE_E_FORMAT, "%s: width %d is not divisible by %d heads", c->file, hp->dim,
                                  hp->n_head);
-    if (hp->has_rope && hp->dim / hp->n_head % 4)
+    if (hp->rope && hp->dim / hp->n_head % 4)
         return pare__config_fail(c, PARE_E_FORMAT, "%s: %d channels of a head cannot turn by row and column", c->file,
                                  hp->dim / hp->n_head);
-    if (units < 1 && !hp->has_rope)
+    if (units < 1 && !hp->rope)
         return pare__config_fail(c, PARE_E_FORMAT, "%s: image size is smaller than a patch of %d", c->file, hp->patch);
     if (units > PARE__MAX_UNITS_PER_FRAME)
         return pare__config_fail(c, PARE_E_LIMIT, "%s: position table of %lld rows, at most %d", c->file,
@@ -92,10 +92,11 @@ int pare__family_configure(const pare__family *family, pare__config *c, pare__hp
 {
     memset(hp, 0, sizeof *hp);
     memset(prep, 0, sizeof *prep);
-    hp->unit = hp->temporal = 1;
+    hp->unit = hp->temporal = hp->steps = 1;
     int rc = family->configure(c, hp, prep);
     hp->n_prefix = hp->has_cls + hp->n_register;
-    if (!hp->has_merger) hp->d_out = hp->dim;
+    if (!hp->has_projector) hp->d_out = hp->dim;
+    if (!hp->tap) hp->tap = hp->n_layer;
     return rc ? rc : check_relations(c, hp);
 }
 

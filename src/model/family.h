@@ -19,8 +19,12 @@ typedef enum {
 } pare__role;
 
 enum {
-    PARE__BIND_ROOT = 1,    /* the name takes no prefix (classifier heads) */
-    PARE__BIND_OPTIONAL = 2 /* may be absent from the file */
+    PARE__BIND_ROOT = 1,          /* the name takes no prefix (classifier heads) */
+    PARE__BIND_OPTIONAL = 2,      /* may be absent from the file */
+    PARE__BIND_TRANSPOSED = 4,    /* the file holds [in, out]; `shape` tells what is wanted, [out, in] */
+    PARE__BIND_CHANNELS_LAST = 8, /* the file holds [D, P P C]; `shape` is DCPP */
+    PARE__BIND_PLUS_ONE = 16,     /* 1 is added to every value (Gemma's norms in safetensors) */
+    PARE__BIND_BIAS_PARTS = 32    /* parts of a stacked bias that the file lacks are 0, if it has one of them */
 };
 
 /* One row of a tensor-name table.
@@ -31,7 +35,10 @@ enum {
  * shape: of the whole, one letter per axis; axes of length 1 are ignored, as GGUF and PyTorch disagree about them.
  *            D dim   T 3 dim   F mlp   G rows of fc1   C colours (3)   P patch   X CLS tokens   R registers
  *            N rows of the position table   K classes   H inputs of the classifier   E frames of a temporal step
- *            U all channels of the patches of a unit   O what the merger gives
+ *            U all channels of the patches of a unit   J what the projector reads   M rows of its fc1   O d_out
+ *            B n_embed   A channels of a head   S temporal steps (1 if 0)
+ *        Parts that are stacked may differ in height: they add up to the whole.
+ * bias_names: where biases are not NAME.bias: spelled in full, parts as in `names`; an empty part is 0.
  * need, bias: offset in pare__hparams of an int32; when it is 0 the tensor (its bias) does not exist.
  *             Left out they are dim: always. */
 typedef struct pare__binding {
@@ -40,6 +47,7 @@ typedef struct pare__binding {
     const char *names, *shape;
     size_t need, bias;
     unsigned flags;
+    const char *bias_names;
 } pare__binding;
 
 typedef struct pare__family {
@@ -48,9 +56,16 @@ typedef struct pare__family {
     const char *probe;           /* the tensor whose presence decides for a prefix; alternatives by '|' */
     const pare__binding *model;  /* ends with names == NULL */
     const pare__binding *block;
+    const pare__binding *deepstack; /* offsets in pare__projector_w; %d counts taps, %b is the block; NULL = none */
     int (*matches)(const pare__config *c);
     /* Fills both from zero. Errors in c->rc, which is returned. */
     int (*configure)(pare__config *c, pare__hparams *hp, pare__prep_rule *prep);
+    /* What the files leave open, from shapes of tensors, before configure's result is checked (GGUF that lies about its
+     * widths); or NULL. The shape is that of the file, outermost axis first; NULL if there is no such tensor. */
+    int (*settle)(pare__config *c, pare__hparams *hp, const pare_tensor *(*find)(void *files, const char *name),
+                  void *files);
+    /* Weights that are computed instead of read (sinusoids); or NULL. Floats from pare__store_floats. */
+    int (*finish)(pare_model *m, pare_error *err);
 } pare__family;
 
 /* ends with NULL */

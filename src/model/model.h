@@ -15,13 +15,42 @@ typedef enum { PARE__NORM_LAYER, PARE__NORM_RMS } pare__norm_kind;
 typedef enum {
     PARE__INTERP_BICUBIC,    /* a = -0.75, 4 taps, borders clamped, no antialias (HF ViT, DINOv2) */
     PARE__INTERP_BICUBIC_AA, /* a = -0.5, support widened when shrinking (timm, DINOv2 with registers) */
-    PARE__INTERP_BILINEAR_AA
+    PARE__INTERP_BILINEAR_AA,
+    PARE__INTERP_BILINEAR_ENDS, /* no antialias, end points meet end points (Qwen3-VL) */
+    PARE__INTERP_BUCKET         /* place i of n takes row floor(i G / n) of G (Idefics3) */
 } pare__interp;
+/* What turns queries and keys by the ORIGINAL place (row, col) of a patch; rotate-half pairs, half of a head's channels
+ * with the row and half with the column, prefix tokens never. */
+typedef enum {
+    PARE__ROPE_NONE,
+    PARE__ROPE_GRID,  /* angle = coordinate * theta^(-4 i / head_dim), i < head_dim / 4 (Qwen) */
+    PARE__ROPE_CENTRE /* coordinate = centre of the patch, -1 .. 1 over the side; angle = 2 pi of the same (DINOv3) */
+} pare__rope_kind;
+/* RMS norm of queries and keys before they are turned (eps as the blocks'). */
+typedef enum {
+    PARE__QK_PLAIN,
+    PARE__QK_NORM_ROW, /* over all heads together (InternViT-6B) */
+    PARE__QK_NORM_HEAD /* over each head (timm): layer norm where the block's norms are */
+} pare__qk_norm;
 /* Which prefix tokens have a row in the position table, before the patch rows. */
 typedef enum { PARE__POS_NO_PREFIX, PARE__POS_CLS_ONLY, PARE__POS_ALL_PREFIX } pare__pos_prefix;
 /* What the head reads from the final tokens. */
-typedef enum { PARE__POOL_CLS, PARE__POOL_MEAN, PARE__POOL_MEAN_ALL } pare__pool_kind;
-typedef enum { PARE__LOGITS_POOLED, PARE__LOGITS_CLS_MEAN } pare__logits_kind;
+typedef enum {
+    PARE__POOL_CLS,
+    PARE__POOL_MEAN,
+    PARE__POOL_MEAN_ALL,
+    PARE__POOL_PROBE /* attention of a learned query over all rows, then an MLP (SigLIP's MAP head) */
+} pare__pool_kind;
+typedef enum {
+    PARE__LOGITS_POOLED,
+    PARE__LOGITS_CLS_MEAN,
+    PARE__LOGITS_TEACHER /* mean of two heads: of the CLS token and of the first register (DeiT) */
+} pare__logits_kind;
+/* How the patches of a unit become the input of the projector. */
+typedef enum {
+    PARE__JOIN_CONCAT, /* side by side, row by row: (0,0), (0,1), ... (Qwen's merger, pixel shuffle) */
+    PARE__JOIN_MEAN    /* their mean (Gemma 3) */
+} pare__join;
 
 typedef enum {
     PARE__RESAMPLE_NEAREST,
@@ -35,8 +64,17 @@ typedef enum {
     PARE__RESIZE_NONE,
     PARE__RESIZE_EXACT,
     PARE__RESIZE_SHORTEST,
-    PARE__RESIZE_SMART /* Qwen: sides rounded half to even to whole units, area within min_pixels .. max_pixels */
+    PARE__RESIZE_SMART, /* Qwen: sides rounded half to even to whole units, area within min_pixels .. max_pixels */
+    PARE__RESIZE_PATCHES /* NaFlex: the largest size of whole patches, aspect kept, of at most max_patches */
 } pare__resize_rule;
+/* How a photo becomes several pictures of the model's own size (encode/tiles.c). */
+typedef enum {
+    PARE__TILES_NONE,
+    PARE__TILES_RATIO,     /* InternVL: the grid of min .. max_tiles tiles nearest in aspect; the whole last if several */
+    PARE__TILES_PINPOINTS, /* LLaVA-NeXT, OneVision: the pinpoint that keeps most pixels, padded; the whole first */
+    PARE__TILES_LONGEST    /* Idefics3, SmolVLM: longest edge to tiles_longest, sides up to whole tiles; the whole last */
+} pare__tiles_rule;
+enum { PARE__MAX_PINPOINTS = 64, PARE__MAX_DEEPSTACK = 8 };
 /* Odd margins: floor((n - c) / 2) (HF numpy/PIL) or round half to even of it (torchvision, timm). */
 typedef enum { PARE__CROP_NONE, PARE__CROP_FLOOR, PARE__CROP_ROUND } pare__crop_rule;
 
@@ -52,6 +90,17 @@ typedef struct pare__prep_rule {
     int32_t crop_width, crop_height;
     double rescale; /* 1/255 */
     float mean[3], std[3];
+    int32_t max_patches; /* PATCHES */
+    /* SMART, of clips: min_pixels .. max_pixels of all frames together (Qwen3-VL) where clip_volume is 1, else of a frame */
+    int64_t clip_min_pixels, clip_max_pixels; /* 0 = as photos */
+    int32_t clip_volume;
+    pare__tiles_rule tiles; /* of photos; every tile has the size that resize makes */
+    int32_t min_tiles, max_tiles;
+    int32_t tiles_longest;
+    int32_t n_pinpoint, pinpoint[PARE__MAX_PINPOINTS][2]; /* height, width in pixels */
+    int32_t newlines;     /* the language model's input has a learned row behind every row of the tiles put together */
+    int32_t anyres_max;   /* of k x k tiles at most k^2 = this many are kept in full, more are shrunk (OneVision); 0 = all */
+    int32_t clip_pool;    /* a frame of a clip leaves as ceil(rows / this) x ceil(cols / this) rows (OneVision); 0 = as is */
 } pare__prep_rule;
 
 typedef struct pare__hparams {
@@ -69,18 +118,29 @@ typedef struct pare__hparams {
     int32_t pooler_tanh; /* pooled = tanh(pooler . pooled) where the checkpoint has a pooler */
     int32_t n_class;
     int32_t video_units;
-    /* Rotary positions over (row, col) of the patch on its ORIGINAL grid: half of head_dim turns with the row, half with
-     * the column, rotate-half pairs, frequencies theta^(-4i/head_dim); 0 = none. */
-    int32_t has_rope;
+    pare__rope_kind rope;
     float rope_theta;
+    pare__qk_norm qk_norm;
     int32_t window; /* units per side of an attention window; 0 = every block sees the whole segment */
     uint8_t is_full[PARE__MAX_BLOCKS]; /* blocks that see the whole segment although there are windows */
-    int32_t has_merger;                /* units are joined and projected to d_out; else d_out = dim */
+    int32_t tap; /* blocks that are run for the output: 1 .. n_layer; the others are for traces only */
+    /* The way into a language model: patches of a unit joined, norm, fc1, act, fc2 -> d_out; else d_out = dim. */
+    int32_t has_projector, proj_dim; /* proj_dim: rows of fc1 */
+    pare__join join;
+    int32_t proj_norm_joined; /* the norm sees the joined row, else each patch */
+    pare__norm_kind proj_norm;
+    float proj_eps;
+    pare__act proj_act;
     int32_t d_out;
+    int32_t n_deepstack, deepstack[PARE__MAX_DEEPSTACK]; /* blocks whose output is projected too (norm of the joined row) */
+    int32_t n_embed;                   /* width of the joint embedding with a text tower (CLIP); 0 = none */
+    int32_t steps;                     /* temporal steps that attend to each other, with positions of their own; 0 = 1 */
+    int32_t fixed_grid;                /* frames of a clip, too, come at the grid of the position table */
     int32_t has_mrope;       /* the language model behind it places tokens by (t, row, col) */
     double mrope_per_second; /* t of M-RoPE per second of video; 0 = one per temporal step */
     /* Which parts exist: 0 or 1. A part that exists must be in the file; the others are NULL in pare__weights. */
     int32_t has_patch_bias, has_qkv_bias, has_scale, has_pre_norm, has_norm, has_fc_norm;
+    int32_t has_attn_bias, has_mlp_bias, has_pos, has_proj_norm, has_proj_bias, has_fc2, has_probe, has_newline, has_qk;
 } pare__hparams;
 
 /* y = x W^T + b; W [out, in] */
@@ -94,8 +154,24 @@ typedef struct pare__norm_w {
     const float *w, *b; /* [dim]; w NULL = identity */
 } pare__norm_w;
 
+/* See pare__hparams.has_projector. */
+typedef struct pare__projector_w {
+    pare__norm_w norm;     /* [dim], or [joined]; w NULL = none */
+    pare__linear fc1, fc2; /* [proj_dim, joined], [d_out, proj_dim]; fc2.w NULL: fc1 alone, without activation */
+} pare__projector_w;
+
+/* Pooling by a learned query: r = proj(attention(probe, rows)); pooled = r + fc2(act(fc1(norm r))). */
+typedef struct pare__probe_w {
+    const float *probe; /* [dim] */
+    pare__linear qkv;   /* [3 dim, dim] */
+    pare__linear proj;
+    pare__norm_w norm;
+    pare__linear fc1, fc2;
+} pare__probe_w;
+
 typedef struct pare__block_w {
     pare__norm_w norm1, norm2;
+    pare__norm_w q_norm, k_norm;  /* [dim], or [head_dim]; w NULL = none */
     pare__linear qkv;             /* [3 dim, dim] */
     pare__linear proj;            /* [dim, dim] */
     pare__linear fc1;             /* [mlp_dim or 2 mlp_dim, dim] */
@@ -107,12 +183,15 @@ typedef struct pare__weights {
     pare__linear patch;     /* [dim, 3 temporal patch patch], input order channel, frame, row, col */
     const float *cls;       /* [dim] */
     const float *registers; /* [n_register, dim] */
-    const float *pos;       /* [prefix rows + pos_rows*pos_cols, dim] */
+    const float *pos;       /* [prefix rows + steps*pos_rows*pos_cols, dim], or NULL */
     pare__norm_w pre_norm, norm, fc_norm;
-    pare__linear pooler, head;
-    pare__norm_w merger_norm;      /* [dim] before the patches of a unit are joined */
-    pare__linear merger1, merger2; /* [unit^2 dim, unit^2 dim], GELU, [d_out, unit^2 dim] */
-    pare__block_w *block;          /* [n_layer] */
+    pare__linear pooler, head, head2; /* head2: of the first register (TEACHER) */
+    pare__linear embed;               /* [n_embed, dim] of what is pooled */
+    pare__probe_w probe;
+    pare__projector_w projector;
+    pare__projector_w deepstack[PARE__MAX_DEEPSTACK];
+    const float *newline; /* [d_out] or NULL */
+    pare__block_w *block; /* [n_layer] */
 } pare__weights;
 
 struct pare_model {
