@@ -95,7 +95,7 @@ typedef struct pare__prep_rule {
     int64_t clip_min_pixels, clip_max_pixels; /* 0 = as photos */
     int32_t clip_volume;
     pare__tiles_rule tiles; /* of photos; every tile has the size that resize makes */
-    int32_t min_tiles, max_tiles;
+    int32_t min_tiles, max_tiles; /* RATIO; LONGEST: max_tiles 1 = the photo is not cut */
     int32_t tiles_longest;
     int32_t n_pinpoint, pinpoint[PARE__MAX_PINPOINTS][2]; /* height, width in pixels */
     int32_t newlines;     /* the language model's input has a learned row behind every row of the tiles put together */
@@ -111,6 +111,7 @@ typedef struct pare__hparams {
     pare__interp interp;
     pare__norm_kind norm;
     float eps;
+    float fc_eps; /* of fc_norm; 0 = eps */
     pare__act act;
     int32_t gated; /* act(first half of fc1) * second half */
     pare__pool_kind pool;
@@ -138,9 +139,15 @@ typedef struct pare__hparams {
     int32_t fixed_grid;                /* frames of a clip, too, come at the grid of the position table */
     int32_t has_mrope;       /* the language model behind it places tokens by (t, row, col) */
     double mrope_per_second; /* t of M-RoPE per second of video; 0 = one per temporal step */
+    int32_t mrope_stamps;    /* every temporal step of a clip stands behind a time stamp and is placed like a picture */
     /* Which parts exist: 0 or 1. A part that exists must be in the file; the others are NULL in pare__weights. */
     int32_t has_patch_bias, has_qkv_bias, has_scale, has_pre_norm, has_norm, has_fc_norm;
     int32_t has_attn_bias, has_mlp_bias, has_pos, has_proj_norm, has_proj_bias, has_fc2, has_probe, has_newline, has_qk;
+    /* Files in two forms that names do not tell apart: rows of the tables that need the one or the other. Exactly one is 1,
+     * where a family has such rows. */
+    int32_t form[2];
+    int32_t has_embed, has_embed_bias; /* n_embed without has_embed: the joint embedding is what is pooled (SigLIP) */
+    int32_t has_head2;                 /* two classifiers: PARE__LOGITS_TEACHER */
 } pare__hparams;
 
 /* y = x W^T + b; W [out, in] */
@@ -197,6 +204,7 @@ typedef struct pare__weights {
 struct pare_model {
     const struct pare__family *family;
     char *name, *path;
+    char *missing; /* what the checkpoint lacks and what of it is not read, for people; "" if nothing */
     pare__hparams hp;
     pare__prep_rule prep;
     pare__weights w;
