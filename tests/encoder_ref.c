@@ -19,17 +19,27 @@ static void linear(const pare__linear *l, const double *x, double *y)
     }
 }
 
-static void norm(const pare_model *m, const pare__norm_w *w, const double *x, double *y)
+/* y may be x */
+static void norm_n(pare__norm_kind kind, float eps, const pare__norm_w *w, int n, const double *x, double *y)
 {
-    const int n = m->hp.dim, rms = m->hp.norm == PARE__NORM_RMS;
     double mean = 0, var = 0;
-    for (int i = 0; i < n && !rms; i++) mean += x[i] / n;
+    for (int i = 0; i < n && kind == PARE__NORM_LAYER; i++) mean += x[i] / n;
     for (int i = 0; i < n; i++) var += (x[i] - mean) * (x[i] - mean) / n;
     for (int i = 0; i < n; i++)
-        y[i] = (x[i] - mean) / sqrt(var + (double)m->hp.eps) * (double)w->w[i] + (w->b ? (double)w->b[i] : 0);
+        y[i] = (x[i] - mean) / sqrt(var + (double)eps) * (double)w->w[i] + (w->b ? (double)w->b[i] : 0);
 }
 
-static double gelu(double x) { return 0.5 * x * erfc(-x * sqrt(0.5)); }
+static void norm(const pare_model *m, const pare__norm_w *w, const double *x, double *y)
+{
+    norm_n(m->hp.norm, m->hp.eps, w, m->hp.dim, x, y);
+}
+
+static double activate(pare__act act, double x)
+{
+    if (act == PARE__ACT_GELU_QUICK) return x / (1 + exp(-1.702 * x));
+    if (act == PARE__ACT_GELU_TANH) return 0.5 * x * (1 + tanh(sqrt(2 / acos(-1)) * (x + 0.044715 * x * x * x)));
+    return 0.5 * x * erfc(-x * sqrt(0.5));
+}
 
 /* Place of a row in patches; 0 for a prefix row. */
 static int patch_place(const ref_state *s, int row, int *y, int *x)
@@ -52,6 +62,19 @@ static void rope(const ref_state *s, int row, double *v, int hd)
         const double a = v[j], b = v[j + hd / 2];
         v[j] = a * cos(angle) - b * sin(angle);
         v[j + hd / 2] = a * sin(angle) + b * cos(angle);
+    }
+}
+
+/* q and k of a row, before they turn */
+static void norm_qk(const ref_state *s, const pare__block_w *w, double *qk)
+{
+    const pare__hparams *hp = &s->m->hp;
+    const int hd = hp->dim / hp->n_head;
+    for (int part = 0; part < 2; part++, qk += hp->dim) {
+        const pare__norm_w *n = part ? &w->k_norm : &w->q_norm;
+        if (hp->qk_norm == PARE__QK_NORM_ROW) norm_n(PARE__NORM_RMS, hp->eps, n, hp->dim, qk, qk);
+        for (int h = 0; h < hp->n_head && hp->qk_norm == PARE__QK_NORM_HEAD; h++)
+            norm_n(hp->norm, hp->eps, n, hd, qk + h * hd, qk + h * hd);
     }
 }
 
@@ -140,6 +163,7 @@ void ref_attend(ref_state *s, int block, double *keys, double *col_mean)
         double h[REF_DIM];
         norm(s->m, &w->norm1, s->x[r], h);
         linear(&w->qkv, h, qkv[r]);
+        norm_qk(s, w, qkv[r]);
         for (int i = 0; i < 2 * n_head; i++) rope(s, r, qkv[r] + i * hd, hd);
         for (int i = 0; keys && i < d; i++) keys[r * hd + i % hd] += qkv[r][d + i] / n_head;
     }
@@ -160,7 +184,7 @@ void ref_mlp(ref_state *s, int block)
         norm(s->m, &w->norm2, s->x[r], h);
         linear(&w->fc1, h, wide);
         for (int i = 0; i < mlp; i++)
-            wide[i] = s->m->hp.gated ? wide[i] / (1 + exp(-wide[i])) * wide[mlp + i] : gelu(wide[i]);
+            wide[i] = s->m->hp.gated ? wide[i] / (1 + exp(-wide[i])) * wide[mlp + i] : activate(s->m->hp.act, wide[i]);
         linear(&w->fc2, wide, y);
         for (int i = 0; i < s->m->hp.dim; i++) s->x[r][i] += y[i];
     }
@@ -186,23 +210,49 @@ void ref_reduce(ref_state *s, const pare_map *map)
     }
 }
 
+/* x [patches, d] of a unit -> y [d_out] */
+static void project(const ref_state *s, const pare__projector_w *w, int is_joined_norm, double *x, double *y)
+{
+    const pare__hparams *hp = &s->m->hp;
+    const int d = hp->dim, joined = hp->join == PARE__JOIN_MEAN ? d : s->patches * d;
+    double mid[REF_DIM * 4];
+    for (int j = 0; j < s->patches && w->norm.w && !is_joined_norm; j++)
+        norm_n(hp->proj_norm, hp->proj_eps, &w->norm, d, x + j * d, x + j * d);
+    for (int i = 0; i < d && hp->join == PARE__JOIN_MEAN; i++) {
+        double sum = 0;
+        for (int j = 0; j < s->patches; j++) sum += x[j * d + i];
+        x[i] = sum / s->patches;
+    }
+    if (w->norm.w && is_joined_norm) norm_n(hp->proj_norm, hp->proj_eps, &w->norm, joined, x, x);
+    linear(&w->fc1, x, w->fc2.w ? mid : y);
+    if (!w->fc2.w) return;
+    for (int i = 0; i < w->fc1.n_out; i++) mid[i] = activate(hp->proj_act, mid[i]);
+    linear(&w->fc2, mid, y);
+}
+
+void ref_tap(const ref_state *s, int i, double *y)
+{
+    for (int u = 0; u < s->n_unit; u++) {
+        double in[REF_DIM * 4];
+        memcpy(in, s->x[s->n_prefix + u * s->patches], (size_t)(s->patches * s->m->hp.dim) * sizeof *in);
+        project(s, &s->m->w.deepstack[i], 1, in, y + u * s->m->hp.d_out);
+    }
+}
+
 void ref_close(const ref_state *s, double *y)
 {
     const pare_model *m = s->m;
-    const int d = m->hp.dim, joined = s->patches * d;
+    const int d = m->hp.dim;
     for (int u = 0; u < s->n_unit; u++) {
-        double in[REF_DIM * 4], mid[REF_DIM * 4], row[REF_DIM];
-        for (int j = 0; j < s->patches; j++) {
-            const double *x = s->x[s->n_prefix + u * s->patches + j];
-            if (m->w.norm.w) norm(m, &m->w.norm, x, row);
-            if (m->hp.has_projector) norm(m, &m->w.projector.norm, m->w.norm.w ? row : x, in + j * d);
-            for (int i = 0; i < d && !m->hp.has_projector; i++)
-                y[u * d + i] = (j ? y[u * d + i] : 0) + (m->w.norm.w ? row[i] : x[i]) / s->patches;
+        double in[REF_DIM * 4];
+        memcpy(in, s->x[s->n_prefix + u * s->patches], (size_t)(s->patches * d) * sizeof *in);
+        for (int j = 0; j < s->patches && m->w.norm.w; j++) norm(m, &m->w.norm, in + j * d, in + j * d);
+        for (int i = 0; i < d && !m->hp.has_projector; i++) {
+            y[u * d + i] = 0;
+            for (int j = 0; j < s->patches; j++) y[u * d + i] += in[j * d + i] / s->patches;
         }
-        if (!m->hp.has_projector) continue;
-        linear(&m->w.projector.fc1, in, mid);
-        for (int i = 0; i < joined; i++) mid[i] = gelu(mid[i]);
-        linear(&m->w.projector.fc2, mid, y + u * m->hp.d_out);
+        if (m->hp.has_projector)
+            project(s, &m->w.projector, m->hp.proj_norm_joined || s->patches == 1, in, y + u * m->hp.d_out);
     }
 }
 
@@ -224,6 +274,11 @@ const pare__hparams ref_bent = {.dim = 32,
                                 .window = 2,
                                 .is_full = {0, 1, 0},
                                 .has_projector = 1,
+                                .proj_dim = 128,
+                                .proj_norm = PARE__NORM_RMS,
+                                .proj_eps = 1e-6f,
+                                .has_proj_norm = 1,
+                                .has_fc2 = 1,
                                 .d_out = REF_D_OUT};
 const pare__hparams ref_plain = {.dim = 32,
                                  .n_layer = REF_LAYERS,
@@ -254,10 +309,29 @@ static pare__linear make_linear(pare__rng *r, int32_t n_in, int32_t n_out)
     return (pare__linear){w, floats(r, n_out, 0, 0.4), n_in, n_out};
 }
 
-static pare__norm_w make_norm(pare__rng *r, const pare__hparams *hp)
+static pare__norm_w make_norm(pare__rng *r, pare__norm_kind kind, int32_t n)
 {
-    const float *w = floats(r, hp->dim, 1, 0.5);
-    return (pare__norm_w){w, hp->norm == PARE__NORM_RMS ? NULL : floats(r, hp->dim, 0, 0.5)};
+    const float *w = floats(r, n, 1, 0.5);
+    return (pare__norm_w){w, kind == PARE__NORM_RMS ? NULL : floats(r, n, 0, 0.5)};
+}
+
+static pare__projector_w make_projector(pare__rng *r, const pare__hparams *hp, int is_joined_norm)
+{
+    const int32_t joined = hp->join == PARE__JOIN_MEAN ? hp->dim : hp->unit * hp->unit * hp->dim;
+    pare__projector_w p = {0};
+    if (hp->has_proj_norm) p.norm = make_norm(r, hp->proj_norm, is_joined_norm ? joined : hp->dim);
+    p.fc1 = make_linear(r, joined, hp->has_fc2 ? hp->proj_dim : hp->d_out);
+    if (hp->has_fc2) p.fc2 = make_linear(r, hp->proj_dim, hp->d_out);
+    return p;
+}
+
+static void make_qk_norms(pare__rng *r, const pare__hparams *hp, pare__block_w *b)
+{
+    const int is_row = hp->qk_norm == PARE__QK_NORM_ROW;
+    const pare__norm_kind kind = is_row ? PARE__NORM_RMS : hp->norm;
+    if (!hp->qk_norm) return;
+    b->q_norm = make_norm(r, kind, is_row ? hp->dim : hp->dim / hp->n_head);
+    b->k_norm = make_norm(r, kind, is_row ? hp->dim : hp->dim / hp->n_head);
 }
 
 void ref_make_model(pare_model *m, uint64_t seed)
@@ -265,25 +339,25 @@ void ref_make_model(pare_model *m, uint64_t seed)
     static char name[] = "random";
     pare__rng r = pare__rng_make(seed, 1, 2);
     const pare__hparams *hp = &m->hp;
-    const int32_t d = hp->dim, joined = hp->unit * hp->unit * d;
+    const int32_t d = hp->dim;
     m->name = m->path = name;
     m->prep = (pare__prep_rule){.rescale = 1 / 255.0, .mean = {.5f, .4f, .3f}, .std = {.2f, .3f, .4f}};
     m->w = (pare__weights){.patch = make_linear(&r, 3 * hp->temporal * hp->patch * hp->patch, d)};
     m->w.block = PARE__NEW(pare__block_w, hp->n_layer);
     for (int i = 0; i < hp->n_layer; i++)
-        m->w.block[i] = (pare__block_w){.norm1 = make_norm(&r, hp),
-                                        .norm2 = make_norm(&r, hp),
+        m->w.block[i] = (pare__block_w){.norm1 = make_norm(&r, hp->norm, d),
+                                        .norm2 = make_norm(&r, hp->norm, d),
                                         .qkv = make_linear(&r, d, 3 * d),
                                         .proj = make_linear(&r, d, d),
                                         .fc1 = make_linear(&r, d, (1 + hp->gated) * hp->mlp_dim),
                                         .fc2 = make_linear(&r, hp->mlp_dim, d)};
     if (hp->has_cls) m->w.cls = floats(&r, d, 0, 2);
-    if (hp->pos_rows) m->w.pos = floats(&r, ((int64_t)hp->pos_rows * hp->pos_cols + hp->n_prefix) * d, 0, 2);
-    if (hp->has_norm) m->w.norm = make_norm(&r, hp);
-    if (!hp->has_projector) return;
-    m->w.projector.norm = make_norm(&r, hp);
-    m->w.projector.fc1 = make_linear(&r, joined, joined);
-    m->w.projector.fc2 = make_linear(&r, joined, hp->d_out);
+    const int64_t steps = hp->steps > 1 ? hp->steps : 1;
+    if (hp->pos_rows) m->w.pos = floats(&r, (steps * hp->pos_rows * hp->pos_cols + hp->n_prefix) * d, 0, 2);
+    if (hp->has_norm) m->w.norm = make_norm(&r, hp->norm, d);
+    if (hp->has_projector) m->w.projector = make_projector(&r, hp, hp->proj_norm_joined);
+    for (int i = 0; i < hp->n_deepstack; i++) m->w.deepstack[i] = make_projector(&r, hp, 1);
+    for (int i = 0; i < hp->n_layer; i++) make_qk_norms(&r, hp, &m->w.block[i]);
 }
 
 static void drop(const float *p) { pare__free((void *)(uintptr_t)p); }
@@ -300,21 +374,30 @@ static void drop_norm(const pare__norm_w *n)
     drop(n->b);
 }
 
+static void drop_projector(const pare__projector_w *p)
+{
+    drop_norm(&p->norm);
+    drop_linear(&p->fc1);
+    drop_linear(&p->fc2);
+}
+
 void ref_free_model(pare_model *m)
 {
-    const pare__linear *linears[] = {&m->w.patch, &m->w.projector.fc1, &m->w.projector.fc2};
-    const pare__norm_w *norms[] = {&m->w.norm, &m->w.projector.norm};
     for (int i = 0; i < m->hp.n_layer; i++) {
         const pare__block_w *b = &m->w.block[i];
         drop_norm(&b->norm1);
         drop_norm(&b->norm2);
+        drop_norm(&b->q_norm);
+        drop_norm(&b->k_norm);
         drop_linear(&b->qkv);
         drop_linear(&b->proj);
         drop_linear(&b->fc1);
         drop_linear(&b->fc2);
     }
-    for (int i = 0; i < 3; i++) drop_linear(linears[i]);
-    for (int i = 0; i < 2; i++) drop_norm(norms[i]);
+    drop_linear(&m->w.patch);
+    drop_norm(&m->w.norm);
+    drop_projector(&m->w.projector);
+    for (int i = 0; i < m->hp.n_deepstack; i++) drop_projector(&m->w.deepstack[i]);
     drop(m->w.cls);
     drop(m->w.pos);
     pare__free(m->w.block);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The encoder once more, as plain loops in double over one segment: the oracle of test_units. Rows are
+/* The encoder once more, as plain loops in double over one segment: the oracle of test_units and test_ways. Rows are
  * [prefix | unit 0 patch 0, patch 1, ... | unit 1 ...]. Also a small random model of any shape. */
 #ifndef PARE_ENCODER_REF_H
 #define PARE_ENCODER_REF_H
@@ -31,8 +31,10 @@ void ref_attend(ref_state *s, int block, double *keys, double *col_mean);
 void ref_mlp(ref_state *s, int block);
 /* x = gain R x, places of the anchors, sizes as the map says. */
 void ref_reduce(ref_state *s, const pare_map *map);
-/* y [n_unit, d_out] without prefix rows */
+/* y [n_unit, d_out] without prefix rows: after the final norm and the projector */
 void ref_close(const ref_state *s, double *y);
+/* What deepstack tap i makes of the rows as they are: y [n_unit, d_out]. */
+void ref_tap(const ref_state *s, int i, double *y);
 
 /* Weights for m->hp, which says all sizes; freed by ref_free_model. */
 void ref_make_model(pare_model *m, uint64_t seed);

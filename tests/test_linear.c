@@ -29,8 +29,7 @@ static void setup(void)
     failed = 0;
     ex = (pare__exec){.vec = pare__vec_best(), .scratch_size = 2 * PARE__TILE_FLOATS + ROOM, .failed = &failed};
     ex.scratch = pare__calloc(WORKERS * ex.scratch_size, 4);
-    ex.operand_pitch = MAX_IN * 4;
-    ex.operand = pare__calloc(MAX_ROWS + 4, ex.operand_pitch);
+    ex.operand = pare__calloc(MAX_ROWS + 4, MAX_IN * 4);
     ex.row_scale = pare__calloc(MAX_ROWS + 4, 4);
     ex.row_zero = pare__calloc(MAX_ROWS + 4, 4);
 }

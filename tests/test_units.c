@@ -140,7 +140,7 @@ static int on_stage(void *user, const char *name, int32_t block, const float *da
             ref_mlp(s, block);
             same_rows(name, x, s);
         }
-        at += strcmp(name, "projected") == 0 ? s->n_unit : ref_rows(s);
+        at += strncmp(name, "project", 7) == 0 ? s->n_unit : ref_rows(s);
     }
     ck_assert_int_eq(at, rows);
     u->n++;
@@ -157,7 +157,7 @@ START_TEST(every_stage_is_the_reference)
     for (int i = 0; i < 3; i++) ref_open(&u.s[i], &model, &seg[i]);
     pare__encoder *e = create(&plan);
     const pare__pack *p = run(e, seg, 3);
-    ck_assert_int_eq(u.n, 3 + 3 * LAYERS);
+    ck_assert_int_eq(u.n, 4 + 3 * LAYERS);
     ck_assert_int_eq(p->n_unit, 2 * UNITS + N_KEPT);
     ck_assert_int_eq(p->d_out, D_OUT);
     for (int i = 0; i < 3; i++) same_end(p, i, &u.s[i]);
@@ -561,7 +561,7 @@ START_TEST(grids_and_models_are_checked)
     model.hp = ref_bent;
     model.hp.unit = 1;
     ck_assert_int_eq(pare__encoder_create(&e, &model, NULL, &plan, 0, &err), PARE_E_UNSUPPORTED);
-    ck_assert_msg(strstr(err.text, "merger of 128") != NULL, "%s", err.text);
+    ck_assert_msg(strstr(err.text, "projector of 128") != NULL, "%s", err.text);
 }
 END_TEST
 

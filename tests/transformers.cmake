@@ -4,3 +4,7 @@ set(PARE_PYTHON "python3" CACHE STRING "Python with transformers for the tests t
 add_test(NAME transformers_embeds
          COMMAND ${PARE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/transformers/embeds.py $<TARGET_FILE:pare_cli> "${PARE_FIXTURES}")
 set_tests_properties(transformers_embeds PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+# The committed VideoMAE case is what transformers computes.
+add_test(NAME transformers_videomae
+         COMMAND ${PARE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/transformers/videomae.py check ${CMAKE_CURRENT_SOURCE_DIR}/golden/models/videomae-tiny)
+set_tests_properties(transformers_videomae PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)

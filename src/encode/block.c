@@ -7,17 +7,27 @@
 
 #include "encode/parts.h"
 
-/* A merged token counts as often as the tokens it stands for: log(size) on its column of scores. */
+/* Patch i of the unit at thw is padding. */
+static int is_padding(const pare__encoder *e, int32_t seg, const int32_t *thw, int32_t i)
+{
+    const int32_t unit = e->m->hp.unit;
+    return thw[1] * unit + i / unit >= e->valid[seg].rows || thw[2] * unit + i % unit >= e->valid[seg].cols;
+}
+
+/* A merged token counts as often as the tokens it stands for: log(size) on its column of scores. Padding is out of sight
+ * whether sizes count or not. */
 static const float *log_sizes(pare__encoder *e)
 {
     const pare__pack *p = &e->pack;
-    if (!p->has_size || e->plan.unbiased) return NULL;
+    const int counts = p->has_size && !e->plan.unbiased;
+    if (!counts && !e->has_padding) return NULL;
     int32_t seg = 0;
     for (int64_t u = 0; u < p->n_unit; u++) {
         int64_t row;
         const int32_t n = pare__unit_rows(p, u, &seg, &row);
-        const float bias = logf(p->size[u]);
-        for (int32_t i = 0; i < n; i++) e->log_size[row + i] = bias;
+        const float bias = counts || p->size[u] == 0 ? logf(p->size[u]) : 0;
+        for (int32_t i = 0; i < n; i++)
+            e->log_size[row + i] = e->has_padding && is_padding(e, seg, p->thw + 3 * u, i) ? -INFINITY : bias;
     }
     return e->log_size;
 }
@@ -42,14 +52,46 @@ static pare__linear_job layer(const pare__encoder *e, const pare__prepared *w, c
                               .act = hp->act};
 }
 
-/* wide [n, 3 dim] = q | k | v of the block, turned by their places */
+typedef struct qk_job {
+    const pare__encoder *e;
+    const pare__block_w *w;
+} qk_job;
+
+static void norm_qk_rows(void *arg, int64_t task, int32_t worker)
+{
+    (void)worker;
+    const qk_job *j = (const qk_job *)arg;
+    const pare__hparams *hp = &j->e->m->hp;
+    const int is_row = hp->qk_norm == PARE__QK_NORM_ROW;
+    const int64_t width = is_row ? hp->dim : hp->dim / hp->n_head, end = pare__grain_end(task, j->e->pack.n);
+    const pare__norm_kind kind = is_row ? PARE__NORM_RMS : hp->norm;
+    for (int64_t r = task * PARE__ROW_GRAIN; r < end; r++) {
+        float *q = j->e->wide + r * 3 * hp->dim;
+        for (int64_t at = 0; at < 2 * (int64_t)hp->dim; at += width) {
+            const pare__norm_w *w = at < hp->dim ? &j->w->q_norm : &j->w->k_norm;
+            if (w->w) pare__norm_row(j->e->ex.vec, kind, w, hp->eps, q + at, width, q + at);
+        }
+    }
+}
+
+/* wide [n, 3 dim] = q | k | v of the block, normed where the family does, turned by their places */
 static void find_qkv(const pare__encoder *e, int32_t block)
 {
     const pare__block_w *w = &e->m->w.block[block];
     pare__linear_job job =
         layer(e, &e->weights->block[block].qkv, &w->qkv, &w->norm1, e->pack.x, e->wide, PARE__EPILOGUE_BIAS);
     pare__linear_run(&e->ex, &job, 1);
+    if (e->m->hp.qk_norm) pare__pool_run(e->ex.pool, pare__grains(e->pack.n), norm_qk_rows, &(qk_job){.e = e, .w = w});
     if (e->m->hp.rope) pare__rope_run(e);
+}
+
+/* Steps that attend to each other are one segment of attention. */
+static void join_groups(pare__encoder *e, pare__attention_job *job)
+{
+    pare__groups *g = &e->groups;
+    for (int32_t i = 0; i <= g->n; i++) g->cu[i] = e->pack.cu[g->first[i]];
+    job->n_seg = g->n;
+    job->cu = g->cu;
 }
 
 static pare__attention_job attention_job(pare__encoder *e, int32_t block)
@@ -64,6 +106,7 @@ static pare__attention_job attention_job(pare__encoder *e, int32_t block)
                                .out = e->h,
                                .ldo = pare__float_stride(hp->dim),
                                .part = e->part};
+    if (e->groups.n) join_groups(e, &job);
     if (hp->window == 0 || hp->is_full[block]) return job;
     const pare__windows *w = pare__windows_get(e);
     job.n_seg = w->n;
@@ -128,5 +171,6 @@ int pare__block_run(pare__encoder *e, int32_t block, pare_error *err)
     rc = pare__site_run(e, block, PARE__PHASE_POST, err);
     if (rc < 0) return rc;
     pare__capture_release(e, block);
-    return pare__stage_emit(e, "hidden", block, e->pack.x, e->pack.n, e->pack.d, err);
+    rc = pare__stage_emit(e, "hidden", block, e->pack.x, e->pack.n, e->pack.d, err);
+    return rc ? rc : pare__deepstack_run(e, block, err);
 }

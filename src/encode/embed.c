@@ -24,6 +24,7 @@ const float *pare__positions_get(pare__positions **cache, const pare_model *m, i
 {
     const pare__hparams *hp = &m->hp;
     const float *learned = m->w.pos + (int64_t)prefix_positions(hp) * hp->dim;
+    const int64_t n_step = hp->steps > 1 ? hp->steps : 1, step = (int64_t)hp->pos_rows * hp->pos_cols * hp->dim;
     if (rows == hp->pos_rows && cols == hp->pos_cols) return learned;
     for (pare__positions *p = *cache; p; p = p->next) {
         if (p->rows == rows && p->cols == cols) return p->table;
@@ -32,9 +33,13 @@ const float *pare__positions_get(pare__positions **cache, const pare_model *m, i
     if (!p) return NULL;
     p->rows = rows;
     p->cols = cols;
-    p->table = (float *)pare__malloc((int64_t)rows * cols * hp->dim, (int64_t)sizeof(float));
-    if (!p->table ||
-        pare__interp_table(hp->interp, learned, hp->pos_rows, hp->pos_cols, hp->dim, p->table, rows, cols) < 0) {
+    const int64_t made = (int64_t)rows * cols * hp->dim;
+    p->table = (float *)pare__malloc(n_step * made, (int64_t)sizeof(float));
+    int rc = p->table ? 0 : PARE_E_NOMEM;
+    for (int64_t i = 0; rc == 0 && i < n_step; i++)
+        rc = pare__interp_table(hp->interp, learned + i * step, hp->pos_rows, hp->pos_cols, hp->dim,
+                                p->table + i * made, rows, cols);
+    if (rc < 0) {
         pare__free(p->table);
         pare__free(p);
         return NULL;
@@ -57,13 +62,14 @@ void pare__positions_free(pare__positions **cache)
 static int find_positions(pare__encoder *e, const pare__segment *seg, int32_t n_seg, pare_error *err)
 {
     for (int32_t s = 0; s < n_seg; s++) {
+        const pare__valid grid = e->valid[s];
         e->seg_pos[s] = NULL;
         if (!e->m->w.pos || seg[s].tokens) continue;
-        e->seg_pos[s] = pare__positions_get(&e->positions, e->m, seg[s].grid_h, seg[s].grid_w);
-        if (!e->seg_pos[s]) {
-            return pare_fail(err, PARE_E_NOMEM, "out of memory for positions of a %d x %d grid", seg[s].grid_h,
-                             seg[s].grid_w);
+        const float *table = pare__positions_get(&e->positions, e->m, grid.rows, grid.cols);
+        if (!table) {
+            return pare_fail(err, PARE_E_NOMEM, "out of memory for positions of a %d x %d grid", grid.rows, grid.cols);
         }
+        e->seg_pos[s] = table + (int64_t)seg[s].step * grid.rows * grid.cols * e->m->hp.dim;
     }
     return 0;
 }
@@ -151,10 +157,12 @@ static void prefix_row(const pare_model *m, int32_t i, float *x)
 static void place_unit(const work *w, int32_t s, const int32_t *thw, int32_t n, float *x)
 {
     const int64_t d = w->e->pack.d, unit = w->e->m->hp.unit;
+    const pare__valid grid = w->e->valid[s];
     if (!w->e->seg_pos[s]) return;
     for (int32_t i = 0; i < n; i++) {
         const int64_t row = thw[1] * unit + i / unit, col = thw[2] * unit + i % unit;
-        w->e->ex.vec->bias(x + i * d, w->e->seg_pos[s] + (row * w->seg[s].grid_w + col) * d, d);
+        const int64_t at = row < grid.rows && col < grid.cols ? row * grid.cols + col : 0;
+        w->e->ex.vec->bias(x + i * d, w->e->seg_pos[s] + at * d, d);
     }
 }
 

@@ -41,10 +41,52 @@ static int check_geometry(const pare_model *m, pare_error *err)
         return pare_fail(err, PARE_E_UNSUPPORTED, "model '%s': attention windows of %d units beside %d prefix tokens",
                          m->name, hp->window, hp->n_prefix);
     }
-    const int32_t joined = hp->dim * hp->unit * hp->unit;
-    if (hp->has_projector && (m->w.projector.fc1.n_in != joined || m->w.projector.fc2.n_in != m->w.projector.fc1.n_out)) {
-        return pare_fail(err, PARE_E_UNSUPPORTED, "model '%s': merger of %d and %d inputs on units of %d channels",
-                         m->name, m->w.projector.fc1.n_in, m->w.projector.fc2.n_in, joined);
+    if (hp->steps > 1 && (hp->n_prefix > 0 || hp->window > 0)) {
+        return pare_fail(err, PARE_E_UNSUPPORTED,
+                         "model '%s': %d steps attend to each other beside %d prefix tokens and windows of %d units",
+                         m->name, hp->steps, hp->n_prefix, hp->window);
+    }
+    return 0;
+}
+
+/* Of the output (tap -1) or of a deepstack tap. */
+static int check_projector(const pare_model *m, int32_t tap, pare_error *err)
+{
+    const pare__hparams *hp = &m->hp;
+    const pare__projector_w *p = tap < 0 ? &m->w.projector : &m->w.deepstack[tap];
+    const int32_t n_out = p->fc2.w ? p->fc2.n_out : p->fc1.n_out;
+    if (tap >= 0 && (hp->deepstack[tap] < 0 || hp->deepstack[tap] >= pare__blocks_run(hp))) {
+        return pare_fail(err, PARE_E_UNSUPPORTED, "model '%s': tap %d behind block %d of %d", m->name, tap,
+                         hp->deepstack[tap], pare__blocks_run(hp));
+    }
+    if (p->fc1.n_in != pare__joined_width(hp) || (p->fc2.w && p->fc2.n_in != p->fc1.n_out) || n_out != hp->d_out) {
+        return pare_fail(err, PARE_E_UNSUPPORTED,
+                         "model '%s': projector of %d and %d inputs and %d outputs between %lld and %d channels",
+                         m->name, p->fc1.n_in, p->fc2.n_in, n_out, (long long)pare__joined_width(hp), hp->d_out);
+    }
+    return 0;
+}
+
+static int check_projectors(const pare_model *m, pare_error *err)
+{
+    const pare__hparams *hp = &m->hp;
+    if (hp->n_deepstack < 0 || hp->n_deepstack > PARE__MAX_DEEPSTACK || (hp->n_deepstack && !hp->has_projector) ||
+        (hp->has_projector && hp->proj_act == PARE__ACT_SILU)) {
+        return pare_fail(err, PARE_E_UNSUPPORTED, "model '%s': %d taps, activation %d of the projector", m->name,
+                         hp->n_deepstack, hp->proj_act);
+    }
+    int rc = 0;
+    for (int32_t i = -1; hp->has_projector && i < hp->n_deepstack && rc == 0; i++) rc = check_projector(m, i, err);
+    return rc;
+}
+
+/* The plan asks for nothing behind the last block that is run. */
+static int check_plan(const pare_model *m, const pare__encode_plan *plan, pare_error *err)
+{
+    for (int32_t b = pare__blocks_run(&m->hp); b < m->hp.n_layer; b++) {
+        if (!plan->site[b] && (!plan->want[b] || plan->stage)) continue;
+        return pare_fail(err, PARE_E_INVALID, "model '%s': nothing can happen at block %d, its output leaves block %d",
+                         m->name, b, pare__blocks_run(&m->hp) - 1);
     }
     return 0;
 }
@@ -56,11 +98,12 @@ static int check_model(const pare_model *m, pare_error *err)
         return pare_fail(err, PARE_E_UNSUPPORTED, "model '%s': activation %d with gate %d; SiLU is the only gated one",
                          m->name, hp->act, hp->gated);
     }
-    if (hp->n_layer > PARE__MAX_BLOCKS || hp->dim % hp->n_head) {
-        return pare_fail(err, PARE_E_UNSUPPORTED, "model '%s': %d blocks of %d heads on %d channels", m->name,
-                         hp->n_layer, hp->n_head, hp->dim);
+    if (hp->n_layer > PARE__MAX_BLOCKS || hp->tap < 0 || hp->tap > hp->n_layer || hp->dim % hp->n_head) {
+        return pare_fail(err, PARE_E_UNSUPPORTED, "model '%s': %d of %d blocks of %d heads on %d channels", m->name,
+                         hp->tap, hp->n_layer, hp->n_head, hp->dim);
     }
-    return check_geometry(m, err);
+    const int rc = check_geometry(m, err);
+    return rc ? rc : check_projectors(m, err);
 }
 
 static int32_t capture_width(const pare__hparams *hp, uint32_t what)
@@ -88,13 +131,18 @@ static int make_captures(pare__encoder *e, int64_t cap)
     return 0;
 }
 
+static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t round_up(int64_t n, int64_t grain) { return (n + grain - 1) / grain * grain; }
+
 /* Floats per row of `wide`. */
 static int64_t widest(const pare_model *m)
 {
     const int32_t patches = m->hp.unit * m->hp.unit;
     int64_t width = pare__float_stride(m->w.patch.n_in);
-    const int64_t joined = pare__float_stride(m->w.projector.fc1.n_out) / patches + 1;
-    if (m->hp.has_projector && joined > width) width = joined;
+    for (int32_t i = -1; m->hp.has_projector && i < m->hp.n_deepstack; i++) {
+        const pare__projector_w *p = i < 0 ? &m->w.projector : &m->w.deepstack[i];
+        width = max64(width, pare__float_stride(p->fc1.n_out) / patches + 1);
+    }
     for (int32_t b = 0; b < m->hp.n_layer; b++) {
         const pare__block_w *w = &m->w.block[b];
         if (w->qkv.n_out > width) width = w->qkv.n_out;
@@ -118,18 +166,20 @@ static int make_states(pare__encoder *e, int64_t cap)
 /* The widest array that a map shrinks. */
 static int64_t widest_state(const pare__encoder *e)
 {
+    const pare__pack *p = &e->pack;
     int64_t width = e->m->hp.dim;
-    for (int32_t i = 0; i < PARE__MAX_STEPS; i++)
-        if (e->plan.state_width[i] > width) width = e->plan.state_width[i];
+    for (int32_t i = 0; i < PARE__MAX_STEPS; i++) width = max64(width, e->plan.state_width[i]);
+    if (e->m->hp.n_deepstack) width = max64(width, p->n_prefix ? p->d_out : p->d_out / p->patches + 1);
     return width;
 }
 
-/* What exists only where a unit is several patches, or is projected, or attends in windows. */
+/* What exists only where a unit is several patches, or is projected. */
 static int make_units(pare__encoder *e, int64_t cap)
 {
     const pare__hparams *hp = &e->m->hp;
     pare__pack *p = &e->pack;
     int ok = 1;
+    e->cap_units = p->n_prefix ? cap : cap / p->patches;
     p->ucu = p->cu;
     if (p->patches > 1) {
         p->ucu = PARE__NEW(int64_t, cap + 1);
@@ -137,29 +187,41 @@ static int make_units(pare__encoder *e, int64_t cap)
         e->stat = floats(cap, 2);
         ok = p->ucu && e->mean && e->stat;
     }
-    if (p->patches > 1 || hp->has_projector) ok &= (e->y = floats(cap, p->d_out)) != NULL;
+    if (p->patches > 1 || hp->has_projector) ok &= (e->y = floats(e->cap_units, p->d_out)) != NULL;
+    if (hp->n_deepstack) ok &= (e->deepstack = floats(hp->n_deepstack * e->cap_units, p->d_out)) != NULL;
+    return ok ? make_states(e, cap) : PARE_E_NOMEM;
+}
+
+/* What exists only where attention leaves its segment or stays in windows, or blocks lie behind the tap. */
+static int make_extents(pare__encoder *e, int64_t cap)
+{
+    const pare__hparams *hp = &e->m->hp;
+    int ok = 1;
     if (hp->window) {
         e->windows.order = PARE__NEW(int32_t, cap);
         e->windows.cu = PARE__NEW(int64_t, cap + 1);
         ok &= e->windows.order && e->windows.cu;
     }
-    return ok ? make_states(e, cap) : PARE_E_NOMEM;
+    if (hp->steps > 1) {
+        e->groups.first = PARE__NEW(int32_t, cap + 1);
+        e->groups.cu = PARE__NEW(int64_t, cap + 1);
+        ok &= e->groups.first && e->groups.cu;
+    }
+    if (e->plan.stage && pare__blocks_run(hp) < hp->n_layer) ok &= (e->late = floats(cap, hp->dim)) != NULL;
+    return ok ? 0 : PARE_E_NOMEM;
 }
-
-static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* Bytes per row of the pack for what an engine multiplies: rows of floats that are normalised or joined first, or any row
  * in fewer bits. */
 static int64_t widest_operand(const pare__encoder *e, const pare__engine *engine)
 {
     const pare_model *m = e->m;
-    const int64_t joined = m->hp.has_projector ? pare__float_stride(m->w.projector.fc1.n_in) / e->pack.patches + 1 : 0;
+    const int64_t wide = round_up(pare__float_stride(m->w.projector.fc1.n_in), PARE__ALIGN / (int)sizeof(float));
+    const int64_t joined = m->hp.has_projector ? wide / e->pack.patches + 1 : 0;
     const int64_t normed = max64(pare__float_stride(m->hp.dim), joined) * (int64_t)sizeof(float);
     if (engine->operand == PARE__OPERAND_F32) return normed;
     return max64(normed, (widest(m) + PARE__ALIGN) * pare__operand_size(engine->operand));
 }
-
-static int64_t round_up(int64_t n, int64_t grain) { return (n + grain - 1) / grain * grain; }
 
 /* What a worker needs for two tiles and the engine's library, or for a head of attention. */
 static int make_scratch(pare__encoder *e, int64_t cap)
@@ -171,8 +233,7 @@ static int make_scratch(pare__encoder *e, int64_t cap)
     const int64_t product = 2 * (int64_t)PARE__TILE_FLOATS + library / (int64_t)sizeof(float);
     e->ex.scratch_size = round_up(max64(attention, product), PARE__ALIGN);
     e->ex.scratch = floats(pare__pool_threads(e->ex.pool), e->ex.scratch_size);
-    e->ex.operand_pitch = round_up(widest_operand(e, engine), PARE__ALIGN);
-    e->ex.operand = (char *)pare__malloc(cap, e->ex.operand_pitch);
+    e->ex.operand = (char *)pare__malloc(cap, round_up(widest_operand(e, engine), PARE__ALIGN));
     e->ex.row_scale = floats(cap, 1);
     e->ex.row_zero = PARE__NEW(int32_t, cap);
     return e->ex.scratch && e->ex.operand && e->ex.row_scale && e->ex.row_zero ? 0 : PARE_E_NOMEM;
@@ -196,9 +257,10 @@ static int make_buffers(pare__encoder *e, int64_t cap)
     e->value = floats(3, 256);
     e->seg_pos = PARE__NEW(const float *, cap);
     e->seg_out = PARE__NEW(int64_t, cap + 1);
+    e->valid = PARE__NEW(pare__valid, cap);
     const int ok = p->x && p->size && p->cu && p->thw && e->wide && e->h && e->spare && e->spare_thw && e->log_size &&
-                   e->part && e->value && e->seg_pos && e->seg_out;
-    if (!ok || make_scratch(e, cap) < 0 || make_units(e, cap) < 0) return PARE_E_NOMEM;
+                   e->part && e->value && e->seg_pos && e->seg_out && e->valid;
+    if (!ok || make_scratch(e, cap) < 0 || make_units(e, cap) < 0 || make_extents(e, cap) < 0) return PARE_E_NOMEM;
     return make_captures(e, cap);
 }
 
@@ -207,9 +269,10 @@ int pare__encoder_create(pare__encoder **out, const pare_model *model, pare__poo
 {
     *out = NULL;
     int rc = check_model(model, err);
+    if (rc == 0) rc = check_plan(model, plan, err);
     if (rc < 0) return rc;
     const int64_t spare = (int64_t)PARE__GRAIN_ROWS * model->hp.unit * model->hp.unit; /* engines round rows up */
-    const int64_t cap = max64(max_rows, PARE__PACK_ROWS) + spare;
+    const int64_t cap = max64(max_rows * max64(model->hp.steps, 1), PARE__PACK_ROWS) + spare;
     pare__engine_choice choice = {.engine = plan->engine};
     if (!plan->engine) rc = pare__engine_choose(NULL, NULL, &choice, err);
     if (rc < 0) return rc;
@@ -224,9 +287,10 @@ int pare__encoder_create(pare__encoder **out, const pare_model *model, pare__poo
     e->ex.mul16 = choice.engine->narrow_attention ? pare__mul16_best() : NULL;
     e->pack.n_prefix = model->hp.n_prefix;
     e->pack.d = model->hp.dim;
-    e->pack.d_out = model->hp.has_projector ? model->w.projector.fc2.n_out : model->hp.dim;
+    e->pack.d_out = model->hp.has_projector ? model->hp.d_out : model->hp.dim;
     e->pack.patches = model->hp.unit * model->hp.unit;
-    rc = pare__engine_weights_get(model, choice.engine, pool, &e->weights, &e->own_weights, err);
+    const int32_t n_block = plan->stage ? model->hp.n_layer : pare__blocks_run(&model->hp);
+    rc = pare__engine_weights_get(model, choice.engine, n_block, pool, &e->weights, &e->own_weights, err);
     if (rc < 0) {
         pare__encoder_free(&e);
         return rc;
@@ -246,17 +310,41 @@ void pare__encoder_free(pare__encoder **encoder)
     pare__encoder *e = *encoder;
     if (!e) return;
     if (e->pack.ucu != e->pack.cu) pare__free(e->pack.ucu);
-    void *buffers[] = {
-        e->pack.x,     e->pack.size,  e->pack.cu,       e->pack.thw,    e->wide,          e->h,
-        e->spare,      e->spare_thw,  e->log_size,      e->part,        e->value,         e->seg_out,
-        e->ex.scratch, e->ex.operand, e->ex.row_scale,  e->ex.row_zero, e->mean,          e->stat,
-        e->y,          e->rope.table, e->windows.order, e->windows.cu,  e->windows.count, (void *)e->seg_pos};
+    void *buffers[] = {e->pack.x,
+                       e->pack.size,
+                       e->pack.cu,
+                       e->pack.thw,
+                       e->wide,
+                       e->h,
+                       e->spare,
+                       e->spare_thw,
+                       e->log_size,
+                       e->part,
+                       e->value,
+                       e->seg_out,
+                       e->ex.scratch,
+                       e->ex.operand,
+                       e->ex.row_scale,
+                       e->ex.row_zero,
+                       e->mean,
+                       e->stat,
+                       e->y,
+                       e->windows.order,
+                       e->windows.cu,
+                       e->windows.count,
+                       (void *)e->seg_pos,
+                       e->deepstack,
+                       e->late,
+                       e->groups.first,
+                       e->groups.cu,
+                       e->valid};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) pare__free(buffers[i]);
     for (int32_t i = 0; i < PARE__MAX_STEPS; i++) pare__free(e->pack.state[i]);
     for (int32_t i = 0; i < e->n_capture; i++) pare__free(e->capture[i].data);
     pare__free(e->capture);
     pare__free(e->live);
     pare__positions_free(&e->positions);
+    pare__rope_fini(&e->rope);
     pare__engine_weights_free(&e->own_weights);
     pare__map_fini(&e->map);
     pare__free(e);
@@ -268,17 +356,32 @@ void pare__encoder_free(pare__encoder **encoder)
 int32_t pare__encoder_fit(const pare__encoder *e, const pare__segment *seg, int32_t n)
 {
     int64_t rows = 0;
+    int32_t whole = 0; /* segments before the group of segment i */
     for (int32_t i = 0; i < n; i++) {
         rows += seg[i].n * e->pack.patches + e->pack.n_prefix;
-        if (i > 0 && (rows > PARE__PACK_ROWS || i >= PARE__PACK_ROWS)) return i;
+        if (seg[i].step == 0) whole = i;
+        if (whole > 0 && (rows > PARE__PACK_ROWS || i >= PARE__PACK_ROWS)) return whole;
     }
     return n;
+}
+
+/* Blocks behind the tap, on a copy of the hidden state. */
+static int run_late(pare__encoder *e, pare_error *err)
+{
+    float *x = e->pack.x;
+    int rc = 0;
+    memcpy(e->late, x, (size_t)e->pack.n * (size_t)e->pack.d * sizeof *x);
+    e->pack.x = e->late;
+    for (int32_t b = pare__blocks_run(&e->m->hp); rc == 0 && b < e->m->hp.n_layer; b++) rc = pare__block_run(e, b, err);
+    e->pack.x = x;
+    return rc;
 }
 
 static int run_blocks(pare__encoder *e, pare_error *err)
 {
     int rc = 0;
-    for (int32_t b = 0; rc == 0 && b < e->m->hp.n_layer; b++) rc = pare__block_run(e, b, err);
+    for (int32_t b = 0; rc == 0 && b < pare__blocks_run(&e->m->hp); b++) rc = pare__block_run(e, b, err);
+    if (rc == 0 && e->late) rc = run_late(e, err);
     return rc ? rc : pare__project_run(e, err);
 }
 

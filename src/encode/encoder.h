@@ -74,7 +74,9 @@ typedef enum { PARE__PHASE_PRE, PARE__PHASE_MID, PARE__PHASE_POST } pare__phase;
  * keep everything; negative = error, which encode returns. Runs in the calling thread. */
 typedef int (*pare__site_fn)(void *user, const pare__pack *pack, int32_t block, pare__phase phase, pare__map *map,
                              int64_t *n_out, pare_error *err);
-/* Stages for tracing: name as in pare_stage_fn without batch axis; rows of the pack. Non-zero stops. */
+/* Stages for tracing: name as in pare_stage_fn without batch axis. Non-zero stops. Rows are the pack's, but what goes into
+ * and comes out of a projector ("selected", "shuffled", "projector_out", "projected", "deepstack") has one row per unit,
+ * prefix rows left out; `block` of "deepstack" counts taps. "projected" is the same array as "projector_out". */
 typedef int (*pare__pack_stage_fn)(void *user, const char *name, int32_t block, const float *data, int64_t rows,
                                    int64_t width);
 
@@ -96,8 +98,9 @@ typedef struct pare__encode_plan {
 
 typedef struct pare__encoder pare__encoder;
 
-/* `pool` is borrowed and may be NULL. max_rows: rows of the largest segment (prefix and all patches of its units). The
- * plan is copied. */
+/* `pool` is borrowed and may be NULL. max_rows: rows of the largest segment (prefix and all patches of its units); with
+ * hp.steps a pack has room for as many of them. The plan is copied; it may ask for blocks behind hp.tap only to trace, and
+ * never act there: INVALID. */
 int pare__encoder_create(pare__encoder **out, const pare_model *model, pare__pool *pool, const pare__encode_plan *plan,
                          int64_t max_rows, pare_error *err);
 void pare__encoder_free(pare__encoder **e);
@@ -110,16 +113,18 @@ typedef struct pare__segment {
                                              * `pixels` is given */
     const float *pixels; /* normalised (trace): [3, H, W]; where temporal or unit > 1 the flattened patches of the whole
                           * grid [rows, 3 temporal P P], unit by unit */
-    int32_t grid_h, grid_w; /* patches */
-    int32_t t;              /* slot within the window */
-    const int32_t *unit;    /* [n] raster index of every surviving unit, ascending; NULL = all */
-    int64_t n;              /* units */
-    const float *size;      /* [n] or NULL = 1; 0: nobody attends to it (padding) */
-    int32_t step;           /* of hp.steps steps that attend to each other; > 0 goes on with the segment before */
-    const float *tokens;    /* [n_prefix + n patches, d] rows as they enter block 0, instead of pixels; or NULL */
+    int32_t grid_h, grid_w;   /* patches */
+    int32_t t;                /* slot within the window */
+    const int32_t *unit;      /* [n] raster index of every surviving unit, ascending; NULL = all */
+    int64_t n;                /* units */
+    const float *size;        /* [n] or NULL = 1; 0: nobody attends to it (padding) */
+    int32_t step;             /* of hp.steps steps that attend to each other; > 0 goes on with the segment before */
+    int32_t valid_h, valid_w; /* patches down and across that are real; the others are padding: nobody attends to them,
+                               * positions are those of the smaller grid, padding has its first. 0 = all */
+    const float *tokens;      /* [n_prefix + n patches, d] rows as they enter block 0, instead of pixels; or NULL */
 } pare__segment;
 
-/* How many of seg[0..n) fit the next pack (>= 1). */
+/* How many of seg[0..n) fit the next pack (>= 1); steps that attend to each other stay together. */
 int32_t pare__encoder_fit(const pare__encoder *e, const pare__segment *seg, int32_t n);
 /* Embeds the segments into the encoder's pack (positions by original place), runs all blocks with their sites and the
  * final norm. The pack belongs to the encoder and is valid until the next call. times_ms[2] += embed, blocks (site
@@ -134,6 +139,9 @@ void pare__head(const pare_model *m, const float *prefix, const float *token, co
                 float *pooled, float *logits);
 /* The joint embedding of what pare__head pooled -> embed [n_embed]. */
 void pare__head_embed(const pare_model *m, const float *pooled, float *embed);
+/* The two classifiers of PARE__LOGITS_TEACHER on prefix rows [n_prefix, dim]: of CLS and of the first register, whose mean
+ * pare__head gives; each [n_class]. */
+void pare__head_teacher(const pare_model *m, const float *prefix, float *cls_logits, float *register_logits);
 /* Attention [n] of the learned query on the rows x [n, dim], mean over heads; `scratch` [n_head, n]. */
 void pare__head_probe(const pare_model *m, const float *x, const float *size, int64_t n, float *attention,
                       float *scratch);

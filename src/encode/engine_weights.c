@@ -17,6 +17,7 @@ typedef struct request {
 typedef struct maker {
     const pare_model *m;
     const pare__engine *engine;
+    int32_t n_block;
     pare__pool *pool;
     request *todo;
     int64_t n;
@@ -31,8 +32,11 @@ static void list_layers(maker *k, pare__engine_weights *p)
 {
     const pare__weights *w = &k->m->w;
     add(k, &p->patch, &w->patch, p->wide, 1);
-    add(k, &p->projector[0][0], &w->projector.fc1, p->wide, 1);
-    add(k, &p->projector[0][1], &w->projector.fc2, p->wide, 1);
+    for (int32_t i = 0; i <= k->m->hp.n_deepstack; i++) {
+        const pare__projector_w *from = i ? &w->deepstack[i - 1] : &w->projector;
+        add(k, &p->projector[i][0], &from->fc1, p->wide, 1);
+        add(k, &p->projector[i][1], &from->fc2, p->wide, 1);
+    }
     for (int32_t b = 0; b < p->n_block; b++) {
         const pare__block_w *from = &w->block[b];
         pare__engine_block *to = &p->block[b];
@@ -60,8 +64,10 @@ void pare__engine_weights_free(pare__engine_weights **weights)
     *weights = NULL;
     if (!p) return;
     pare__prepared_fini(&p->patch);
-    pare__prepared_fini(&p->projector[0][0]);
-    pare__prepared_fini(&p->projector[0][1]);
+    for (int32_t i = 0; i <= PARE__MAX_DEEPSTACK; i++) {
+        pare__prepared_fini(&p->projector[i][0]);
+        pare__prepared_fini(&p->projector[i][1]);
+    }
     for (int32_t b = 0; p->block && b < p->n_block; b++) {
         pare__prepared *layer[] = {&p->block[b].qkv, &p->block[b].proj, &p->block[b].fc1, &p->block[b].fc2};
         for (size_t i = 0; i < sizeof layer / sizeof *layer; i++) pare__prepared_fini(layer[i]);
@@ -96,9 +102,9 @@ static int make(void *arg, void **value, pare_error *err)
     if (p) {
         p->engine = k->engine;
         p->wide = wide.engine;
-        p->n_block = k->m->hp.n_layer;
+        p->n_block = k->n_block;
         p->block = PARE__NEW(pare__engine_block, p->n_block);
-        k->todo = PARE__NEW(request, 3 + 4 * (int64_t)p->n_block);
+        k->todo = PARE__NEW(request, 1 + 2 * (1 + k->m->hp.n_deepstack) + 4 * (int64_t)p->n_block);
     }
     if (!p || !p->block || !k->todo) {
         rc = pare_fail(err, PARE_E_NOMEM, "out of memory for the weights of model '%s'", k->m->name);
@@ -113,14 +119,16 @@ static int make(void *arg, void **value, pare_error *err)
     return rc;
 }
 
-int pare__engine_weights_get(const pare_model *m, const pare__engine *engine, pare__pool *pool,
+int pare__engine_weights_get(const pare_model *m, const pare__engine *engine, int32_t n_block, pare__pool *pool,
                              const pare__engine_weights **out, pare__engine_weights **own, pare_error *err)
 {
-    maker k = {.m = m, .engine = engine, .pool = pool};
+    maker k = {.m = m, .engine = engine, .n_block = n_block, .pool = pool};
+    const int is_shared = m->cache && n_block == pare__blocks_run(&m->hp);
     void *value = NULL;
-    const int rc = m->cache ? pare__cache_get(m->cache, engine, make, &k, destroy, &value, err) : make(&k, &value, err);
+    const int rc =
+        is_shared ? pare__cache_get(m->cache, engine, make, &k, destroy, &value, err) : make(&k, &value, err);
     if (rc) return rc;
     *out = value;
-    *own = m->cache ? NULL : value;
+    *own = is_shared ? NULL : value;
     return 0;
 }

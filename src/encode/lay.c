@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Segments become the layout of a pack: rows and units of each, places, sizes, empty state. Nothing is computed yet.
  *   [prefix | candidates] per segment; cu in rows, ucu in units, thw [n_unit, 3], size [n_unit] */
+#include <float.h>
 #include <string.h>
 
 #include "encode/parts.h"
@@ -12,6 +13,32 @@ static int check_pixels(const pare__encoder *e, const pare__segment *s, int32_t 
         if (s->rgb[t]) continue;
         return pare_fail(err, PARE_E_INVALID, "segment %d has no pixels (picture %d of %d)", i, t, e->m->hp.temporal);
     }
+    return 0;
+}
+
+static int check_units(const pare__segment *s, int64_t units, int32_t i, pare_error *err)
+{
+    for (int64_t u = 0; s->unit && u < s->n; u++) {
+        if (s->unit[u] >= 0 && s->unit[u] < units && (u == 0 || s->unit[u] > s->unit[u - 1])) continue;
+        return pare_fail(err, PARE_E_INVALID, "segment %d: unit %lld is %d, not ascending within %lld", i, (long long)u,
+                         s->unit[u], (long long)units);
+    }
+    for (int64_t u = 0; s->size && u < s->n; u++) {
+        if (s->size[u] >= 0 && s->size[u] <= FLT_MAX) continue;
+        return pare_fail(err, PARE_E_INVALID, "segment %d: unit %lld has size %g", i, (long long)u, (double)s->size[u]);
+    }
+    return 0;
+}
+
+/* A segment that goes on with the one before, and padding. */
+static int check_extent(const pare__encoder *e, const pare__segment *s, int32_t i, pare_error *err)
+{
+    if (s->step < 0 || (s->step > 0 && (s->step >= e->m->hp.steps || i == 0 || s[-1].step >= s->step)))
+        return pare_fail(err, PARE_E_INVALID, "segment %d is step %d of %d behind step %d", i, s->step, e->m->hp.steps,
+                         i ? s[-1].step : -1);
+    if (s->valid_h < 0 || s->valid_h > s->grid_h || s->valid_w < 0 || s->valid_w > s->grid_w)
+        return pare_fail(err, PARE_E_INVALID, "segment %d: %d x %d patches of a %d x %d grid are real", i, s->valid_h,
+                         s->valid_w, s->grid_h, s->grid_w);
     return 0;
 }
 
@@ -27,20 +54,16 @@ static int check_segment(const pare__encoder *e, const pare__segment *s, int32_t
         return pare_fail(err, PARE_E_INVALID, "segment %d: %lld units of a %d x %d grid", i, (long long)s->n, s->grid_h,
                          s->grid_w);
     }
-    for (int64_t u = 0; s->unit && u < s->n; u++) {
-        if (s->unit[u] >= 0 && s->unit[u] < units && (u == 0 || s->unit[u] > s->unit[u - 1])) continue;
-        return pare_fail(err, PARE_E_INVALID, "segment %d: unit %lld is %d, not ascending within %lld", i, (long long)u,
-                         s->unit[u], (long long)units);
-    }
-    return check_pixels(e, s, i, err);
+    int rc = check_units(s, units, i, err);
+    if (rc == 0) rc = check_extent(e, s, i, err);
+    return rc ? rc : check_pixels(e, s, i, err);
 }
 
 /* Tables that depend on the grid grow here, so that nothing can fail later. */
-static int reserve_grid(pare__encoder *e, const pare__segment *s, pare_error *err)
+static int reserve_grid(pare__encoder *e, const pare__segment *s, int32_t i, pare_error *err)
 {
     const pare__hparams *hp = &e->m->hp;
-    const int32_t side = s->grid_h > s->grid_w ? s->grid_h : s->grid_w;
-    int rc = hp->rope ? pare__rope_reserve(&e->rope, hp, side) : 0;
+    int rc = hp->rope ? pare__rope_reserve(&e->rope, hp, i, s->grid_h, s->grid_w) : 0;
     if (rc == 0 && hp->window)
         rc = pare__windows_reserve(&e->windows, hp->window, s->grid_h / hp->unit, s->grid_w / hp->unit);
     if (rc == 0) return 0;
@@ -67,6 +90,22 @@ static void lay_segment(pare__pack *p, const pare__segment *s, int32_t unit_side
     p->n_unit += p->n_prefix + s->n;
 }
 
+/* Which segments attend to each other, and what of each is real. */
+static void lay_extents(pare__encoder *e, const pare__segment *seg, int32_t n_seg)
+{
+    pare__groups *g = &e->groups;
+    e->has_padding = 0;
+    g->n = 0;
+    for (int32_t i = 0; i < n_seg; i++) {
+        const pare__segment *s = &seg[i];
+        e->valid[i] = (pare__valid){s->valid_h ? s->valid_h : s->grid_h, s->valid_w ? s->valid_w : s->grid_w};
+        e->has_padding |= e->valid[i].rows < s->grid_h || e->valid[i].cols < s->grid_w;
+        for (int64_t u = 0; s->size && u < s->n; u++) e->has_padding |= s->size[u] == 0;
+        if (g->first && s->step == 0) g->first[g->n++] = i;
+    }
+    if (g->first) g->first[g->n] = n_seg;
+}
+
 static void lay_all(pare__encoder *e, const pare__segment *seg, int32_t n_seg)
 {
     pare__pack *p = &e->pack;
@@ -84,6 +123,7 @@ static void lay_all(pare__encoder *e, const pare__segment *seg, int32_t n_seg)
     }
     p->cu[n_seg] = p->n;
     p->ucu[n_seg] = p->n_unit;
+    lay_extents(e, seg, n_seg);
     for (int32_t i = 0; i < PARE__MAX_STEPS; i++)
         if (p->state[i]) memset(p->state[i], 0, (size_t)p->n_unit * (size_t)e->plan.state_width[i] * sizeof(float));
 }
@@ -94,7 +134,7 @@ int pare__lay_run(pare__encoder *e, const pare__segment *seg, int32_t n_seg, par
     int64_t rows = 0;
     for (int32_t i = 0; i < n_seg; i++) {
         int rc = check_segment(e, &seg[i], i, err);
-        if (rc == 0) rc = reserve_grid(e, &seg[i], err);
+        if (rc == 0) rc = reserve_grid(e, &seg[i], i, err);
         if (rc < 0) return rc;
         rows += p->n_prefix + seg[i].n * p->patches;
     }

@@ -10,6 +10,7 @@
  * shape only. */
 #include <string.h>
 
+#include "core/mem.h"
 #include "encode/parts.h"
 
 typedef struct chain {
@@ -17,7 +18,7 @@ typedef struct chain {
     const pare__linear_job *job; /* [n] */
     int32_t n;
     int64_t n_tile; /* of rows */
-    int64_t pitch;  /* bytes of the operand per row */
+    int64_t pitch;  /* bytes of the operand per row: those of the widest layer that needs one */
 } chain;
 
 /* Rows [first, first + n) of a layer; what the engine multiplies of them begins at `base` bytes of the operand. Within a
@@ -32,8 +33,8 @@ static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /* ---- operands ---------------------------------------------------------------------------------------------------- */
 
-static void norm_row(const pare__vec *vec, pare__norm_kind kind, const pare__norm_w *w, float eps, const float *x,
-                     int64_t d, float *out)
+void pare__norm_row(const pare__vec *vec, pare__norm_kind kind, const pare__norm_w *w, float eps, const float *x,
+                    int64_t d, float *out)
 {
     if (kind == PARE__NORM_RMS)
         vec->rms_norm(out, x, w->w, d, eps);
@@ -53,6 +54,15 @@ static int64_t operand_bytes(const pare__linear_job *j)
     return pare__operand_stride(kind, j->w->n_in) * pare__operand_size(kind);
 }
 
+/* Bytes per row that no layer of the chain exceeds; tiles begin at whole cache lines. */
+static int64_t widest_pitch(const pare__linear_job *job, int32_t n)
+{
+    int64_t pitch = 0;
+    for (int32_t i = 0; i < n; i++)
+        if (!is_as_it_is(&job[i]) && operand_bytes(&job[i]) > pitch) pitch = operand_bytes(&job[i]);
+    return ceil_div(pitch, PARE__ALIGN) * PARE__ALIGN;
+}
+
 static const void *operand_at(const pare__exec *ex, const pare__linear_job *j, stretch at)
 {
     return is_as_it_is(j) ? (const void *)(j->x + at.first * j->ldx) : ex->operand + at.base;
@@ -67,7 +77,7 @@ static void convert_row(const pare__exec *ex, const pare__linear_job *j, stretch
     const pare__operand kind = j->w->engine->operand;
     if (j->norm) {
         float *normed = kind == PARE__OPERAND_F32 ? to : spare;
-        norm_row(ex->vec, j->norm_kind, j->norm, j->eps, x, k, normed);
+        pare__norm_row(ex->vec, j->norm_kind, j->norm, j->eps, x, k, normed);
         x = normed;
     }
     if (kind == PARE__OPERAND_BF16)
@@ -243,7 +253,7 @@ void pare__linear_run(const pare__exec *ex, const pare__linear_job *job, int32_t
         return;
     }
     chain c = {.ex = ex, .job = job, .n = n, .n_tile = count_tiles(job->rows, e->tile_rows)};
-    c.pitch = ex->operand_pitch;
+    c.pitch = widest_pitch(job, n);
     pare__pool_run(ex->pool, c.n_tile, run_through, &c);
 }
 
@@ -265,7 +275,7 @@ static void norm_rows(void *arg, int64_t task, int32_t worker)
     const norm_job *j = (const norm_job *)arg;
     const int64_t end = pare__grain_end(task, j->rows);
     for (int64_t r = task * PARE__ROW_GRAIN; r < end; r++)
-        norm_row(j->vec, j->kind, j->w, j->eps, j->x + r * j->d, j->d, j->out + r * j->d);
+        pare__norm_row(j->vec, j->kind, j->w, j->eps, j->x + r * j->d, j->d, j->out + r * j->d);
 }
 
 void pare__norm_run(const pare__exec *ex, pare__norm_kind kind, const pare__norm_w *w, float eps, const float *x,

@@ -24,12 +24,11 @@ typedef struct pare__exec {
     const pare__mul16 *mul16; /* what attention multiplies by instead of floats, or NULL */
     float *scratch;           /* [workers, scratch_size] */
     int64_t scratch_size;     /* floats per worker */
-    char *operand;            /* [cap_rows, operand_pitch] rows as the engine multiplies them */
-    int64_t operand_pitch;    /* bytes: those of the widest layer at least */
-    float *row_scale;         /* [cap_rows] of 8-bit operands */
-    int32_t *row_zero;        /* [cap_rows] */
-    atomic_int *failed;       /* set to 1 when the engine's library fails */
-    double *flops;            /* counts what is multiplied, or NULL; written by the calling thread only */
+    char *operand;      /* rows as the engine multiplies them: room for those of any layer, whole cache lines each */
+    float *row_scale;   /* [cap_rows] of 8-bit operands */
+    int32_t *row_zero;  /* [cap_rows] */
+    atomic_int *failed; /* set to 1 when the engine's library fails */
+    double *flops;      /* counts what is multiplied, or NULL; written by the calling thread only */
 } pare__exec;
 
 /* ---- linear.c ------------------------------------------------------------------------------------------------- */
@@ -57,6 +56,9 @@ typedef struct pare__linear_job {
     const float *scale; /* [n_out] or NULL = 1 */
 } pare__linear_job;
 
+/* out [d] = norm(x [d]); x may be out. */
+void pare__norm_row(const pare__vec *vec, pare__norm_kind kind, const pare__norm_w *w, float eps, const float *x,
+                    int64_t d, float *out);
 /* n jobs on the same rows, each reading rows that the one before it wrote. */
 void pare__linear_run(const pare__exec *ex, const pare__linear_job *job, int32_t n);
 /* out [rows, d] = norm(x [rows, d]); x may be out. */
@@ -71,7 +73,7 @@ typedef struct pare__attention_job {
     int32_t n_seg;
     const int64_t *cu;     /* [n_seg + 1] */
     const int32_t *order;  /* [n] rows of the segments, one after the other; NULL = 0, 1, 2, ... */
-    const float *log_size; /* [n] bias of the keys, or NULL */
+    const float *log_size; /* [n] bias of the keys, -inf = padding, which is no query either in col_mean; or NULL */
     float *out;            /* [n, n_head head_dim]; NULL = only what follows */
     int64_t ldo;           /* floats between rows of out */
     float *part;           /* [2 n_head, n] scratch: per-head rows of what follows */
@@ -89,11 +91,12 @@ void pare__attention_run(const pare__exec *ex, const pare__attention_job *job);
 /* A position table at one grid size. */
 typedef struct pare__positions {
     int32_t rows, cols;
-    float *table; /* [rows, cols, dim] */
+    float *table; /* [steps, rows, cols, dim] */
     struct pare__positions *next;
 } pare__positions;
 
-/* [rows, cols, dim] positions of the patches on this grid: made at first use, then cached. NULL when memory is short. */
+/* [steps, rows, cols, dim] positions of the patches on this grid: made at first use, then cached. NULL when memory is
+ * short. */
 const float *pare__positions_get(pare__positions **cache, const pare_model *m, int32_t rows, int32_t cols);
 void pare__positions_free(pare__positions **cache);
 /* in [rows, cols, d] -> out [out_rows, out_cols, d]; 0 or PARE_E_NOMEM. Identity when the sizes match. */
@@ -102,10 +105,15 @@ int pare__interp_table(pare__interp kind, const float *in, int32_t rows, int32_t
 
 /* ---- rope.c, window.c ----------------------------------------------------------------------------------------- */
 
-/* Angles of coordinates 0 .. n-1. */
+/* Angles of the coordinates of a side: of ROPE_GRID 0 .. n-1 whatever the side, of ROPE_CENTRE as many as the side has
+ * patches, one side behind the other. */
 typedef struct pare__rope {
     float *table; /* [n, 2, head_dim / 4] cosines, sines */
     int64_t n, cap;
+    int32_t *side; /* [n_side] sides whose centres are in `table`, in that order */
+    int64_t n_side, cap_side;
+    int64_t *first; /* [segments of the pack, 2] rows of `table`: that of grid row 0, of grid column 0 */
+    int64_t cap_first;
 } pare__rope;
 
 /* Rows of the pack by attention window. */
@@ -119,6 +127,18 @@ typedef struct pare__windows {
 } pare__windows;
 
 /* ---- the encoder ---------------------------------------------------------------------------------------------- */
+
+/* Segments that attend to each other (hp.steps). */
+typedef struct pare__groups {
+    int32_t *first; /* [n + 1] segment that each starts with */
+    int64_t *cu;    /* [n + 1] the same in rows of the pack as it is now */
+    int32_t n;
+} pare__groups;
+
+/* Patches of a segment that are real. */
+typedef struct pare__valid {
+    int32_t rows, cols;
+} pare__valid;
 
 struct pare__encoder {
     const pare_model *m;
@@ -141,9 +161,15 @@ struct pare__encoder {
     float *value;        /* [3, 256] what the network sees of a u8 value */
     float *mean;         /* [cap_rows, dim] pack.tokens; NULL where a unit is one patch */
     float *stat;         /* [2, cap_rows] CLS row, column mean by row; NULL where a unit is one patch */
-    float *y;            /* [cap_rows, d_out] pack.y; NULL where that is x */
+    float *y;            /* [cap_units, d_out] pack.y; NULL where that is x */
+    float *deepstack;    /* [n_deepstack, cap_units, d_out]; NULL if there are none */
+    int64_t cap_units;
+    float *late; /* [cap_rows, dim] hidden state of blocks behind the tap, for the trace; NULL if there are none */
     pare__positions *positions;
     const float **seg_pos; /* [cap_rows] position table of each segment */
+    pare__valid *valid;    /* [cap_rows] of each segment */
+    int32_t has_padding;
+    pare__groups groups; /* empty where every segment is alone */
     pare__rope rope;
     pare__windows windows;
     pare__map map;      /* of the site's callback */
@@ -162,6 +188,21 @@ static inline int32_t pare__unit_rows(const pare__pack *p, int64_t unit, int32_t
     return is_prefix ? 1 : p->patches;
 }
 
+/* Units of the pack without prefix rows. */
+static inline int64_t pare__candidates(const pare__pack *p) { return p->n_unit - (int64_t)p->n_seg * p->n_prefix; }
+
+/* [n_unit, d_out] of a tap while blocks run. */
+static inline float *pare__deepstack_at(const pare__encoder *e, int32_t tap)
+{
+    return e->deepstack + tap * e->cap_units * e->pack.d_out;
+}
+
+/* Floats of what the projector reads of a unit. */
+static inline int64_t pare__joined_width(const pare__hparams *hp)
+{
+    return hp->join == PARE__JOIN_MEAN ? hp->dim : (int64_t)hp->unit * hp->unit * hp->dim;
+}
+
 /* Tasks of PARE__ROW_GRAIN items that n items make, and the first item behind a task. */
 static inline int64_t pare__grains(int64_t n) { return (n + PARE__ROW_GRAIN - 1) / PARE__ROW_GRAIN; }
 static inline int64_t pare__grain_end(int64_t task, int64_t n)
@@ -173,9 +214,14 @@ static inline int64_t pare__grain_end(int64_t task, int64_t n)
 int pare__lay_run(pare__encoder *e, const pare__segment *seg, int32_t n_seg, pare_error *err);
 /* embed.c. Segments into pack rows: patches times the patch weights, positions by original place, prefix rows. */
 int pare__embed_run(pare__encoder *e, const pare__segment *seg, int32_t n_seg, pare_error *err);
-/* rope.c. Angles for coordinates below `side`; 0 or PARE_E_NOMEM. Then turns q and k of e->wide [n, 3 dim]. */
-int pare__rope_reserve(pare__rope *r, const pare__hparams *hp, int32_t side);
+/* rope.c. Angles for segment `seg` of the pack, a grid of patches; 0 or PARE_E_NOMEM. Then turns q and k of e->wide
+ * [n, 3 dim]. */
+int pare__rope_reserve(pare__rope *r, const pare__hparams *hp, int32_t seg, int32_t grid_h, int32_t grid_w);
 void pare__rope_run(const pare__encoder *e);
+void pare__rope_fini(pare__rope *r);
+/* For traces: what every channel of a head of the patch at (row, col) is multiplied by: out [grid_h grid_w, head_dim]
+ * each. 0 or PARE_E_NOMEM. */
+int pare__rope_tables(const pare__hparams *hp, int32_t grid_h, int32_t grid_w, float *cosine, float *sine);
 /* window.c. Room for the windows of a grid of units; 0 or PARE_E_NOMEM. Then the windows of the rows that are left. */
 int pare__windows_reserve(pare__windows *w, int32_t window, int64_t grid_h, int64_t grid_w);
 const pare__windows *pare__windows_get(pare__encoder *e);
@@ -195,8 +241,10 @@ int pare__capture_emit(const pare__encoder *e, int32_t block, pare_error *err);
 void pare__capture_release(pare__encoder *e, int32_t block);
 /* site.c. Calls on_site and shrinks every array that has one row per token or unit. */
 int pare__site_run(pare__encoder *e, int32_t block, pare__phase phase, pare_error *err);
-/* project.c. Final norm and merger: pack.y. */
+/* project.c. Final norm and projector: pack.y, pack.deepstack. */
 int pare__project_run(pare__encoder *e, pare_error *err);
+/* project.c. Projects what this block left, where a deepstack tap is. */
+int pare__deepstack_run(pare__encoder *e, int32_t block, pare_error *err);
 /* encoder.c. */
 int pare__stage_emit(const pare__encoder *e, const char *name, int32_t block, const float *data, int64_t rows,
                      int64_t width, pare_error *err);

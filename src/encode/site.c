@@ -8,8 +8,6 @@
 
 /* ---- checks ----------------------------------------------------------------------------------------------------- */
 
-static int64_t candidates(const pare__pack *p) { return p->n_unit - (int64_t)p->n_seg * p->n_prefix; }
-
 static int check_counts(const pare__encoder *e, int32_t block, pare_error *err)
 {
     const pare__pack *p = &e->pack;
@@ -19,10 +17,10 @@ static int check_counts(const pare__encoder *e, int32_t block, pare_error *err)
             return pare_fail(err, PARE_E_INVALID, "block %d: a frame keeps %lld rows", block, (long long)e->seg_out[s]);
         rows += e->seg_out[s];
     }
-    if (e->map.m.n_in != candidates(p) || e->map.m.n_out != rows || rows > candidates(p)) {
+    if (e->map.m.n_in != pare__candidates(p) || e->map.m.n_out != rows || rows > pare__candidates(p)) {
         return pare_fail(
             err, PARE_E_INVALID, "block %d: map of %lld to %lld rows, but the pack has %lld and keeps %lld", block,
-            (long long)e->map.m.n_in, (long long)e->map.m.n_out, (long long)candidates(p), (long long)rows);
+            (long long)e->map.m.n_in, (long long)e->map.m.n_out, (long long)pare__candidates(p), (long long)rows);
     }
     return 0;
 }
@@ -88,9 +86,10 @@ static void shrink_in_place(const pare__encoder *e, const pare_map *m, float *x,
     memcpy(x, e->spare, (size_t)n * (size_t)width * sizeof *x);
 }
 
-/* Hidden state with gain; captures and state are means without it. */
-static void shrink_rows(pare__encoder *e)
+/* Hidden state with gain, and what was projected of it in earlier blocks; captures and state are means without it. */
+static void shrink_rows(pare__encoder *e, int32_t block)
 {
+    const pare__hparams *hp = &e->m->hp;
     pare__pack *p = &e->pack;
     pare_map plain = e->map.m;
     float *old = p->x;
@@ -98,6 +97,8 @@ static void shrink_rows(pare__encoder *e)
     shrink(e, &e->map.m, p->x, p->d, p->patches, e->spare);
     p->x = e->spare;
     e->spare = old;
+    for (int32_t i = 0; i < hp->n_deepstack; i++)
+        if (hp->deepstack[i] < block) shrink_in_place(e, &e->map.m, pare__deepstack_at(e, i), p->d_out);
     for (int32_t i = 0; i < p->n_capture; i++) shrink_in_place(e, &plain, p->capture[i].data, p->capture[i].width);
     for (int32_t i = 0; i < PARE__MAX_STEPS; i++)
         if (p->state[i]) shrink_in_place(e, &plain, p->state[i], e->plan.state_width[i]);
@@ -144,7 +145,7 @@ int pare__site_run(pare__encoder *e, int32_t block, pare__phase phase, pare_erro
     rc = check_counts(e, block, err);
     if (rc == 0) rc = check_segments(e, err);
     if (rc < 0) return rc;
-    shrink_rows(e);
+    shrink_rows(e, block);
     shrink_segments(e);
     return 0;
 }
