@@ -69,7 +69,7 @@ static int64_t pos_rows(const pare__hparams *hp)
     const int64_t prefix = hp->pos_prefix == PARE__POS_NO_PREFIX  ? 0
                            : hp->pos_prefix == PARE__POS_CLS_ONLY ? hp->has_cls
                                                                   : hp->n_prefix;
-    return prefix + (int64_t)hp->pos_rows * hp->pos_cols;
+    return prefix + (int64_t)(hp->steps > 1 ? hp->steps : 1) * hp->pos_rows * hp->pos_cols;
 }
 
 static void same_model(const pare_model *a, const pare_model *b)
@@ -166,8 +166,8 @@ START_TEST(test_slices)
     float *x = malloc(2 * N * sizeof *x);
     const pare_tensor t[2] = {make_tensor("a", PARE_F16, N, data[0]), make_tensor("b", PARE_BF16, N, data[1])};
     pare__lift lift = {0};
-    for (int i = 0; i < 2; i++)
-        ck_assert_int_eq(pare__lift_add(&lift, &t[i], t[i].name, x + i * INNER, INNER, 2 * INNER), 0);
+    const pare__layout how = {.inner = INNER, .stride = 2 * INNER};
+    for (int i = 0; i < 2; i++) ck_assert_int_eq(pare__lift_add(&lift, &t[i], t[i].name, x + i * INNER, &how), 0);
     ck_assert_int_gt(lift.n_piece, 4);
     ck_assert_int_eq(pare__lift_run(&lift, NULL, "made", &err), 0);
     pare__lift_fini(&lift);
@@ -175,6 +175,36 @@ START_TEST(test_slices)
         for (int64_t i = 0; i < 2 * INNER; i++)
             ck_assert_msg(x[row * 2 * INNER + i] == value_at(row * INNER + i % INNER), "row %d, %d", (int)row, (int)i);
     for (int i = 0; i < 2; i++) free(data[i]);
+    free(x);
+}
+END_TEST
+
+/* Every [rows, cols] of a tensor turned, several pieces of it, and something added; then made again. */
+START_TEST(test_turned)
+{
+    static const int64_t shape[][3] = {{1, 700, 1000}, {9000, 49, 3}, {5, 1, 7}};
+    const int64_t outer = shape[_i][0], rows = shape[_i][1], cols = shape[_i][2], n = outer * rows * cols;
+    uint16_t *data = malloc((size_t)n * sizeof *data);
+    float *x = malloc((size_t)n * sizeof *x);
+    const pare_tensor t = make_tensor("t", PARE_F16, n, data);
+    const pare__layout how = {.inner = n, .stride = n, .rows = rows, .cols = cols, .plus = 1};
+    pare__lift lift = {0};
+    int64_t wrong = 0;
+    ck_assert_int_eq(pare__lift_add(&lift, &t, t.name, x, &how), 0);
+    for (int again = 0; again < 2; again++) {
+        memset(x, 0, (size_t)n * sizeof *x);
+        if (again)
+            pare__lift_again(&lift, NULL, x, n);
+        else
+            ck_assert_int_eq(pare__lift_run(&lift, NULL, "made", &err), 0);
+        for (int64_t i = 0; i < n; i++) {
+            const int64_t o = i / (rows * cols), c = i % (rows * cols) / rows, r = i % rows;
+            wrong += x[i] != 1 + value_at((o * rows + r) * cols + c);
+        }
+    }
+    ck_assert_int_eq(wrong, 0);
+    pare__lift_fini(&lift);
+    free(data);
     free(x);
 }
 END_TEST
@@ -193,7 +223,7 @@ START_TEST(test_first_bad)
         data[i] = malloc(N * sizeof *data[i]);
         t[i] = make_tensor(names[i], PARE_F32, N, data[i]);
         data[i][at[i]] = bad[i];
-        ck_assert_int_eq(pare__lift_add(&lift, &t[i], names[i], i == 2 ? x : NULL, N, N), 0);
+        ck_assert_int_eq(pare__lift_add(&lift, &t[i], names[i], i == 2 ? x : NULL, NULL), 0);
     }
     ck_assert_int_eq(pare__lift_run(&lift, NULL, "made", &err), PARE_E_FORMAT);
     ck_assert_str_eq(err.text, "made: tensor first holds a NaN or an infinity");
@@ -263,7 +293,7 @@ START_TEST(test_unneed)
     pare__lift lift = {0};
     ck_assert_int_le(o.shard->least, n * 4);
     const int64_t empty = file_bytes();
-    ck_assert_int_eq(pare__lift_add(&lift, o.t, "x", NULL, n, n), 0);
+    ck_assert_int_eq(pare__lift_add(&lift, o.t, "x", NULL, NULL), 0);
     ck_assert_int_eq(pare__lift_run(&lift, o.s, o.path, &err), 0);
     const int64_t full = file_bytes();
     ck_assert_int_gt(full - empty, 14 * MB);
@@ -290,7 +320,7 @@ START_TEST(test_converted)
     pare__lift lift = {0};
     ck_assert(x && o.shard->least > n * 4);
     const int64_t empty = file_bytes();
-    ck_assert_int_eq(pare__lift_add(&lift, o.t, "x", x, n, n), 0);
+    ck_assert_int_eq(pare__lift_add(&lift, o.t, "x", x, NULL), 0);
     ck_assert_int_eq(pare__lift_run(&lift, o.s, o.path, &err), 0);
     ck_assert_int_lt(file_bytes() - empty, 6 * MB);
     ck_assert_int_eq(count_wrong(x, n), 0);
@@ -337,6 +367,7 @@ int main(void)
     TCase *tc = tcase_create("load");
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, test_slices);
+    tcase_add_loop_test(tc, test_turned, 0, 3);
     tcase_add_test(tc, test_first_bad);
     tcase_add_test(tc, test_unneed);
     tcase_add_test(tc, test_converted);

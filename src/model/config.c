@@ -14,6 +14,12 @@
 
 enum { MAX_KEY = 64 }; /* bytes of a key */
 
+#define CONFIG "config.json"
+#define OPENCLIP "open_clip_config.json"
+#define PREP "preprocessor_config.json"
+#define CLIP "video_preprocessor_config.json"
+#define PROCESSOR "processor_config.json"
+
 /* A GGUF key (behind "<architecture>.") and what Hugging Face calls it. Keys that are not here keep their name. */
 typedef struct gguf_key {
     const char *name;
@@ -41,14 +47,15 @@ static const gguf_key gguf_keys[] = {
 
 void pare__config_init(pare__config *c, pare_error *err)
 {
-    *c = (pare__config){.file = "config.json", .prep_file = "preprocessor_config.json", .err = err};
+    *c = (pare__config){.file = CONFIG, .prep_file = PREP, .clip_file = CLIP, .err = err};
 }
 
 void pare__config_fini(pare__config *c)
 {
     json_decref(c->root);
     json_decref(c->prep);
-    c->root = c->prep = NULL;
+    json_decref(c->clip);
+    c->root = c->prep = c->clip = NULL;
 }
 
 int pare__config_fail(pare__config *c, int code, const char *format, ...)
@@ -95,7 +102,7 @@ static int load_file(json_t **out, const char *dir, const char *name, pare_error
     return rc;
 }
 
-/* processor_config.json holds the image processor as a part. */
+/* processor_config.json holds processors as parts. */
 static void take_part(json_t **object, const char *key)
 {
     json_t *part = json_incref(json_object_get(*object, key));
@@ -104,20 +111,45 @@ static void take_part(json_t **object, const char *key)
     if (!*object) json_decref(part);
 }
 
-int pare__config_read(pare__config *c, const char *dir, pare_error *err)
+/* The rule of photos or of clips: a file of its own, else a part of processor_config.json; *out stays NULL if there is
+ * neither. *file is its name in messages, kept in `shown`. */
+static int read_rule(json_t **out, const char **file, char shown[PARE__CONFIG_SHOWN], const char *dir, const char *part,
+                     pare_error *err)
+{
+    int rc = load_file(out, dir, *file, err);
+    if (rc == PARE_E_NOTFOUND) {
+        rc = load_file(out, dir, PROCESSOR, err);
+        if (!rc) take_part(out, part);
+        if (*out) *file = PROCESSOR;
+    }
+    *file = shown_path(shown, dir, *file);
+    return rc == PARE_E_NOTFOUND ? 0 : rc;
+}
+
+/* The configuration itself, under the name that goes with the weights, else under the other one. */
+static int read_root(pare__config *c, const char *dir, int is_openclip)
+{
+    const char *const names[] = {is_openclip ? OPENCLIP : CONFIG, is_openclip ? CONFIG : OPENCLIP};
+    pare_error other;
+    c->file = names[0];
+    int rc = load_file(&c->root, dir, names[0], c->err);
+    if (rc == PARE_E_NOTFOUND) {
+        const int second = load_file(&c->root, dir, names[1], &other);
+        if (second == PARE_E_NOTFOUND) return rc;
+        rc = second;
+        c->file = names[1];
+        if (rc && c->err) *c->err = other;
+    }
+    c->file = shown_path(c->shown[0], dir, c->file);
+    return rc;
+}
+
+int pare__config_read(pare__config *c, const char *dir, int is_openclip, pare_error *err)
 {
     pare__config_init(c, err);
-    c->rc = load_file(&c->root, dir, c->file, err);
-    if (c->rc) return c->rc;
-    c->file = shown_path(c->shown[0], dir, c->file);
-    int rc = load_file(&c->prep, dir, c->prep_file, err);
-    if (rc == PARE_E_NOTFOUND) {
-        c->prep_file = "processor_config.json";
-        rc = load_file(&c->prep, dir, c->prep_file, err);
-        if (!rc) take_part(&c->prep, "image_processor");
-    }
-    c->prep_file = shown_path(c->shown[1], dir, c->prep_file);
-    c->rc = rc == PARE_E_NOTFOUND ? 0 : rc;
+    c->rc = read_root(c, dir, is_openclip);
+    if (!c->rc) c->rc = read_rule(&c->prep, &c->prep_file, c->shown[1], dir, "image_processor", err);
+    if (!c->rc) c->rc = read_rule(&c->clip, &c->clip_file, c->shown[2], dir, "video_processor", err);
     return c->rc;
 }
 
@@ -158,7 +190,7 @@ int pare__config_from_gguf(pare__config *c, const json_t *meta, pare_error *err)
     json_t *value;
     const char *arch = json_string_value(json_object_get(meta, "general.architecture"));
     pare__config_init(c, err);
-    c->file = c->prep_file = "GGUF keys";
+    c->file = c->prep_file = c->clip_file = "GGUF keys";
     if (!arch || !*arch) return pare__config_fail(c, PARE_E_FORMAT, "GGUF keys: no general.architecture");
     size_t n = strlen(arch);
     if (!(c->root = json_object())) return pare__config_fail(c, PARE_E_NOMEM, "GGUF keys: no memory");
@@ -173,7 +205,7 @@ int pare__config_from_gguf(pare__config *c, const json_t *meta, pare_error *err)
 
 static const char *part_name(const pare__config *c, pare__config_part part)
 {
-    return part == PARE__PREP ? c->prep_file : c->file;
+    return part == PARE__PREP ? c->prep_file : part == PARE__CLIP ? c->clip_file : c->file;
 }
 
 /* key[0..n) as a text, in `name`; "" if it is too long to be the name of anything. */
@@ -203,7 +235,7 @@ static json_t *walk(json_t *at, const char *path)
 static const char *spelling(const pare__config *c, pare__config_part part, const char *key, char name[MAX_KEY],
                             json_t **value)
 {
-    json_t *root = part == PARE__PREP ? c->prep : c->root;
+    json_t *root = part == PARE__PREP ? c->prep : part == PARE__CLIP ? c->clip : c->root;
     for (const char *at = key; *at;) {
         const size_t n = strcspn(at, "|");
         if ((*value = walk(root, take_name(at, n, name)))) return name;

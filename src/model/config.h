@@ -22,7 +22,9 @@ typedef struct pare__config {
     json_t *clip;          /* the same of clips, NULL: as photos */
     const char *file;      /* how messages call root: "DIR/config.json", or without a directory */
     const char *prep_file; /* "DIR/preprocessor_config.json" */
-    char shown[2][PARE__CONFIG_SHOWN];
+    const char *clip_file; /* "DIR/video_preprocessor_config.json" */
+    char shown[3][PARE__CONFIG_SHOWN];
+    struct pare__store *files; /* whose tensors settle what the rest leaves open; NULL: none */
     int rc;
     pare_error *err;
 } pare__config;
@@ -38,10 +40,10 @@ typedef struct pare__choice {
 
 /* All zero, with the names of the files for messages. */
 void pare__config_init(pare__config *c, pare_error *err);
-/* Reads config.json, or open_clip_config.json, and, where present, preprocessor_config.json or processor_config.json of a
- * directory, and video_preprocessor_config.json or the other's video_processor.
- * Errors: NOTFOUND, IO, FORMAT, LIMIT. `c` can be passed to fini in every case. */
-int pare__config_read(pare__config *c, const char *dir, pare_error *err);
+/* Reads config.json, or first open_clip_config.json, of a directory, and, where present, the rules of photos and of clips:
+ * preprocessor_config.json, video_preprocessor_config.json, else image_processor and video_processor of
+ * processor_config.json. Errors: NOTFOUND, IO, FORMAT, LIMIT. `c` can be passed to fini in every case. */
+int pare__config_read(pare__config *c, const char *dir, int is_openclip, pare_error *err);
 /* The same from bytes (for fuzzing): prep may be NULL. */
 int pare__config_parse(pare__config *c, const uint8_t *bytes, size_t size, const uint8_t *prep, size_t prep_size,
                        pare_error *err);
@@ -76,7 +78,8 @@ int32_t pare__config_classes(pare__config *c);
 const char *pare__config_label(const pare__config *c, int32_t i);
 
 /* Applies a Hugging Face image processor over the family's default already in `rule`. square != 0: a plain number in
- * "size" means a square, else the shortest edge. A default of the SMART rule stays one: "size" then holds areas. Without
+ * "size" means a square, else the shortest edge. A default of the SMART rule stays one: "size" then holds areas.
+ * One of PATCHES stays one, with max_num_patches, and where tiles go by the longest edge "size" is left to the family. Without
  * prep the default stays and a line is logged. */
 void pare__config_prep(pare__config *c, int square, pare__prep_rule *rule);
 

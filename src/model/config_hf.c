@@ -22,6 +22,7 @@ const pare__choice pare__act_names[] = {
 static const int32_t pil_resample[] = {PARE__RESAMPLE_NEAREST, PARE__RESAMPLE_LANCZOS, PARE__RESAMPLE_BILINEAR,
                                        PARE__RESAMPLE_BICUBIC, PARE__RESAMPLE_BOX,     -1};
 enum { N_PIL_RESAMPLE = sizeof pil_resample / sizeof pil_resample[0] };
+enum { DEFAULT_PATCHES = 256 }; /* NaFlex without a number of its own */
 
 /* ---- classes ------------------------------------------------------------------------------------------------- */
 
@@ -84,17 +85,16 @@ static void read_areas(pare__config *c, pare__prep_rule *rule)
                           (long long)rule->min_pixels, (long long)rule->max_pixels);
 }
 
-static void read_resize(pare__config *c, int square, pare__prep_rule *rule)
+static void read_patches(pare__config *c, pare__prep_rule *rule)
+{
+    const int32_t def = rule->max_patches > 0 ? rule->max_patches : DEFAULT_PATCHES;
+    rule->max_patches = pare__config_int(c, PARE__PREP, "max_num_patches", def, 1, PARE__MAX_UNITS_PER_FRAME);
+}
+
+/* "size" by its own keys. */
+static void read_size(pare__config *c, int square, pare__prep_rule *rule)
 {
     int32_t height = 0, width = 0;
-    if (!pare__config_bool(c, PARE__PREP, "do_resize", rule->resize != PARE__RESIZE_NONE)) {
-        rule->resize = PARE__RESIZE_NONE;
-        return;
-    }
-    if (rule->resize == PARE__RESIZE_SMART) {
-        read_areas(c, rule);
-        return;
-    }
     if (pare__config_at(c, PARE__PREP, "size.longest_edge")) {
         pare__config_fail(c, PARE_E_UNSUPPORTED, "%s: size.longest_edge is not supported", c->prep_file);
     } else if (pare__config_at(c, PARE__PREP, "size.shortest_edge")) {
@@ -108,6 +108,32 @@ static void read_resize(pare__config *c, int square, pare__prep_rule *rule)
     } else if (rule->resize == PARE__RESIZE_NONE) {
         pare__config_fail(c, PARE_E_FORMAT, "%s: do_resize without a size", c->prep_file);
     }
+}
+
+static void read_resize(pare__config *c, int square, pare__prep_rule *rule)
+{
+    if (!pare__config_bool(c, PARE__PREP, "do_resize", rule->resize != PARE__RESIZE_NONE))
+        rule->resize = PARE__RESIZE_NONE;
+    else if (rule->resize == PARE__RESIZE_SMART)
+        read_areas(c, rule);
+    else if (rule->resize == PARE__RESIZE_PATCHES)
+        read_patches(c, rule);
+    else if (rule->tiles != PARE__TILES_LONGEST)
+        read_size(c, square, rule);
+}
+
+/* Processors of clips are torchvision's: its antialias for bicubic, which also stands in for Lanczos. */
+static void read_clip_resample(pare__config *c, pare__prep_rule *rule)
+{
+    if (!pare__config_at(c, PARE__CLIP, "resample")) return;
+    const int32_t code = pare__config_int(c, PARE__CLIP, "resample", -1, 0, N_PIL_RESAMPLE - 1);
+    const int32_t known = pil_resample[code];
+    if (known < 0)
+        pare__config_fail(c, PARE_E_UNSUPPORTED, "%s: resample %d is not supported", c->clip_file, code);
+    else if (known == PARE__RESAMPLE_BICUBIC || known == PARE__RESAMPLE_LANCZOS)
+        rule->clip_resample = PARE__RESAMPLE_BICUBIC_TORCH;
+    else
+        rule->clip_resample = (pare__resample)known;
 }
 
 static void read_crop(pare__config *c, pare__prep_rule *rule)
@@ -147,6 +173,7 @@ static void read_values(pare__config *c, pare__prep_rule *rule)
 
 void pare__config_prep(pare__config *c, int square, pare__prep_rule *rule)
 {
+    read_clip_resample(c, rule);
     if (!c->prep) {
         pare__log(PARE_LOG_INFO, "%s: no preprocessing rule beside it, the family's default is used", c->file);
         return;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* ViT and DeiT under Hugging Face names (google/vit-*, facebook/deit-*): separate q, k, v; exact GELU; LayerNorm eps
  * 1e-12; learned positions for every prefix token, resized by bicubic interpolation without antialias.
- * DeiT's distillation token is a second prefix token with a position, that is, a register here. */
+ * DeiT's distillation token is a second prefix token with a position, that is, a register here; a teacher-trained one
+ * has a classifier for each of the two. */
 #include <string.h>
 
-#include "core/error.h"
 #include "core/limits.h"
 #include "model/family.h"
 
@@ -21,7 +21,8 @@ static const pare__binding model_rows[] = {
     {MODEL(pos), PARE__ROLE_ARRAY, "embeddings.position_embeddings", "ND"},
     {MODEL(norm), PARE__ROLE_NORM, "layernorm", "D"},
     {MODEL(pooler), PARE__ROLE_LINEAR, "pooler.dense", "DD", .flags = PARE__BIND_OPTIONAL},
-    {MODEL(head), PARE__ROLE_LINEAR, "classifier", "KH", HAS(n_class), .flags = PARE__BIND_ROOT},
+    {MODEL(head), PARE__ROLE_LINEAR, "classifier|cls_classifier", "KH", HAS(n_class), .flags = PARE__BIND_ROOT},
+    {MODEL(head2), PARE__ROLE_LINEAR, "distillation_classifier", "KH", HAS(has_head2), .flags = PARE__BIND_ROOT},
     {0},
 };
 
@@ -77,14 +78,16 @@ static void default_prep(const pare__hparams *hp, int is_deit, pare__prep_rule *
     prep->crop_width = prep->crop_height = 224;
 }
 
-/* A teacher-trained DeiT has two heads whose mean counts: its encoder is read, its heads are not. */
-static int32_t read_classes(pare__config *c)
+/* A DeiT that learned from a teacher has two classifiers, whose mean counts: of the CLS and of the distillation token. */
+static void read_head(pare__config *c, pare__hparams *hp)
 {
     const json_t *first = json_array_get(pare__config_at(c, PARE__CONFIG, "architectures"), 0);
     const char *architecture = json_string_value(first);
-    if (!architecture || !strstr(architecture, "WithTeacher")) return pare__config_classes(c);
-    pare__log(PARE_LOG_WARN, "%s: the two heads of %s are not read", c->file, architecture);
-    return 0;
+    hp->n_class = pare__config_classes(c);
+    hp->has_head2 = hp->n_class > 0 && architecture && strstr(architecture, "WithTeacher");
+    if (hp->has_head2 && !hp->n_register)
+        pare__config_fail(c, PARE_E_FORMAT, "%s: %s has no distillation token", c->file, architecture);
+    if (hp->has_head2) hp->logits = PARE__LOGITS_TEACHER;
 }
 
 static int configure(pare__config *c, pare__hparams *hp, pare__prep_rule *prep)
@@ -100,7 +103,7 @@ static int configure(pare__config *c, pare__hparams *hp, pare__prep_rule *prep)
     hp->has_norm = 1;
     hp->has_patch_bias = 1;
     hp->pooler_tanh = 1;
-    hp->n_class = read_classes(c);
+    read_head(c, hp);
     default_prep(hp, is_type(c, "deit"), prep);
     pare__config_prep(c, 1, prep);
     return c->rc;
@@ -108,7 +111,7 @@ static int configure(pare__config *c, pare__hparams *hp, pare__prep_rule *prep)
 
 const pare__family pare__family_vit = {
     .name = "vit",
-    .summary = "ViT and DeiT under Hugging Face names, with pooler or classifier",
+    .summary = "ViT and DeiT under Hugging Face names, with pooler, classifier or both classifiers of a distilled DeiT",
     .cite = "Dosovitskiy et al., arXiv:2010.11929; Touvron et al., arXiv:2012.12877",
     .prefixes = prefixes,
     .probe = "embeddings.patch_embeddings.projection.weight",

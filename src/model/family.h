@@ -14,16 +14,16 @@
 typedef enum {
     PARE__ROLE_ARRAY,  /* const float *: the name itself */
     PARE__ROLE_LINEAR, /* pare__linear: name.weight and name.bias */
-    PARE__ROLE_NORM,   /* pare__norm_w: name.weight and name.bias */
+    PARE__ROLE_NORM,   /* pare__norm_w: name.weight and name.bias; of an RMS norm the weight alone */
     PARE__ROLE_SCALE   /* pare__norm_w without bias: name.weight */
 } pare__role;
 
 enum {
     PARE__BIND_ROOT = 1,          /* the name takes no prefix (classifier heads) */
-    PARE__BIND_OPTIONAL = 2,      /* may be absent from the file */
+    PARE__BIND_OPTIONAL = 2,      /* may be absent from the file: pare_model.missing tells */
     PARE__BIND_TRANSPOSED = 4,    /* the file holds [in, out]; `shape` tells what is wanted, [out, in] */
-    PARE__BIND_CHANNELS_LAST = 8, /* the file holds [D, P P C]; `shape` is DCPP */
-    PARE__BIND_PLUS_ONE = 16,     /* 1 is added to every value (Gemma's norms in safetensors) */
+    PARE__BIND_CHANNELS_LAST = 8, /* the file holds [D, P P C] or [D, P, P, C]; `shape` is DCPP */
+    PARE__BIND_PLUS_ONE = 16,     /* 1 is added to every value of safetensors (Gemma's norms); in GGUF it already is */
     PARE__BIND_BIAS_PARTS = 32    /* parts of a stacked bias that the file lacks are 0, if it has one of them */
 };
 
@@ -31,7 +31,8 @@ enum {
  *
  * names: alternatives by '|', parts that are stacked along the first axis by '+', %d is the block: the fused
  *        "blocks.%d.attn.qkv" and "...query+...key+...value" both end in one matrix. Parts joined by '/' are slices of
- *        the axis E instead. ".weight" and ".bias" go to the end of a name, or to its '*'.
+ *        the axis E instead. ".weight" and ".bias" go to the end of a name, or to its '*'; a weight whose name ends
+ *        in "weight", or that the file holds under the name as it stands, gets none.
  * shape: of the whole, one letter per axis; axes of length 1 are ignored, as GGUF and PyTorch disagree about them.
  *            D dim   T 3 dim   F mlp   G rows of fc1   C colours (3)   P patch   X CLS tokens   R registers
  *            N rows of the position table   K classes   H inputs of the classifier   E frames of a temporal step
@@ -73,7 +74,7 @@ extern const pare__family *const pare__families[];
 
 /* The family of a config. Errors: FORMAT (it names no model type), UNSUPPORTED. */
 int pare__family_find(const pare__family **out, const pare__config *c, pare_error *err);
-/* configure, then every limit and relation that holds for all families. */
+/* configure, settle where c->files are given, then every limit and relation that holds for all families. */
 int pare__family_configure(const pare__family *family, pare__config *c, pare__hparams *hp, pare__prep_rule *prep);
 /* Length of the axis called `letter` in pare__binding.shape. */
 int64_t pare__family_axis(const pare__hparams *hp, char letter);

@@ -11,9 +11,10 @@
 /* Elements: whole blocks of every dtype. A piece is large against the pages that the kernel maps around a fault. */
 enum { PIECE = 1 << 18, STEP = 1 << 12, MAX_WORKERS = 8 };
 
-int pare__lift_add(pare__lift *l, const pare_tensor *t, const char *name, float *to, int64_t inner, int64_t stride)
+int pare__lift_add(pare__lift *l, const pare_tensor *t, const char *name, float *to, const pare__layout *how)
 {
     const int64_t n = pare__tensor_count(t);
+    const pare__layout dense = {.inner = n, .stride = n};
     for (int64_t from = 0; from < n; from += PIECE) {
         if (pare__grow((void **)&l->piece, &l->cap_piece, l->n_piece + 1, sizeof *l->piece)) return PARE_E_NOMEM;
         l->piece[l->n_piece++] = (pare__piece){.t = t,
@@ -21,8 +22,7 @@ int pare__lift_add(pare__lift *l, const pare_tensor *t, const char *name, float 
                                                .from = from,
                                                .n = n - from < PIECE ? n - from : PIECE,
                                                .to = to,
-                                               .inner = inner,
-                                               .stride = stride};
+                                               .how = how ? *how : dense};
     }
     l->n_float += n;
     return 0;
@@ -40,14 +40,25 @@ static int is_finite(const float *x, int64_t n)
     return !n_bad;
 }
 
-/* x [n] are elements from .. from + n of the tensor. */
+/* x [n] are elements from .. from + n of the tensor: runs of `inner`, `stride` apart. */
 static void scatter(const pare__piece *p, int64_t from, const float *x, int64_t n)
 {
+    const int64_t inner = p->how.inner;
     for (int64_t at = from, end = from + n; at < end;) {
-        const int64_t col = at % p->inner, left = p->inner - col;
+        const int64_t col = at % inner, left = inner - col;
         const int64_t run = left < end - at ? left : end - at;
-        memcpy(p->to + at / p->inner * p->stride + col, x + (at - from), (size_t)run * sizeof *x);
+        memcpy(p->to + at / inner * p->how.stride + col, x + (at - from), (size_t)run * sizeof *x);
         at += run;
+    }
+}
+
+/* The same, turned. */
+static void turn(const pare__piece *p, int64_t from, const float *x, int64_t n)
+{
+    const int64_t rows = p->how.rows, cols = p->how.cols;
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t at = from + i, inside = at % (rows * cols);
+        p->to[at - inside + inside % cols * rows + inside / cols] = x[i];
     }
 }
 
@@ -56,9 +67,12 @@ static int lift_step(const pare__piece *p, int64_t from, int64_t n)
 {
     float part[STEP];
     if (!p->to) return is_finite((const float *)p->t->data + from, n);
-    float *x = p->inner == p->stride ? p->to + from : part;
+    float *x = p->how.inner == p->how.stride && !p->how.rows ? p->to + from : part;
     pare__tensor_f32_part(p->t, from, n, x);
-    if (x == part) scatter(p, from, x, n);
+    if (p->how.plus != 0.0F)
+        for (int64_t i = 0; i < n; i++) x[i] += p->how.plus;
+    if (x == part && p->how.rows) turn(p, from, x, n);
+    if (x == part && !p->how.rows) scatter(p, from, x, n);
     return is_finite(x, n);
 }
 

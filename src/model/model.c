@@ -25,12 +25,13 @@ static char *model_name(const pare__store *s)
     return name ? name : pare__strdup("model");
 }
 
-static int read_config(pare__config *c, const pare__store *s, pare_error *err)
+static int read_config(pare__config *c, pare__store *s, pare_error *err)
 {
     const json_t *gguf = pare__store_gguf(s);
-    if (!gguf) return pare__config_read(c, s->dir, err);
-    int rc = pare__config_from_gguf(c, gguf, err);
-    c->file = c->prep_file = s->path;
+    int rc =
+        gguf ? pare__config_from_gguf(c, gguf, err) : pare__config_read(c, s->dir, pare__store_is_openclip(s), err);
+    if (gguf) c->file = c->prep_file = c->clip_file = s->path;
+    c->files = s;
     return rc;
 }
 
@@ -57,6 +58,7 @@ static int fill(pare_model *m, pare__config *c, pare_error *err)
     if (!rc) rc = pare__family_find(&m->family, c, err);
     if (!rc) rc = pare__family_configure(m->family, c, &m->hp, &m->prep);
     if (!rc) rc = pare__weights_bind(m, err);
+    if (!rc && m->family->finish) rc = m->family->finish(m, err);
     if (!rc) rc = read_labels(m, c, err);
     if (rc) return rc;
     m->name = model_name(m->store);
@@ -87,6 +89,7 @@ void pare__model_free(pare_model **m)
     pare__weights_fini(&(*m)->w);
     pare__store_free(&(*m)->store);
     pare__free((*m)->name);
+    pare__free((*m)->missing);
     pare__free((*m)->path);
     pare__free(*m);
     *m = NULL;

@@ -11,6 +11,7 @@
 #include "model/store.h"
 
 #define INDEX_SUFFIX ".safetensors.index.json"
+#define OPENCLIP "open_clip_"
 
 enum { LARGE_SHARE = 1024, AROUND = 2 << 20 };
 
@@ -128,20 +129,29 @@ static int open_shard(pare__store *s, pare__shard *shard, pare_error *err)
 
 /* ---- the store ----------------------------------------------------------------------------------------------- */
 
+/* 1 if the directory holds it, then *rc tells how that went. */
+static int open_if_there(pare__store *s, const char *name, int *rc, pare_error *err)
+{
+    char path[PARE__MAX_PATH];
+    *rc = join(path, s->dir, name, err);
+    if (*rc) return 1;
+    if (!exists(path)) return 0;
+    *rc = add_shard(s, name, err);
+    if (!*rc) *rc = open_shard(s, &s->shard[0], err);
+    return 1;
+}
+
 static int open_dir(pare__store *s, pare_error *err)
 {
-    char path[PARE__MAX_PATH], name[PARE__MAX_PATH];
-    int rc = join(path, s->dir, "model.safetensors", err);
-    if (rc) return rc;
-    if (exists(path)) {
-        rc = add_shard(s, "model.safetensors", err);
-        return rc ? rc : open_shard(s, &s->shard[0], err);
-    }
+    char name[PARE__MAX_PATH];
+    int rc;
+    if (open_if_there(s, "model.safetensors", &rc, err)) return rc;
     rc = find_suffix(s->dir, INDEX_SUFFIX, name, err);
     if (rc) return rc;
-    if (!name[0])
-        return pare_fail(err, PARE_E_NOTFOUND, "%s: holds neither model.safetensors nor *%s", s->dir, INDEX_SUFFIX);
-    return open_index(s, name, err);
+    if (name[0]) return open_index(s, name, err);
+    if (open_if_there(s, OPENCLIP "model.safetensors", &rc, err)) return rc;
+    return pare_fail(err, PARE_E_NOTFOUND, "%s: holds no model.safetensors, *%s or %smodel.safetensors", s->dir,
+                     INDEX_SUFFIX, OPENCLIP);
 }
 
 static int open_file(pare__store *s, pare_error *err)
@@ -222,6 +232,20 @@ void pare__store_drop(const pare__store *s, const void *bytes, int64_t n)
 const json_t *pare__store_gguf(const pare__store *s)
 {
     return s->n_shard && s->shard[0].t && s->shard[0].t->is_gguf ? s->shard[0].t->meta : NULL;
+}
+
+int pare__store_is_openclip(const pare__store *s)
+{
+    return s->n_shard && !strncmp(s->shard[0].name, OPENCLIP, strlen(OPENCLIP));
+}
+
+void pare__store_visit(const pare__store *s, void (*visit)(void *user, const char *name), void *user)
+{
+    const char *name;
+    json_t *file;
+    json_object_foreach(s->weight_map, name, file) visit(user, name);
+    if (s->weight_map) return;
+    for (int64_t i = 0; i < s->shard[0].t->n; i++) visit(user, s->shard[0].t->t[i].name);
 }
 
 static pare__shard *shard_called(pare__store *s, const char *name)

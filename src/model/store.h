@@ -34,7 +34,8 @@ typedef struct pare__store {
     pthread_mutex_t lock; /* of what changes in `made` */
 } pare__store;
 
-/* path: a directory, a .safetensors or a .gguf file. Errors: NOTFOUND, IO, FORMAT, UNSUPPORTED, LIMIT, NOMEM. */
+/* path: a directory (model.safetensors, shards behind *.safetensors.index.json, or open_clip_model.safetensors), a
+ * .safetensors or a .gguf file. Errors: NOTFOUND, IO, FORMAT, UNSUPPORTED, LIMIT, NOMEM. */
 int pare__store_open(pare__store **out, const char *path, pare_error *err);
 void pare__store_free(pare__store **s);
 /* Files that no weight points into leave memory. */
@@ -46,6 +47,10 @@ void pare__store_need(pare__store *s, const float *w);
 void pare__store_unneed(pare__store *s, const float *w, int64_t n);
 /* Key-values when it is a GGUF file, else NULL. */
 const json_t *pare__store_gguf(const pare__store *s);
+/* Calls visit for every tensor of the files, of an index without opening its shards. */
+void pare__store_visit(const pare__store *s, void (*visit)(void *user, const char *name), void *user);
+/* The files are OpenCLIP's own. */
+int pare__store_is_openclip(const pare__store *s);
 /* Says whether some file claims to hold the tensor; opens nothing. */
 int pare__store_has(const pare__store *s, const char *name);
 /* *tensor = NULL if nobody has it. The shard pointer is valid until the next find. Errors: those of opening a shard,

@@ -34,13 +34,12 @@ static const dtype_row dtypes[] = {
     {PARE__OPAQUE + 8, "F8_E5M2", -1, 1, 1},     {PARE__OPAQUE + 9, "F8_E4M3", -1, 1, 1},
     {PARE__OPAQUE + 10, "F8_E8M0", -1, 1, 1},    {PARE__OPAQUE + 11, "F8_E4M3FNUZ", -1, 1, 1},
     {PARE__OPAQUE + 12, "F8_E5M2FNUZ", -1, 1, 1},
-    {PARE__OPAQUE + 13, "Q4_0", 2, 32, 18},      {PARE__OPAQUE + 14, "Q4_1", 3, 32, 20},
-    {PARE__OPAQUE + 15, "Q5_0", 6, 32, 22},      {PARE__OPAQUE + 16, "Q5_1", 7, 32, 24},
-    {PARE__OPAQUE + 17, "Q8_1", 9, 32, 36},      {PARE__OPAQUE + 18, "Q2_K", 10, 256, 84},
-    {PARE__OPAQUE + 19, "Q3_K", 11, 256, 110},   {PARE__OPAQUE + 20, "Q4_K", 12, 256, 144},
-    {PARE__OPAQUE + 21, "Q5_K", 13, 256, 176},   {PARE__OPAQUE + 22, "Q6_K", 14, 256, 210},
-    {PARE__OPAQUE + 23, "Q8_K", 15, 256, 292},   {PARE__OPAQUE + 24, "MXFP4", 39, 32, 17},
-    {PARE__OPAQUE + 25, "NVFP4", 40, 64, 36},
+    {PARE__Q4_0, "Q4_0", 2, 32, 18},      {PARE__Q4_1, "Q4_1", 3, 32, 20},      {PARE__Q5_0, "Q5_0", 6, 32, 22},
+    {PARE__Q5_1, "Q5_1", 7, 32, 24},      {PARE__Q4_K, "Q4_K", 12, 256, 144},   {PARE__Q5_K, "Q5_K", 13, 256, 176},
+    {PARE__Q6_K, "Q6_K", 14, 256, 210},
+    {PARE__OPAQUE + 13, "Q8_1", 9, 32, 36},      {PARE__OPAQUE + 14, "Q2_K", 10, 256, 84},
+    {PARE__OPAQUE + 15, "Q3_K", 11, 256, 110},   {PARE__OPAQUE + 16, "Q8_K", 15, 256, 292},
+    {PARE__OPAQUE + 17, "MXFP4", 39, 32, 17},    {PARE__OPAQUE + 18, "NVFP4", 40, 64, 36},
 };
 /* clang-format on */
 enum { N_DTYPE = sizeof dtypes / sizeof dtypes[0] };
@@ -88,7 +87,8 @@ int64_t pare__dtype_bytes(int32_t dtype, int64_t n)
 
 int pare__dtype_is_weight(int32_t dtype)
 {
-    return dtype == PARE_F32 || dtype == PARE_F16 || dtype == PARE_BF16 || dtype == PARE_F64 || dtype == PARE__Q8_0;
+    return dtype == PARE_F32 || dtype == PARE_F16 || dtype == PARE_BF16 || dtype == PARE_F64 ||
+           (dtype >= PARE__Q8_0 && dtype < PARE__OPAQUE);
 }
 
 /* ---- building ------------------------------------------------------------------------------------------------ */
@@ -347,6 +347,7 @@ void pare__tensor_f32_part(const pare_tensor *t, int64_t from, int64_t n, float 
     default:
         break;
     }
+    if (pare__dequantise(t->dtype, data, n, out)) return;
     const int64_t step = pare__dtype_bytes(t->dtype, 1);
     for (int64_t i = 0; i < n; i++) out[i] = scalar_f32(t->dtype, data + i * step);
 }

@@ -8,9 +8,17 @@
 
 #include "core/mem.h"
 
+/* Block formats of GGUF, then the first of the dtypes that are listed but cannot be read (F8, Q2_K, ...). */
 enum {
-    PARE__Q8_0 = 100,  /* internal dtype of GGUF: 32 values in 34 bytes */
-    PARE__OPAQUE = 101 /* first of the dtypes that are listed but cannot be read (F8, Q4_K, ...) */
+    PARE__Q8_0 = 100,
+    PARE__Q4_0,
+    PARE__Q4_1,
+    PARE__Q5_0,
+    PARE__Q5_1,
+    PARE__Q4_K,
+    PARE__Q5_K,
+    PARE__Q6_K,
+    PARE__OPAQUE
 };
 
 struct pare_tensors {
@@ -20,7 +28,7 @@ struct pare_tensors {
     pare_tensor *t;   /* [n], names and data borrowed from below and the mapping */
     int64_t *n_bytes; /* [n] */
     int64_t n;
-    int64_t n_public;  /* t[0..n_public) have public dtypes; Q8_0 and opaque ones follow */
+    int64_t n_public;  /* t[0..n_public) have public dtypes; block formats and opaque ones follow */
     int32_t *by_name;  /* [n] sorted by name */
     pare__arena names; /* storage */
     json_t *meta;      /* safetensors: __metadata__; GGUF: every key-value as JSON (arrays too) */
@@ -37,15 +45,17 @@ int pare__safetensors_parse(pare_tensors **out, const char *path, const uint8_t 
 int pare__gguf_parse(pare_tensors **out, const char *path, const uint8_t *bytes, size_t size, pare_error *err);
 void pare__tensors_free(pare_tensors **t);
 const pare_tensor *pare__tensors_find(const pare_tensors *t, const char *name);
-/* Any readable dtype, Q8_0 included, to f32. */
+/* Any readable dtype, block formats included, to f32. */
 void pare__tensor_f32(const pare_tensor *t, float *out);
 /* Its elements from .. from + n; both are whole numbers of blocks. */
 void pare__tensor_f32_part(const pare_tensor *t, int64_t from, int64_t n, float *out);
+/* n elements, whole blocks, of a block format other than Q8_0; 0: `dtype` is none. */
+int pare__dequantise(int32_t dtype, const uint8_t *blocks, int64_t n, float *out);
 int64_t pare__tensor_count(const pare_tensor *t);
 /* Bytes of n elements (0 when n is no whole number of blocks). */
 int64_t pare__dtype_bytes(int32_t dtype, int64_t n);
 const char *pare__dtype_name(int32_t dtype); /* "F32" */
-/* Can serve as a weight: F32, F16, BF16, F64, Q8_0. */
+/* Can serve as a weight: F32, F16, BF16, F64, and the block formats that are read. */
 int pare__dtype_is_weight(int32_t dtype);
 
 /* ---- for the two parsers ------------------------------------------------------------------------------------- */

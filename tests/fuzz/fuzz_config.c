@@ -14,7 +14,12 @@ static void check(const pare__hparams *hp, const pare__prep_rule *prep)
     int ok = hp->dim > 0 && hp->n_head > 0 && hp->dim % hp->n_head == 0 && hp->n_layer > 0 && hp->patch > 0 &&
              hp->mlp_dim > 0 && ((hp->pos_rows > 0 && hp->pos_cols > 0) || hp->rope) && hp->n_class >= 0 &&
              hp->n_prefix == hp->has_cls + hp->n_register && hp->dim <= PARE__MAX_DIM && hp->eps > 0;
-    ok = ok && hp->unit > 0 && hp->temporal > 0 && hp->d_out > 0 && hp->window >= 0;
+    ok = ok && hp->unit > 0 && hp->temporal > 0 && hp->d_out > 0 && hp->window >= 0 && hp->steps > 0;
+    ok = ok && hp->tap > 0 && hp->tap <= hp->n_layer && (hp->has_projector || hp->unit == 1) && hp->n_embed >= 0;
+    for (int32_t i = 0; i < hp->n_deepstack; i++) ok = ok && hp->deepstack[i] >= 0 && hp->deepstack[i] < hp->tap;
+    ok = ok && (prep->tiles != PARE__TILES_PINPOINTS || prep->n_pinpoint > 0) &&
+         prep->clip_min_pixels <= prep->clip_max_pixels;
+    if (prep->resize == PARE__RESIZE_PATCHES) ok = ok && prep->max_patches > 0;
     if (hp->rope) ok = ok && hp->dim / hp->n_head % 4 == 0 && hp->rope_theta > 0;
     for (int i = 0; i < 3; i++) ok = ok && prep->std[i] > 0;
     if (prep->resize == PARE__RESIZE_SMART) ok = ok && prep->min_pixels > 0 && prep->min_pixels <= prep->max_pixels;
