@@ -76,7 +76,68 @@ START_TEST(test_sizes)
 }
 END_TEST
 
-/* ---- the order of passes ----------------------------------------------------------------------------------------- */
+typedef struct volume {
+    int32_t frames, width, height, min, max, want_width, want_height;
+} volume;
+
+/* What smart_resize of Qwen3-VL's video processor gives at factor 32, 2 frames a step. */
+static const volume volumes[] = {
+    {4, 640, 480, 4096, 25165824, 640, 480},   {768, 1920, 1080, 4096, 25165824, 224, 128},
+    {768, 1920, 1080, 131072, 786432, 32, 32}, {5, 1280, 720, 131072, 786432, 512, 288},
+    {7, 1280, 720, 131072, 786432, 416, 224},  {2, 20, 300, 4096, 25165824, 32, 480},
+    {64, 50, 20, 131072, 786432, 64, 32},      {4, 31, 31, 4096, 25165824, 32, 32},
+    {100, 320, 240, 131072, 786432, 96, 64},   {1000, 4000, 3000, 131072, 25165824, 160, 128},
+    {3, 96, 96, 131072, 786432, 224, 224},     {6, 175, 111, 131072, 786432, 192, 128},
+};
+
+START_TEST(test_volumes)
+{
+    const volume *v = &volumes[_i];
+    pare_model m = tower();
+    pare__fit fit;
+    m.hp.patch = 16;
+    m.prep.clip_volume = 1;
+    m.prep.clip_min_pixels = v->min;
+    m.prep.clip_max_pixels = v->max;
+    ck_assert_int_eq(pare__prep_clip(&m, v->width, v->height, v->frames, 0, 0, &fit, &err), 0);
+    ck_assert_int_eq(fit.width, v->want_width);
+    ck_assert_int_eq(fit.height, v->want_height);
+    ck_assert(fit.resized_width == fit.width && fit.resized_height == fit.height);
+}
+END_TEST
+
+START_TEST(test_clips)
+{
+    pare_model m = tower();
+    pare__fit fit;
+    /* as pictures, unless clips have areas of their own */
+    ck_assert_int_eq(pare__prep_clip(&m, 640, 480, 100, 0, 0, &fit, &err), 0);
+    ck_assert(fit.width == 644 && fit.height == 476);
+    m.prep.clip_max_pixels = 12544;
+    ck_assert_int_eq(pare__prep_clip(&m, 200, 180, 100, 0, 0, &fit, &err), 0);
+    ck_assert(fit.width == 112 && fit.height == 84);
+    ck_assert_int_eq(pare__prep_clip(&m, 200, 180, 100, 280, 140, &fit, &err), 0);
+    ck_assert(fit.width == 280 && fit.height == 140);
+    /* a single frame fills a step */
+    m.prep.clip_volume = 1;
+    m.prep.clip_max_pixels = 2 * 56 * 56;
+    ck_assert_int_eq(pare__prep_clip(&m, 200, 200, 1, 0, 0, &fit, &err), 0);
+    ck_assert(fit.width == 56 && fit.height == 56);
+    /* models without a rule of their own: pare's, or where the grid is fixed the one of pictures */
+    m.prep = (pare__prep_rule){.resize = PARE__RESIZE_EXACT, .resize_width = 84, .resize_height = 56};
+    ck_assert_int_eq(pare__prep_clip(&m, 768, 576, 100, 0, 0, &fit, &err), 0);
+    ck_assert(fit.width == 18 * 28 && fit.height == 14 * 28);
+    m.hp.fixed_grid = 1;
+    ck_assert_int_eq(pare__prep_clip(&m, 768, 576, 100, 0, 0, &fit, &err), 0);
+    ck_assert(fit.width == 84 && fit.height == 56);
+    ck_assert_int_eq(pare__prep_fit(&m, 768, 576, 1, 0, 0, 0, &fit, &err), 0);
+    ck_assert(fit.width == 84 && fit.height == 56);
+    ck_assert_int_eq(pare__prep_clip(&m, 0, 576, 100, 0, 0, &fit, &err), PARE_E_INVALID);
+}
+END_TEST
+
+/* ---- the order of passes
+ ----------------------------------------------------------------------------------------- */
 
 /* 138 x 60 to 140 x 56: Pillow 13 begins with the height here, torchvision always with the width. */
 START_TEST(test_pass_order)
@@ -209,6 +270,8 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, test_smart, 0, (int)(sizeof smarts / sizeof *smarts));
     tcase_add_test(tc, test_sizes);
+    tcase_add_loop_test(tc, test_volumes, 0, (int)(sizeof volumes / sizeof *volumes));
+    tcase_add_test(tc, test_clips);
     tcase_add_test(tc, test_pass_order);
     tcase_add_test(tc, test_flatten);
     tcase_add_test(tc, test_windows);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Position interpolation: values computed by torch's rules by hand, identity, constants, linear ramps, the cache. */
+/* Position interpolation: values computed by the rules of torch and transformers by hand, identity, constants, linear ramps, the cache. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,9 @@
 
 #include "encode/parts.h"
 
-static const pare__interp kinds[] = {PARE__INTERP_BICUBIC, PARE__INTERP_BICUBIC_AA, PARE__INTERP_BILINEAR_AA};
+static const pare__interp kinds[] = {PARE__INTERP_BICUBIC, PARE__INTERP_BICUBIC_AA, PARE__INTERP_BILINEAR_AA,
+                                     PARE__INTERP_BILINEAR_ENDS, PARE__INTERP_BUCKET};
+enum { N_HALVES = 3, N_KIND = sizeof kinds / sizeof *kinds }; /* the first ones align halves of pixels */
 
 START_TEST(identity)
 {
@@ -57,7 +59,59 @@ START_TEST(bilinear_aa_by_hand)
 }
 END_TEST
 
+/* Qwen3-VL: end points meet; what lies between is linear. 3 rows to 5: 0, 1/2, 1, 3/2, 2; one place takes the first. */
+START_TEST(ends_by_hand)
+{
+    const float in[3] = {1, 5, 21};
+    const float want[5] = {1, 3, 5, 13, 21};
+    float out[5];
+    ck_assert_int_eq(pare__interp_table(PARE__INTERP_BILINEAR_ENDS, in, 3, 1, 1, out, 5, 1), 0);
+    for (int i = 0; i < 5; i++) ck_assert_float_eq_tol(out[i], want[i], 1e-6f);
+    ck_assert_int_eq(pare__interp_table(PARE__INTERP_BILINEAR_ENDS, in, 3, 1, 1, out, 2, 1), 0);
+    ck_assert(out[0] == 1 && out[1] == 21);
+    ck_assert_int_eq(pare__interp_table(PARE__INTERP_BILINEAR_ENDS, in, 1, 3, 1, out, 1, 1), 0);
+    ck_assert(out[0] == 1);
+    ck_assert_int_eq(pare__interp_table(PARE__INTERP_BILINEAR_ENDS, in, 1, 1, 1, out, 2, 2), 0);
+    ck_assert(out[0] == 1 && out[3] == 1);
+}
+END_TEST
+
+/* Both axes at once, over every size, against the definition: place i of n lies at i (G - 1) / (n - 1). */
+START_TEST(ends_follow_their_formula)
+{
+    enum { G = 8 };
+    float in[G * G], out[20 * 20];
+    for (int i = 0; i < G * G; i++) in[i] = sinf((float)i * 1.7f);
+    for (int h = 1; h <= 20; h += 3) {
+        for (int w = 2; w <= 20; w += 3) {
+            ck_assert_int_eq(pare__interp_table(PARE__INTERP_BILINEAR_ENDS, in, G, G, 1, out, h, w), 0);
+            for (int i = 0; i < h * w; i++) {
+                const double y = h > 1 ? (double)(i / w) * (G - 1) / (h - 1) : 0,
+                             x = (double)(i % w) * (G - 1) / (w - 1);
+                const int r = (int)fmin(floor(y), G - 2), c = (int)fmin(floor(x), G - 2);
+                const double top = (double)in[r * G + c] * (c + 1 - x) + (double)in[r * G + c + 1] * (x - c);
+                const double low =
+                    (double)in[(r + 1) * G + c] * (c + 1 - x) + (double)in[(r + 1) * G + c + 1] * (x - c);
+                ck_assert_double_eq_tol((double)out[i], top * (r + 1 - y) + low * (y - r), 1e-6);
+            }
+        }
+    }
+}
+END_TEST
+
+/* Idefics3: 4 rows over 6 places are 0 0 1 2 2 3; 3 columns over 2 are 0 1. */
+START_TEST(bucket_by_hand)
+{
+    static const int rows[6] = {0, 0, 1, 2, 2, 3}, cols[2] = {0, 1};
+    float in[12], out[12];
+    for (int i = 0; i < 12; i++) in[i] = (float)(i * i + 1);
+    ck_assert_int_eq(pare__interp_table(PARE__INTERP_BUCKET, in, 4, 3, 1, out, 6, 2), 0);
+    for (int i = 0; i < 12; i++) ck_assert_float_eq(out[i], in[rows[i / 2] * 3 + cols[i % 2]]);
+}
+END_TEST
+
 START_TEST(axes_are_not_mixed_up)
+
 {
     enum { R = 6, C = 9, OR = 10, OC = 7 };
     float in[R * C], out[OR * OC];
@@ -98,11 +152,14 @@ int main(void)
 {
     Suite *s = suite_create("interp");
     TCase *t = tcase_create("interp");
-    tcase_add_loop_test(t, identity, 0, 3);
-    tcase_add_loop_test(t, constant, 0, 3);
+    tcase_add_loop_test(t, identity, 0, N_KIND);
+    tcase_add_loop_test(t, constant, 0, N_KIND);
     tcase_add_test(t, bicubic_by_hand);
     tcase_add_test(t, bilinear_aa_by_hand);
-    tcase_add_loop_test(t, axes_are_not_mixed_up, 0, 3);
+    tcase_add_test(t, ends_by_hand);
+    tcase_add_test(t, ends_follow_their_formula);
+    tcase_add_test(t, bucket_by_hand);
+    tcase_add_loop_test(t, axes_are_not_mixed_up, 0, N_HALVES);
     tcase_add_test(t, cache_keeps_sizes);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

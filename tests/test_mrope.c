@@ -54,7 +54,32 @@ START_TEST(test_mrope_clips)
 }
 END_TEST
 
+/* Time stamps between the steps of a clip (Qwen3-VL): 3 steps of 1 x 2 units, then a picture, then a clip in one piece. */
+START_TEST(test_mrope_stamps)
+{
+    static const int64_t media[] = {3, 2, 4, 1, 2, 2, 2, 2, 2};
+    const pare_mrope_opts opts = {.unit = 2};
+    ck_assert_int_eq(place(&opts, "0022002200220100220", media, 3), 0);
+    static const int32_t t[] = {0, 1, 2, 2, 4, 5, 6, 6, 8, 9, 10, 10, 12, 13, 14, 15, 16, 17, 17};
+    static const int32_t x[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 16, 17};
+    ck_assert_mem_eq(ids, t, sizeof t);
+    ck_assert_mem_eq(ids + 2 * 19, x, sizeof x);
+    ck_assert_int_eq(delta, 18 - 19);
+    /* a clip whose steps are missing or belong to something else */
+    ck_assert_int_eq(place(&opts, "0022002200", media, 1), PARE_E_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.text, "the prompt holds only 0 media"));
+    ck_assert_int_eq(place(&opts, "002200110022", media, 1), PARE_E_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.text, "grid 0 has 2 tokens, but only 0 of its type stand at token 6"));
+    ck_assert_int_eq(place(&opts, "00220200", media, 1), PARE_E_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.text, "only 1 of its type"));
+    /* two of three steps in one piece are neither */
+    ck_assert_int_eq(place(&opts, "0222200220", media, 1), PARE_E_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.text, "grid 0 has 6 tokens, but only 4"));
+}
+END_TEST
+
 START_TEST(test_mrope_time)
+
 {
     ck_assert_int_eq(pare__mrope_time(2, 0.25, 3), 1);
     ck_assert_int_eq(pare__mrope_time(2, 0.25, 4), 2);
@@ -94,6 +119,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, test_mrope);
     tcase_add_test(tc, test_mrope_clips);
+    tcase_add_test(tc, test_mrope_stamps);
     tcase_add_test(tc, test_mrope_time);
     tcase_add_test(tc, test_mrope_refused);
     suite_add_tcase(s, tc);

@@ -111,7 +111,35 @@ START_TEST(odd_margins)
 }
 END_TEST
 
+typedef struct patches {
+    int32_t width, height, patch, most, want_width, want_height;
+} patches;
+
+/* What transformers' get_image_size_for_max_num_patches (SigLIP 2, NaFlex) gives. */
+static const patches naflex[] = {
+    {640, 480, 16, 256, 288, 224},   {480, 640, 16, 256, 224, 288}, {1000, 300, 16, 256, 448, 144},
+    {256, 256, 16, 256, 256, 256},   {257, 255, 16, 256, 256, 256}, {3000, 17, 16, 256, 2832, 16},
+    {17, 3000, 16, 64, 16, 1024},    {1, 1, 16, 256, 112, 112},     {16, 16, 16, 1024, 512, 512},
+    {1920, 1080, 14, 729, 504, 280}, {333, 777, 16, 100, 96, 224},  {12000, 9000, 16, 256, 288, 224},
+};
+
+START_TEST(patches_fill_the_budget)
+{
+    const patches *p = &naflex[_i];
+    pare__fit f;
+    model.hp.patch = p->patch;
+    model.prep = (pare__prep_rule){.resize = PARE__RESIZE_PATCHES, .max_patches = p->most};
+    ck_assert_int_eq(pare__prep_fit(&model, p->width, p->height, 0, 0, 0, 0, &f, NULL), 0);
+    ck_assert_int_eq(f.width, p->want_width);
+    ck_assert_int_eq(f.height, p->want_height);
+    ck_assert(f.resized_width == f.width && f.resized_height == f.height && f.crop_x == 0);
+    ck_assert_int_eq(pare__prep_fit(&model, p->width, p->height, 0, 4 * p->patch, 2 * p->patch, 0, &f, NULL), 0);
+    ck_assert(f.width == 4 * p->patch && f.height == 2 * p->patch);
+}
+END_TEST
+
 START_TEST(messages)
+
 {
     fails(100, 100, 1, 100, 140, 0, PARE_E_INVALID, "multiples of 14");
     fails(100, 100, 1, 140, 0, 0, PARE_E_INVALID, "140x0");
@@ -129,7 +157,7 @@ START_TEST(padding_is_zero_and_crop_is_exact)
     uint8_t src[6 * 4 * 3], out[10 * 2 * 3];
     for (size_t i = 0; i < sizeof src; i++) src[i] = (uint8_t)(i + 1);
     pare_frame frame = {.rgb = src, .stride = 18, .width = 6, .height = 4};
-    pare__fit f = {6, 4, 0, 6, 4, -2, 1, 10, 2, {0}};
+    pare__fit f = {6, 4, 0, 6, 4, -2, 1, 10, 2, {0}, 0};
     ck_assert_int_eq(pare__prep_frame(&frame, &f, PARE__RESAMPLE_BILINEAR, out, &arena, NULL, NULL), 0);
     for (int r = 0; r < 2; r++) {
         for (int x = 0; x < 10; x++) {
@@ -139,7 +167,7 @@ START_TEST(padding_is_zero_and_crop_is_exact)
     }
     frame.rgb = src + 3 * 18; /* upside down by a negative stride */
     frame.stride = -18;
-    f = (pare__fit){6, 4, 0, 6, 4, 0, 0, 6, 1, {0}};
+    f = (pare__fit){6, 4, 0, 6, 4, 0, 0, 6, 1, {0}, 0};
     ck_assert_int_eq(pare__prep_frame(&frame, &f, PARE__RESAMPLE_BILINEAR, out, &arena, NULL, NULL), 0);
     ck_assert_mem_eq(out, src + 3 * 18, 18);
 }
@@ -221,7 +249,7 @@ END_TEST
 START_TEST(bad_frames)
 {
     uint8_t px[12];
-    pare__fit f = {2, 2, 0, 2, 2, 0, 0, 2, 2, {0}};
+    pare__fit f = {2, 2, 0, 2, 2, 0, 0, 2, 2, {0}, 0};
     pare_error err;
     pare_frame frame = {.rgb = px, .stride = 5, .width = 2, .height = 2};
     ck_assert_int_eq(pare__prep_frame(&frame, &f, PARE__RESAMPLE_BICUBIC, px, &arena, NULL, &err), PARE_E_INVALID);
@@ -257,6 +285,7 @@ int main(void)
     tcase_add_test(t, max_side_bounds);
     tcase_add_test(t, photo_follows_the_rule);
     tcase_add_test(t, odd_margins);
+    tcase_add_loop_test(t, patches_fill_the_budget, 0, (int)(sizeof naflex / sizeof *naflex));
     tcase_add_test(t, messages);
     tcase_add_test(t, padding_is_zero_and_crop_is_exact);
     tcase_add_test(t, letterbox_holds_the_whole_picture);

@@ -95,7 +95,7 @@ START_TEST(test_refused)
             PARE_E_FORMAT, "30 channels of a head cannot turn");
     refused(VISION(""), "{\"merge_size\":4}", PARE_E_LIMIT, "merge_size is 4");
     refused(VISION(""), "{\"min_pixels\":5000,\"max_pixels\":4000}", PARE_E_FORMAT, "min_pixels 5000 is above");
-    refused("{\"model_type\":\"clip\"}", NULL, PARE_E_UNSUPPORTED, "\"clip\"");
+    refused("{\"model_type\":\"blip\"}", NULL, PARE_E_UNSUPPORTED, "\"blip\"");
 }
 END_TEST
 

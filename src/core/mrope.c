@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* M-RoPE: text advances all three ids together; a medium spreads over rows and columns from where the text stopped, and
- * over time by its seconds. What follows it continues by one of two published rules (pare_mrope_opts.max_plus_1). */
+ * over time by its seconds. What follows it continues by one of two published rules (pare_mrope_opts.max_plus_1). Where
+ * text stands between the temporal steps of a clip (Qwen3-VL), each of them is a medium of its own. */
 #include "core/mrope.h"
 
 #include "core/limits.h"
@@ -11,6 +12,7 @@ typedef struct prompt {
     const int64_t *grid;    /* [n_grid, 3] patches */
     int64_t n, at;          /* tokens; the next to be placed */
     int32_t n_grid, i_grid; /* media; the next one */
+    int64_t i_step;         /* steps of it that are placed, where they stand apart */
     int64_t next, largest;  /* id of the next text token; largest so far */
     int32_t *ids;           /* [3, n] */
     pare_error *err;
@@ -65,14 +67,35 @@ static int take_grid(const prompt *p, int64_t grid[3])
     return 0;
 }
 
-/* All tokens of the medium must stand together and be of one type. */
-static int check_run(const prompt *p, int64_t n)
+/* Tokens of one type that stand together from here on; at most n are counted. */
+static int64_t run_length(const prompt *p, int64_t n)
 {
     int64_t run = 0;
     while (run < n && p->at + run < p->n && p->type[p->at + run] == p->type[p->at]) run++;
-    if (run == n) return 0;
+    return run;
+}
+
+/* Which steps of the next medium stand here: all, or one alone where the next text stands behind exactly one. */
+static int take_steps(const prompt *p, int64_t grid[3])
+{
+    const int64_t step = grid[1] * grid[2], n = step * grid[0], run = run_length(p, n);
+    const int is_video = p->type[p->at] == 2, is_apart = p->i_step > 0 || (is_video && run == step);
+    if (is_apart) grid[0] = 1;
+    if (run >= step * grid[0] && (is_video || p->i_step == 0)) return 0;
     return pare_fail(p->err, PARE_E_INVALID, "grid %d has %lld tokens, but only %lld of its type stand at token %lld",
-                     p->i_grid, (long long)n, (long long)run, (long long)p->at);
+                     p->i_grid, (long long)(is_apart ? step : n), (long long)(is_video || p->i_step == 0 ? run : 0),
+                     (long long)p->at);
+}
+
+/* The medium is done when all of its steps are. */
+static void pass_grid(prompt *p, const int64_t grid[3])
+{
+    const int64_t n_step = p->grid[3 * (int64_t)p->i_grid];
+    p->at += grid[0] * grid[1] * grid[2];
+    p->i_step += grid[0];
+    if (p->i_step < n_step) return;
+    p->i_step = 0;
+    p->i_grid++;
 }
 
 static int place_medium(prompt *p)
@@ -80,7 +103,7 @@ static int place_medium(prompt *p)
     int64_t grid[3] = {1, 1, 1};
     const pare_mrope_opts *o = p->opts;
     int rc = take_grid(p, grid);
-    if (!rc) rc = check_run(p, grid[0] * grid[1] * grid[2]);
+    if (!rc) rc = take_steps(p, grid);
     if (rc) return rc;
     /* seconds are a matter of videos: a picture's grids are one apart */
     const double per_second = p->type[p->at] == 2 ? o->per_second : 0;
@@ -93,8 +116,7 @@ static int place_medium(prompt *p)
     pare__mrope_grid(grid, per_second, seconds, (int32_t)p->next, p->ids + p->at, p->n);
     p->largest = larger(p->largest, p->next + most);
     p->next += o->max_plus_1 ? most + 1 : side;
-    p->at += grid[0] * grid[1] * grid[2];
-    p->i_grid++;
+    pass_grid(p, grid);
     return 0;
 }
 

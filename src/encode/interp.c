@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Brings a learned position table [rows, cols, d] to another grid, as torch.nn.functional.interpolate does with an
- * explicit size (align_corners = False, so scale = in / out):
+/* Brings a learned position table [rows, cols, d] to another grid. As torch.nn.functional.interpolate does with an explicit
+ * size (align_corners = False, so scale = in / out):
  *   bicubic              Keys kernel a = -0.75, 4 taps, clamped borders (taps outside repeat the border)
  *   bicubic, antialias   a = -0.5, support widened by the scale when shrinking, taps outside left out, renormalised
  *   bilinear, antialias  triangle, same support rule
+ * As transformers' Qwen3VLVisionModel.fast_pos_embed_interpolate and Idefics3VisionEmbeddings do:
+ *   bilinear, end points  place i of n lies at i (G - 1) / (n - 1) of G
+ *   bucket                place i of n takes row floor(i G / n)
  * Separable: rows first into a temporary [out_rows, cols, d], then columns. Weights in double, sums in f32. */
 #include <math.h>
 #include <string.h>
@@ -45,6 +48,26 @@ static void fill_plain(const taps *t, int32_t n_in, int32_t n_out)
     }
 }
 
+static void fill_ends(const taps *t, int32_t n_in, int32_t n_out)
+{
+    for (int32_t i = 0; i < n_out; i++) {
+        const double at = n_out > 1 ? (double)i * (n_in - 1) / (n_out - 1) : 0;
+        const int32_t low = (int32_t)at, high = low + 1 < n_in ? low + 1 : low;
+        t->index[2 * (int64_t)i] = low;
+        t->index[2 * (int64_t)i + 1] = high;
+        t->weight[2 * (int64_t)i] = (float)(1 - (at - low));
+        t->weight[2 * (int64_t)i + 1] = (float)(at - low);
+    }
+}
+
+static void fill_bucket(const taps *t, int32_t n_in, int32_t n_out)
+{
+    for (int32_t i = 0; i < n_out; i++) {
+        t->index[i] = (int32_t)((int64_t)i * n_in / n_out);
+        t->weight[i] = 1;
+    }
+}
+
 static double kernel(pare__interp kind, double x)
 {
     return kind == PARE__INTERP_BICUBIC_AA ? cubic(x, -0.5) : triangle(x);
@@ -73,18 +96,41 @@ static void taps_fini(taps *t)
     pare__free(t->weight);
 }
 
+/* Taps of every place. */
+static int32_t most_taps(pare__interp kind, int32_t n_in, int32_t n_out)
+{
+    const double scale = (double)n_in / n_out, widen = scale < 1 ? 1 : scale;
+    switch (kind) {
+    case PARE__INTERP_BICUBIC:
+        return 4;
+    case PARE__INTERP_BILINEAR_ENDS:
+        return 2;
+    case PARE__INTERP_BUCKET:
+        return 1;
+    default:
+        return 2 * (int32_t)ceil((kind == PARE__INTERP_BILINEAR_AA ? 1 : 2) * widen) + 1;
+    }
+}
+
+static void fill(const taps *t, pare__interp kind, int32_t n_in, int32_t n_out)
+{
+    if (kind == PARE__INTERP_BICUBIC)
+        fill_plain(t, n_in, n_out);
+    else if (kind == PARE__INTERP_BILINEAR_ENDS)
+        fill_ends(t, n_in, n_out);
+    else if (kind == PARE__INTERP_BUCKET)
+        fill_bucket(t, n_in, n_out);
+    else
+        fill_antialias(t, kind, n_in, n_out);
+}
+
 static int taps_init(taps *t, pare__interp kind, int32_t n_in, int32_t n_out)
 {
-    double scale = (double)n_in / n_out;
-    int32_t reach = (int32_t)ceil((kind == PARE__INTERP_BILINEAR_AA ? 1 : 2) * (scale < 1 ? 1 : scale));
-    t->max = kind == PARE__INTERP_BICUBIC ? 4 : 2 * reach + 1;
+    t->max = most_taps(kind, n_in, n_out);
     t->index = PARE__NEW(int32_t, (int64_t)n_out * t->max);
     t->weight = PARE__NEW(float, (int64_t)n_out * t->max);
     if (!t->index || !t->weight) return PARE_E_NOMEM;
-    if (kind == PARE__INTERP_BICUBIC)
-        fill_plain(t, n_in, n_out);
-    else
-        fill_antialias(t, kind, n_in, n_out);
+    fill(t, kind, n_in, n_out);
     return 0;
 }
 

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Preprocessing: which size a frame is brought to, and the pixels at that size.
- *   photo  the checkpoint's own rule: resize (exact size, shortest side, or whole units within areas), centre crop
- *   video  the whole frame: aspect kept, sides in whole units, about `video_units` units
+ *   photo  the checkpoint's own rule: resize (exact size, shortest side, whole units within areas, so many patches),
+ *          centre crop
+ *   clip   the same, with the areas of clips; those of Qwen3-VL count the frames
+ *   video  the whole frame: aspect kept, sides in whole units, about `video_units` units; where the grid is fixed, as a
+ *          photo
  * Either way the result is cut to whole units, as a patch convolution drops the rest. */
 #include <math.h>
 #include <stdlib.h>
@@ -13,7 +16,9 @@
 /* What the caller asked for, checked. */
 typedef struct wish {
     int32_t src_width, src_height, width, height, max_side;
-    int32_t unit; /* pixels of a unit side */
+    int32_t unit;                 /* pixels of a unit side */
+    int32_t patch;                /* pixels of a patch side */
+    int64_t frames, whole_frames; /* of a clip whose frames share an area, as they are and in whole steps; else 0 */
 } wish;
 
 static int check_wish(const wish *w, pare_error *err)
@@ -105,23 +110,47 @@ static pare__prep_rule rule_for_size(const pare__prep_rule *rule, int32_t width,
 }
 
 /* Sides to whole units, ties to even, as Python rounds; a picture outside the range of areas is scaled into it first,
- * then cut down to units or filled up to them. Source: transformers' smart_resize. */
+ * then cut down to units or filled up to them. Source: transformers' smart_resize, of Qwen2-VL for pictures, of Qwen3-VL
+ * for clips: there a frame below one unit grows first, and areas are those of all frames. */
 static void smart_resize(const pare__prep_rule *r, const wish *w, pare__fit *fit)
 {
-    const double unit = w->unit, area = (double)w->src_width * w->src_height;
-    double width = rint(w->src_width / unit), height = rint(w->src_height / unit);
-    const double made = width * height * unit * unit;
+    const double unit = w->unit, frames = w->frames ? (double)w->frames : 1;
+    const double small = fmax(unit / w->src_width, unit / w->src_height), grown = w->frames && small > 1 ? small : 1;
+    const double src_width = floor(w->src_width * grown), src_height = floor(w->src_height * grown);
+    const double area = frames * src_width * src_height;
+    double width = rint(src_width / unit), height = rint(src_height / unit);
+    const double made = (w->frames ? (double)w->whole_frames : 1) * width * height * unit * unit;
     if (made > (double)r->max_pixels) {
         const double shrink = sqrt(area / (double)r->max_pixels);
-        width = fmax(1, floor(w->src_width / shrink / unit));
-        height = fmax(1, floor(w->src_height / shrink / unit));
+        width = fmax(1, floor(src_width / shrink / unit));
+        height = fmax(1, floor(src_height / shrink / unit));
     } else if (made < (double)r->min_pixels) {
         const double grow = sqrt((double)r->min_pixels / area);
-        width = ceil(w->src_width * grow / unit);
-        height = ceil(w->src_height * grow / unit);
+        width = ceil(src_width * grow / unit);
+        height = ceil(src_height * grow / unit);
     }
     fit->resized_width = (int32_t)(fmin(width, PARE__MAX_SIDE) * unit);
     fit->resized_height = (int32_t)(fmin(height, PARE__MAX_SIDE) * unit);
+}
+
+/* Patches of a side scaled by s. */
+static int64_t patches_of(const wish *w, int32_t side, double s) { return (int64_t)fmax(1, ceil(side * s / w->patch)); }
+
+/* Halves the range of scales until it is narrow, as the models were run: the largest size is not always met exactly.
+ * Source: transformers' get_image_size_for_max_num_patches (SigLIP 2). */
+static void patches_resize(const pare__prep_rule *r, const wish *w, pare__fit *fit)
+{
+    const double narrow = 1e-5;
+    double low = narrow / 10, high = 100;
+    while (high - low >= narrow) {
+        const double s = (low + high) / 2;
+        if (patches_of(w, w->src_height, s) * patches_of(w, w->src_width, s) <= r->max_patches)
+            low = s;
+        else
+            high = s;
+    }
+    fit->resized_width = (int32_t)patches_of(w, w->src_width, low) * w->patch;
+    fit->resized_height = (int32_t)patches_of(w, w->src_height, low) * w->patch;
 }
 
 static void photo_resize(const pare__prep_rule *r, const wish *w, pare__fit *fit)
@@ -130,6 +159,8 @@ static void photo_resize(const pare__prep_rule *r, const wish *w, pare__fit *fit
     fit->resized_height = w->src_height;
     if (r->resize == PARE__RESIZE_SMART) {
         smart_resize(r, w, fit);
+    } else if (r->resize == PARE__RESIZE_PATCHES) {
+        patches_resize(r, w, fit);
     } else if (r->resize == PARE__RESIZE_EXACT) {
         fit->resized_width = r->resize_width;
         fit->resized_height = r->resize_height;
@@ -151,9 +182,9 @@ static int32_t crop_start(pare__crop_rule rule, int32_t n, int32_t crop)
     return margin < 0 ? -((1 - margin) / 2) : margin / 2;
 }
 
-static void fit_photo(const pare_model *m, const wish *w, pare__fit *fit)
+static void fit_photo(const pare__prep_rule *rule, const wish *w, pare__fit *fit)
 {
-    pare__prep_rule r = rule_for_size(&m->prep, w->width, w->height);
+    pare__prep_rule r = rule_for_size(rule, w->width, w->height);
     photo_resize(&r, w, fit);
     fit->width = fit->resized_width;
     fit->height = fit->resized_height;
@@ -171,7 +202,7 @@ static void fit_photo(const pare_model *m, const wish *w, pare__fit *fit)
         smaller.height = whole_units(w, fit->height, shrink);
         smaller.max_side = 0;
         fit->crop_x = fit->crop_y = 0;
-        fit_photo(m, &smaller, fit);
+        fit_photo(rule, &smaller, fit);
     }
     fit->width -= fit->width % w->unit;
     fit->height -= fit->height % w->unit;
@@ -179,26 +210,60 @@ static void fit_photo(const pare_model *m, const wish *w, pare__fit *fit)
 
 /* ---- both, letterboxed or not ----------------------------------------------------------------------------------- */
 
-static int fit_wish(const pare_model *m, const wish *w, int video, int letterbox, pare__fit *fit, pare_error *err)
+static wish make_wish(const pare_model *m, int32_t src_width, int32_t src_height, int32_t width, int32_t height,
+                      int32_t max_side)
+{
+    return (wish){.src_width = src_width,
+                  .src_height = src_height,
+                  .width = width,
+                  .height = height,
+                  .max_side = max_side,
+                  .unit = m->hp.patch * m->hp.unit,
+                  .patch = m->hp.patch};
+}
+
+/* rule: NULL = pare's own for video. */
+static int fit_wish(const pare_model *m, const pare__prep_rule *rule, const wish *w, int letterbox, pare__fit *fit,
+                    pare_error *err)
 {
     int rc = check_wish(w, err);
     if (rc < 0) return rc;
     pare__fit made = {.src_width = w->src_width, .src_height = w->src_height};
-    if (video)
-        fit_video(m, w, &made);
+    if (rule)
+        fit_photo(rule, w, &made);
     else
-        fit_photo(m, w, &made);
+        fit_video(m, w, &made);
     if (letterbox) pare__fit_letterbox(&made);
     rc = check_fit(w, &made, err);
     if (rc == 0) *fit = made;
     return rc;
 }
 
+static const pare__prep_rule *rule_of(const pare_model *m, int32_t video)
+{
+    return video && !m->hp.fixed_grid ? NULL : &m->prep;
+}
+
 int pare__prep_fit(const pare_model *m, int32_t src_width, int32_t src_height, int32_t video, int32_t width,
                    int32_t height, int32_t max_side, pare__fit *fit, pare_error *err)
 {
-    const wish w = {src_width, src_height, width, height, max_side, m->hp.patch * m->hp.unit};
-    return fit_wish(m, &w, video, 0, fit, err);
+    const wish w = make_wish(m, src_width, src_height, width, height, max_side);
+    return fit_wish(m, rule_of(m, video), &w, 0, fit, err);
+}
+
+int pare__prep_clip(const pare_model *m, int32_t src_width, int32_t src_height, int64_t n_frames, int32_t width,
+                    int32_t height, pare__fit *fit, pare_error *err)
+{
+    pare__prep_rule rule = m->prep;
+    wish w = make_wish(m, src_width, src_height, width, height, 0);
+    if (rule.resize != PARE__RESIZE_SMART) return fit_wish(m, rule_of(m, 1), &w, 0, fit, err);
+    if (rule.clip_min_pixels) rule.min_pixels = rule.clip_min_pixels;
+    if (rule.clip_max_pixels) rule.max_pixels = rule.clip_max_pixels;
+    if (rule.clip_volume) {
+        w.frames = n_frames > m->hp.temporal ? n_frames : m->hp.temporal;
+        w.whole_frames = (int64_t)rint((double)w.frames / m->hp.temporal) * m->hp.temporal;
+    }
+    return fit_wish(m, &rule, &w, 0, fit, err);
 }
 
 static uint8_t mean_value(const pare__prep_rule *rule, int c)
@@ -210,8 +275,8 @@ static uint8_t mean_value(const pare__prep_rule *rule, int c)
 int pare__prep_letterbox(const pare_model *m, int32_t src_width, int32_t src_height, int32_t video, int32_t width,
                          int32_t height, int32_t max_side, pare__fit *fit, pare_error *err)
 {
-    const wish w = {src_width, src_height, width, height, max_side, m->hp.patch * m->hp.unit};
-    const int rc = fit_wish(m, &w, video, 1, fit, err);
+    const wish w = make_wish(m, src_width, src_height, width, height, max_side);
+    const int rc = fit_wish(m, rule_of(m, video), &w, 1, fit, err);
     if (rc < 0) return rc;
     for (int c = 0; c < 3; c++) fit->pad[c] = mean_value(&m->prep, c);
     return 0;

@@ -14,6 +14,10 @@
 /* Target geometry as pare_model_fit describes it. width/height/max_side as in pare_reducer_opts. */
 int pare__prep_fit(const pare_model *m, int32_t src_width, int32_t src_height, int32_t video, int32_t width,
                    int32_t height, int32_t max_side, pare__fit *fit, pare_error *err);
+/* What the checkpoint's own rule makes of every frame of a clip of n_frames, where it has one for clips (SMART); else as
+ * pare__prep_fit of a video. `width`, `height`: 0 = by the rule. */
+int pare__prep_clip(const pare_model *m, int32_t src_width, int32_t src_height, int64_t n_frames, int32_t width,
+                    int32_t height, pare__fit *fit, pare_error *err);
 /* The same size, but with the whole picture inside, letterboxed: what the size leaves over is the mean colour of the
  * checkpoint's rule, as LLaVA pads (transformers LlavaImageProcessor.pad_to_square, background = int(255 mean); pare
  * resizes first, so no padding mixes into the picture's border). */

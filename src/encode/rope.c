@@ -1,30 +1,77 @@
 /* SPDX-License-Identifier: MIT */
 /* Rotary positions over the grid: the first quarter of a head's pairs turns with the patch's ORIGINAL row, the second
- * with its column; pair j is (x[j], x[j + head_dim / 2]), its angle coordinate * theta^(-4 i / head_dim), i = j modulo
- * head_dim / 4. Reduced rows keep the angles of their anchor. q, k of [n, 3 dim] in place; prefix rows stay. */
+ * with its column; pair j is (x[j], x[j + head_dim / 2]), its angle c * theta^(-4 i / head_dim), i = j modulo
+ * head_dim / 4. c is the coordinate (ROPE_GRID), or 2 pi times the patch's centre on a side that reaches from -1 to 1
+ * (ROPE_CENTRE). Reduced rows keep the angles of their anchor. q, k of [n, 3 dim] in place; prefix rows stay.
+ * Source: transformers' apply_rotary_pos_emb_vision (Qwen2-VL), DINOv3ViTRopePositionEmbedding. */
 #include <math.h>
 #include <string.h>
 
 #include "encode/parts.h"
 
-int pare__rope_reserve(pare__rope *r, const pare__hparams *hp, int32_t side)
+#define TWO_PI 6.283185307179586
+
+/* ---- angles ------------------------------------------------------------------------------------------------------ */
+
+/* Row of the table [2, quarter]: cosines, sines of coordinate c. */
+static void fill_row(const pare__hparams *hp, double c, float *cosine)
 {
     const int64_t head_dim = hp->dim / hp->n_head, quarter = head_dim / 4;
-    if (side <= r->n) return 0;
-    if (pare__grow((void **)&r->table, &r->cap, side * 2 * quarter, (int64_t)sizeof *r->table)) return PARE_E_NOMEM;
-    for (; r->n < side; r->n++) {
-        float *cosine = r->table + r->n * 2 * quarter, *sine = cosine + quarter;
-        for (int64_t i = 0; i < quarter; i++) {
-            const double angle = (double)r->n * pow((double)hp->rope_theta, -4.0 * (double)i / (double)head_dim);
-            cosine[i] = (float)cos(angle);
-            sine[i] = (float)sin(angle);
-        }
+    for (int64_t i = 0; i < quarter; i++) {
+        const double angle = c * pow((double)hp->rope_theta, -4.0 * (double)i / (double)head_dim);
+        cosine[i] = (float)cos(angle);
+        cosine[quarter + i] = (float)sin(angle);
     }
+}
+
+/* Coordinate of patch i of a side of n. */
+static double coordinate(const pare__hparams *hp, int64_t i, int64_t n)
+{
+    if (hp->rope == PARE__ROPE_GRID) return (double)i;
+    return TWO_PI * (2 * ((double)i + .5) / (double)n - 1);
+}
+
+/* Rows 0 .. n-1 of a side behind what the table holds. */
+static int add_rows(pare__rope *r, const pare__hparams *hp, int64_t from, int64_t n)
+{
+    const int64_t width = (int64_t)hp->dim / hp->n_head / 4 * 2;
+    if (pare__grow((void **)&r->table, &r->cap, (r->n + n - from) * width, (int64_t)sizeof *r->table))
+        return PARE_E_NOMEM;
+    for (int64_t i = from; i < n; i++) fill_row(hp, coordinate(hp, i, n), r->table + r->n++ * width);
     return 0;
 }
 
+/* The first row of a side of n patches, made if it is not there. */
+static int find_side(pare__rope *r, const pare__hparams *hp, int32_t n, int64_t *first)
+{
+    *first = 0;
+    if (hp->rope == PARE__ROPE_GRID) return n > r->n ? add_rows(r, hp, r->n, n) : 0;
+    for (int64_t i = 0; i < r->n_side; *first += r->side[i++])
+        if (r->side[i] == n) return 0;
+    if (pare__grow((void **)&r->side, &r->cap_side, r->n_side + 1, (int64_t)sizeof *r->side) || add_rows(r, hp, 0, n))
+        return PARE_E_NOMEM;
+    r->side[r->n_side++] = n;
+    return 0;
+}
+
+int pare__rope_reserve(pare__rope *r, const pare__hparams *hp, int32_t seg, int32_t grid_h, int32_t grid_w)
+{
+    if (pare__grow((void **)&r->first, &r->cap_first, 2 * ((int64_t)seg + 1), (int64_t)sizeof *r->first))
+        return PARE_E_NOMEM;
+    int64_t *first = r->first + 2 * (int64_t)seg;
+    return find_side(r, hp, grid_h, &first[0]) || find_side(r, hp, grid_w, &first[1]) ? PARE_E_NOMEM : 0;
+}
+
+void pare__rope_fini(pare__rope *r)
+{
+    pare__free(r->table);
+    pare__free(r->side);
+    pare__free(r->first);
+    *r = (pare__rope){0};
+}
+
 /* angle [2, 2 quarter]: cosines of row and column, then their sines */
-static void find_angles(const pare__rope *r, int64_t quarter, int32_t row, int32_t col, float *angle)
+static void find_angles(const pare__rope *r, int64_t quarter, int64_t row, int64_t col, float *angle)
 {
     const float *down = r->table + row * 2 * quarter, *across = r->table + col * 2 * quarter;
     const size_t size = (size_t)quarter * sizeof *angle;
@@ -33,6 +80,8 @@ static void find_angles(const pare__rope *r, int64_t quarter, int32_t row, int32
     memcpy(angle + 2 * quarter, down + quarter, size);
     memcpy(angle + 3 * quarter, across + quarter, size);
 }
+
+/* ---- turning ----------------------------------------------------------------------------------------------------- */
 
 static void turn_row(const pare__encoder *e, const float *angle, float *qk)
 {
@@ -53,8 +102,10 @@ static void turn_units(void *arg, int64_t task, int32_t worker)
         const int32_t *thw = p->thw + 3 * u;
         int64_t row;
         const int32_t n = pare__unit_rows(p, u, &seg, &row);
+        const int64_t *first = e->rope.first + 2 * (int64_t)seg;
         for (int32_t i = 0; i < n && thw[2] >= 0; i++) {
-            find_angles(&e->rope, quarter, thw[1] * unit + i / unit, thw[2] * unit + i % unit, angle);
+            find_angles(&e->rope, quarter, first[0] + thw[1] * unit + i / unit, first[1] + thw[2] * unit + i % unit,
+                        angle);
             turn_row(e, angle, e->wide + (row + i) * 3 * p->d);
         }
     }
@@ -63,4 +114,26 @@ static void turn_units(void *arg, int64_t task, int32_t worker)
 void pare__rope_run(const pare__encoder *e)
 {
     pare__pool_run(e->ex.pool, pare__grains(e->pack.n_unit), turn_units, (void *)(uintptr_t)e);
+}
+
+/* ---- for traces -------------------------------------------------------------------------------------------------- */
+
+int pare__rope_tables(const pare__hparams *hp, int32_t grid_h, int32_t grid_w, float *cosine, float *sine)
+{
+    const int64_t half = hp->dim / hp->n_head / 2, n = (int64_t)grid_h * grid_w;
+    const size_t size = (size_t)half * sizeof *cosine;
+    pare__rope r = {0};
+    int rc = pare__rope_reserve(&r, hp, 0, grid_h, grid_w);
+    float *angle = PARE__NEW(float, 2 * half);
+    if (!angle) rc = PARE_E_NOMEM;
+    for (int64_t i = 0; i < n && !rc; i++, cosine += 2 * half, sine += 2 * half) {
+        find_angles(&r, half / 2, r.first[0] + i / grid_w, r.first[1] + i % grid_w, angle);
+        memcpy(cosine, angle, size);
+        memcpy(cosine + half, angle, size);
+        memcpy(sine, angle + half, size);
+        memcpy(sine + half, angle + half, size);
+    }
+    pare__free(angle);
+    pare__rope_fini(&r);
+    return rc;
 }

@@ -157,14 +157,21 @@ static int make_buffers(medium *m, pare_error *err)
     return 0;
 }
 
+/* Frames of a clip by the rule of clips. */
+static int fit_medium(medium *m, const pare_trace_opts *opts, pare_error *err)
+{
+    const pare_frame *f = m->frame;
+    if (opts->video)
+        return pare__prep_clip(m->g->m, f->width, f->height, m->n, opts->width, opts->height, &m->fit, err);
+    return pare__prep_fit(m->g->m, f->width, f->height, 0, opts->width, opts->height, 0, &m->fit, err);
+}
+
 static int prepare_medium(medium *m, const pare_trace_opts *opts, pare_error *err)
 {
     pare__grids *g = m->g;
     const pare__hparams *hp = &g->m->hp;
-    /* the smart rule is the checkpoint's for frames too; pare's own rule for video stands in where there is none */
-    const int video = opts->video && g->m->prep.resize != PARE__RESIZE_SMART;
     const int64_t first = g->n_row, steps = (m->n + hp->temporal - 1) / hp->temporal;
-    int rc = pare__prep_fit(g->m, m->frame->width, m->frame->height, video, opts->width, opts->height, 0, &m->fit, err);
+    int rc = fit_medium(m, opts, err);
     if (!rc) rc = add_grid(g, steps, m->fit.height / hp->patch, m->fit.width / hp->patch, err);
     if (!rc) rc = reserve_pixels(g, err);
     if (!rc) rc = make_buffers(m, err);

@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* The vision tower of Qwen2.5-VL, as published (safetensors) and as llama.cpp's mmproj (GGUF architecture "clip"): RMS
- * norms, SwiGLU with biases, rotary positions, attention in windows but for a few blocks, pairs of frames, and a merger
- * that joins 2x2 patches into one token of the language model. The language model's tensors are never looked at.
+/* The vision tower of Qwen2.5-VL, as published (safetensors) and as llama.cpp's mmproj (GGUF architecture "clip"): what
+ * qwen.h says, with RMS norms, SwiGLU with biases, and attention in windows but for a few blocks. The language model's
+ * tensors are never looked at.
  * Source: Bai et al., arXiv:2502.13923; transformers' configuration_qwen2_5_vl.py for the defaults of absent keys. */
-#include <string.h>
-
 #include "core/limits.h"
-#include "model/family.h"
+#include "model/qwen.h"
 
 #define MODEL(field) .offset = offsetof(pare__weights, field)
 #define BLOCK(field) .offset = offsetof(pare__block_w, field)
 #define HAS(field) offsetof(pare__hparams, field)
 
-/* 256 units of 28 pixels cost about what DINOv2's 768 of 14 do; the model's own range for frames is 128 to 768. */
-enum { VIDEO_UNITS = 256, MIN_PIXELS = 56 * 56, MAX_PIXELS = 28 * 28 * 1280 };
-enum { MAX_UNIT = 8, MAX_TEMPORAL = 4 };
-
-/* Files of the hub, those that transformers 5 saves, and GGUF, whose names need none. */
-static const char *const prefixes[] = {"visual.", "model.visual.", "thinker.visual.", "", NULL};
+enum { DEPTH = 32, PATCH = 14, MIN_PIXELS = 56 * 56, MAX_PIXELS = 28 * 28 * 1280 };
 
 static const pare__binding model_rows[] = {
     {MODEL(patch), PARE__ROLE_LINEAR, "patch_embed.proj|v.patch_embd/v.patch_embd*.1", "DCEPP",
@@ -42,38 +35,20 @@ static const pare__binding block_rows[] = {
     {0},
 };
 
+static const char *const types[] = {"qwen2_5_vl", NULL};
 static const pare__choice acts[] = {{"silu", PARE__ACT_SILU}, {NULL, 0}};
 
-static int is_text(const pare__config *c, const char *key, const char *text)
-{
-    const char *given = json_string_value(pare__config_at(c, PARE__CONFIG, key));
-    return given && !strcmp(given, text);
-}
-
-static int is_gguf(const pare__config *c) { return is_text(c, "model_type", "clip"); }
-
-static int matches(const pare__config *c)
-{
-    return is_text(c, "model_type", "qwen2_5_vl") ||
-           (is_gguf(c) && is_text(c, "projector_type|vision.projector_type", "qwen2.5vl_merger"));
-}
-
-static int32_t read_int(pare__config *c, const char *key, int32_t def, int32_t min, int32_t max)
-{
-    return pare__config_int(c, PARE__CONFIG, key, def, min, max);
-}
+static int matches(const pare__config *c) { return pare__qwen_matches(c, types, "qwen2.5vl_merger"); }
 
 static void read_dims(pare__config *c, pare__hparams *hp)
 {
-    hp->dim = read_int(c, "vision_config.hidden_size|vision.embedding_length", 0, 1, PARE__MAX_DIM);
-    hp->n_layer = read_int(c, "vision_config.depth|vision.block_count", 32, 1, PARE__MAX_BLOCKS);
-    hp->n_head = read_int(c, "vision_config.num_heads|vision.attention.head_count", 16, 1, PARE__MAX_HEADS);
-    hp->mlp_dim = read_int(c, "vision_config.intermediate_size|vision.feed_forward_length", 3420, 1, 4 * PARE__MAX_DIM);
-    hp->d_out = read_int(c, "vision_config.out_hidden_size|vision.projection_dim", 3584, 1, PARE__MAX_DIM);
-    hp->patch = read_int(c, "vision_config.patch_size|vision.patch_size", 14, 1, PARE__MAX_SIDE);
-    hp->unit = read_int(c, "vision_config.spatial_merge_size|vision.spatial_merge_size", 2, 1, MAX_UNIT);
-    hp->temporal = read_int(c, "vision_config.temporal_patch_size", 2, 1, MAX_TEMPORAL);
-    read_int(c, "vision_config.in_chans|vision_config.in_channels", 3, 3, 3);
+    hp->dim = pare__qwen_int(c, "vision_config.hidden_size|vision.embedding_length", 0, 1, PARE__MAX_DIM);
+    hp->mlp_dim =
+        pare__qwen_int(c, "vision_config.intermediate_size|vision.feed_forward_length", 3420, 1, 4 * PARE__MAX_DIM);
+    hp->d_out = pare__qwen_int(c, "vision_config.out_hidden_size|vision.projection_dim", 3584, 1, PARE__MAX_DIM);
+    pare__qwen_tower(c, hp, DEPTH, PATCH);
+    hp->norm = hp->proj_norm = PARE__NORM_RMS;
+    hp->gated = 1;
     hp->act = (pare__act)pare__config_choice(c, PARE__CONFIG, "vision_config.hidden_act", acts, PARE__ACT_SILU);
     if (!pare__config_bool(c, PARE__CONFIG, "use_silu", 1))
         pare__config_fail(c, PARE_E_UNSUPPORTED, "%s: use_silu is false", c->file);
@@ -82,7 +57,7 @@ static void read_dims(pare__config *c, pare__hparams *hp)
 /* GGUF: every n-th block sees everything. */
 static void read_pattern(pare__config *c, pare__hparams *hp)
 {
-    const int32_t n = read_int(c, "vision.n_wa_pattern", 8, 1, PARE__MAX_BLOCKS);
+    const int32_t n = pare__qwen_int(c, "vision.n_wa_pattern", 8, 1, PARE__MAX_BLOCKS);
     for (int32_t i = n - 1; i < hp->n_layer; i += n) hp->is_full[i] = 1;
 }
 
@@ -92,7 +67,7 @@ static void read_full(pare__config *c, pare__hparams *hp)
     static const char key[] = "vision_config.fullatt_block_indexes";
     size_t i;
     const json_t *block, *list = pare__config_at(c, PARE__CONFIG, key);
-    if (!list || is_gguf(c)) {
+    if (!list || pare__qwen_is_gguf(c)) {
         read_pattern(c, hp);
         return;
     }
@@ -110,20 +85,12 @@ static void read_full(pare__config *c, pare__hparams *hp)
 
 static void read_windows(pare__config *c, pare__hparams *hp)
 {
-    const int32_t side = read_int(c, "vision_config.window_size|vision.window_size", 112, 1, PARE__MAX_SIDE);
+    const int32_t side = pare__qwen_int(c, "vision_config.window_size|vision.window_size", 112, 1, PARE__MAX_SIDE);
     hp->window = side / hp->unit / hp->patch;
     if (hp->window < 1)
         pare__config_fail(c, PARE_E_FORMAT, "%s: window_size %d is less than a unit of %d pixels", c->file, side,
                           hp->unit * hp->patch);
     read_full(c, hp);
-}
-
-/* A processor that cuts other patches than the tower was made for. */
-static void check_prep(pare__config *c, const pare__hparams *hp)
-{
-    pare__config_int(c, PARE__PREP, "patch_size", hp->patch, hp->patch, hp->patch);
-    pare__config_int(c, PARE__PREP, "merge_size", hp->unit, hp->unit, hp->unit);
-    pare__config_int(c, PARE__PREP, "temporal_patch_size", hp->temporal, hp->temporal, hp->temporal);
 }
 
 static const pare__prep_rule default_prep = {
@@ -141,26 +108,11 @@ static int configure(pare__config *c, pare__hparams *hp, pare__prep_rule *prep)
 {
     read_dims(c, hp);
     read_windows(c, hp);
-    hp->norm = PARE__NORM_RMS;
-    hp->eps = (float)pare__config_float(c, PARE__CONFIG, "vision.attention.layer_norm_epsilon", 1e-6, 1e-30, 1);
-    hp->gated = 1;
-    hp->has_qkv_bias = 1;
-    hp->rope = 1;
-    hp->rope_theta =
-        (float)pare__config_float(c, PARE__CONFIG, "vision_config.rope_parameters.rope_theta", 1e4, 1, 1e12);
-    hp->has_projector = 1;
-    hp->proj_norm = PARE__NORM_RMS;
-    hp->proj_eps = hp->eps;
-    hp->proj_dim = hp->unit * hp->unit * hp->dim;
-    hp->has_mrope = 1;
     /* GGUF has no such key: 2 is what all released checkpoints say */
     hp->mrope_per_second =
-        pare__config_float(c, PARE__CONFIG, "vision_config.tokens_per_second", is_gguf(c) ? 2 : 4, 0, 1e4);
-    hp->pool = PARE__POOL_MEAN;
-    hp->video_units = VIDEO_UNITS;
+        pare__config_float(c, PARE__CONFIG, "vision_config.tokens_per_second", pare__qwen_is_gguf(c) ? 2 : 4, 0, 1e4);
     *prep = default_prep;
-    pare__config_prep(c, 0, prep);
-    check_prep(c, hp);
+    pare__qwen_prep(c, hp, prep);
     return c->rc;
 }
 
@@ -168,8 +120,8 @@ const pare__family pare__family_qwen25vl = {
     .name = "qwen2.5vl",
     .summary = "the vision tower of Qwen2.5-VL: windows, 2x2 units, pairs of frames, merger; also as mmproj GGUF",
     .cite = "Bai et al., arXiv:2502.13923",
-    .prefixes = prefixes,
-    .probe = "patch_embed.proj.weight|v.patch_embd.weight",
+    .prefixes = pare__qwen_prefixes,
+    .probe = PARE__QWEN_PROBE,
     .model = model_rows,
     .block = block_rows,
     .matches = matches,
