@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* pare trace: every stage of the encoder, all tokens, f32, for parity checks. Input is either pixel_values from a file
- * ([B,3,H,W], or patches side by side with their grid_thw) or pictures through the model's own preprocessing; the latter
- * also writes pixel_values. A file with mrope.token_type [n] is a prompt too: its M-RoPE ids are written, with --fps once
- * per rate. Models without such positions have no use for --fps. */
+ * ([B,3,H,W], tiles [B,tiles,3,H,W] with image_sizes, patches with their grid_thw, padded rows of patches with
+ * spatial_shapes) or pictures through the model's own preprocessing; the latter also writes pixel_values. A file with
+ * mrope.token_type [n] is a prompt too: its M-RoPE ids are written, with --fps once per rate. Models without such positions
+ * have no use for --fps. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,19 @@ typedef struct trace_opts {
     int32_t interpolate, video;
 } trace_opts;
 
+/* Integers that a file may have beside pixel_values. */
+enum { GRIDS, TOKEN_TYPE, MASK, SHAPES, SIZES, N_INTEGERS };
+
+static const struct {
+    const char *name;
+    int32_t n_dim; /* 0 = several */
+    int64_t width; /* of the last axis; 0 = any */
+} integers[N_INTEGERS] = {{"grid_thw", 2, 3},
+                          {"mrope.token_type", 1, 0},
+                          {"pixel_attention_mask", 0, 0},
+                          {"spatial_shapes", 2, 2},
+                          {"image_sizes", 2, 2}};
+
 /* Stages and frames, owned copies. */
 typedef struct tape {
     cli_common *c;
@@ -25,16 +39,15 @@ typedef struct tape {
     int64_t n, cap;
     int keep_pixels; /* pixel_values is ours to write */
     cli_frames frames;
-    pare_tensor pixels;     /* from --inputs, f32, owned data */
-    pare_tensor grids;      /* grid_thw, i32 [n, 3], owned data; no data if the file has none */
-    pare_tensor token_type; /* mrope.token_type, i32 [n], likewise */
+    pare_tensor pixels;               /* from --inputs, f32, owned data */
+    pare_tensor integers[N_INTEGERS]; /* from --inputs, i32, owned data; no data if the file has none */
 } tape;
 
 static const cli_option own_options[] = {
     {"image", 'i', CLI_LIST, offsetof(trace_opts, images), "FILE", 0, 0,
      "picture (repeatable: a batch), or a pattern like frame_%03d.png: a video"},
     {"inputs", 0, CLI_TEXT, offsetof(trace_opts, inputs), "FILE", 0, 0,
-     "safetensors with pixel_values [B,3,H,W], or patches and grid_thw"},
+     "safetensors with pixel_values and what belongs to them: grid_thw, image_sizes, ..."},
     {"output", 'o', CLI_TEXT, offsetof(trace_opts, output), "FILE", 0, 0, "safetensors with every stage (- = stdout)"},
     {"size", 's', CLI_SIZE, offsetof(trace_opts, size), "WxH", 0, 0, "pixels of the grid (default: the model's rule)"},
     {"fps", 0, CLI_LIST, offsetof(trace_opts, fps), "F", 0, 0, "rate for time-dependent tensors (repeatable)"},
@@ -131,34 +144,52 @@ static const char *describe(const pare_tensor *t, char *out, size_t size)
     return out;
 }
 
-/* An integer tensor that may be there; `width` > 0: [n, width], else [n]. */
-static int read_integers(tape *p, const pare_tensors *file, const char *path, const char *name, int64_t width,
-                         pare_tensor *out)
+/* An integer tensor that may be there. */
+static int read_integers(tape *p, const pare_tensors *file, const char *path, int which)
 {
     char text[256];
+    const char *name = integers[which].name;
+    const int32_t n_dim = integers[which].n_dim;
+    const int64_t width = integers[which].width;
     const pare_tensor *t = pare_tensors_find(file, name);
     if (t == NULL) return CLI_OK;
-    if (is_float(t->dtype) || t->n_dim != (width > 0 ? 2 : 1) || (width > 0 && t->shape[1] != width)) {
-        cli_say(p->c, "%s: %s must be integers [n%s], not %s", path, name, width > 0 ? ",3" : "",
+    if (is_float(t->dtype) || (n_dim > 0 && t->n_dim != n_dim) || (width > 0 && t->shape[1] != width)) {
+        cli_say(p->c, "%s: %s must be integers%s%s, not %s", path, name, n_dim > 0 ? " [n" : "",
+                width == 3   ? ",3]"
+                : width == 2 ? ",2]"
+                : n_dim > 0  ? "]"
+                             : "",
                 describe(t, text, sizeof text));
         return CLI_UNREADABLE;
     }
-    if (copy_tensor(t, name, out) == 0) return CLI_OK;
+    if (copy_tensor(t, name, &p->integers[which]) == 0) return CLI_OK;
     cli_say(p->c, "%s: out of memory for %s", path, name);
     return CLI_FAILED;
 }
 
+/* A layout that the file has all parts of; whether it is the model's is for the library to say. */
+static int is_layout(const tape *p, const pare_tensor *t)
+{
+    if (!is_float(t->dtype)) return 0;
+    if (t->n_dim == 2) return p->integers[GRIDS].data != NULL;
+    if (t->n_dim == 3) return p->integers[SHAPES].data != NULL;
+    return (t->n_dim == 4 || t->n_dim == 5) && t->shape[t->n_dim - 3] == 3;
+}
+
 /* A size that was asked for must be the one the file has. */
-static int read_pixels(tape *p, const pare_tensors *file, const char *path, int is_flat, cli_size size)
+static int read_pixels(tape *p, const pare_tensors *file, const char *path, cli_size size)
 {
     char text[256];
     const pare_tensor *t = pare_tensors_find(file, "pixel_values");
     if (t == NULL)
         cli_say(p->c, "%s: no tensor pixel_values", path);
-    else if (!is_float(t->dtype) || t->n_dim != (is_flat ? 2 : 4) || (!is_flat && t->shape[1] != 3))
-        cli_say(p->c, "%s: pixel_values must be floats %s, not %s", path, is_flat ? "[patches,values]" : "[B,3,H,W]",
-                describe(t, text, sizeof text));
-    else if (size.width > 0 && (is_flat || t->shape[3] != size.width || t->shape[2] != size.height)) {
+    else if (!is_layout(p, t))
+        cli_say(p->c,
+                "%s: pixel_values must be floats [B,3,H,W], [B,tiles,3,H,W], [patches,values] beside grid_thw or "
+                "[B,patches,values] beside spatial_shapes, not %s",
+                path, describe(t, text, sizeof text));
+    else if (size.width > 0 &&
+             (t->n_dim < 4 || t->shape[t->n_dim - 1] != size.width || t->shape[t->n_dim - 2] != size.height)) {
         cli_say(p->c, "--size %dx%d, but pixel_values of %s are %s; leave --size out", size.width, size.height, path,
                 describe(t, text, sizeof text));
         return CLI_USAGE;
@@ -169,16 +200,14 @@ static int read_pixels(tape *p, const pare_tensors *file, const char *path, int 
     return CLI_UNREADABLE;
 }
 
-static int read_inputs(tape *p, const char *path, const pare_model_info *info, cli_size size)
+static int read_inputs(tape *p, const char *path, cli_size size)
 {
-    /* patches side by side: pictures cannot hold them */
-    const int is_flat = info->unit > 1 || info->temporal > 1;
     pare_tensors *file = NULL;
     pare_error err = {0};
+    int rc = CLI_OK;
     if (pare_tensors_open(&file, path, &err) != 0) return cli_fail(p->c, &err, CLI_UNREADABLE);
-    int rc = read_pixels(p, file, path, is_flat, size);
-    if (rc == CLI_OK) rc = read_integers(p, file, path, "grid_thw", 3, &p->grids);
-    if (rc == CLI_OK) rc = read_integers(p, file, path, "mrope.token_type", 0, &p->token_type);
+    for (int i = 0; i < N_INTEGERS && rc == CLI_OK; i++) rc = read_integers(p, file, path, i);
+    if (rc == CLI_OK) rc = read_pixels(p, file, path, size);
     pare_tensors_close(&file);
     return rc;
 }
@@ -223,13 +252,13 @@ static int place(const prompt *q, const char *name, int max_plus_1)
 {
     pare_error err = {0};
     int32_t delta;
-    const int64_t n = q->p->token_type.shape[0];
+    const int64_t n = q->p->integers[TOKEN_TYPE].shape[0];
     const pare_mrope_opts opts = {.struct_size = sizeof opts,
                                   .unit = q->info->unit,
                                   .per_second = q->info->mrope_per_second,
                                   .second_per_grid = q->second_per_grid,
                                   .max_plus_1 = max_plus_1};
-    int rc = pare_mrope(&opts, q->p->token_type.data, n, q->grid_thw, q->n_grid, q->ids, &delta, &err);
+    int rc = pare_mrope(&opts, q->p->integers[TOKEN_TYPE].data, n, q->grid_thw, q->n_grid, q->ids, &delta, &err);
     if (rc != 0) return cli_fail(q->p->c, &err, CLI_FAILED);
     rc = add_named(q, name, PARE_I32, q->ids, 3, n);
     return rc != CLI_OK || max_plus_1 ? rc : add_named(q, "mrope.delta", PARE_I32, &delta, 1, 0);
@@ -264,16 +293,16 @@ static int place_all(const trace_opts *o, prompt *q)
 static int trace_prompt(const trace_opts *o, tape *p, const pare_model_info *info)
 {
     prompt q = {.p = p, .info = info};
-    if (p->token_type.data == NULL || p->grids.data == NULL || !info->has_mrope) return CLI_OK;
-    q.n_grid = (int32_t)p->grids.shape[0];
+    if (p->integers[TOKEN_TYPE].data == NULL || p->integers[GRIDS].data == NULL || !info->has_mrope) return CLI_OK;
+    q.n_grid = (int32_t)p->integers[GRIDS].shape[0];
     q.grid_thw = malloc(((size_t)q.n_grid * 3 + 1) * sizeof *q.grid_thw);
     q.second_per_grid = malloc(((size_t)q.n_grid + 1) * sizeof *q.second_per_grid);
-    q.ids = malloc(((size_t)p->token_type.shape[0] * 3 + 1) * sizeof *q.ids);
+    q.ids = malloc(((size_t)p->integers[TOKEN_TYPE].shape[0] * 3 + 1) * sizeof *q.ids);
     int rc = CLI_FAILED;
     if (q.grid_thw == NULL || q.second_per_grid == NULL || q.ids == NULL) {
-        cli_say(p->c, "out of memory for a prompt of %lld tokens", (long long)p->token_type.shape[0]);
+        cli_say(p->c, "out of memory for a prompt of %lld tokens", (long long)p->integers[TOKEN_TYPE].shape[0]);
     } else {
-        const int32_t *thw = p->grids.data;
+        const int32_t *thw = p->integers[GRIDS].data;
         for (int32_t i = 0; i < 3 * q.n_grid; i++) q.grid_thw[i] = thw[i];
         rc = place_all(o, &q);
     }
@@ -285,6 +314,11 @@ static int trace_prompt(const trace_opts *o, tape *p, const pare_model_info *inf
 
 /* ---- the command ---------------------------------------------------------------------------------------------- */
 
+static const pare_tensor *given(const tape *p, int which)
+{
+    return p->integers[which].data != NULL ? &p->integers[which] : NULL;
+}
+
 static int trace(trace_opts *o, tape *p, const pare_model *model)
 {
     pare_error err = {0};
@@ -294,7 +328,10 @@ static int trace(trace_opts *o, tape *p, const pare_model *model)
                             .interpolate = o->interpolate,
                             .video = o->video,
                             .n_threads = (int32_t)o->common.threads,
-                            .grid_thw = p->grids.data != NULL ? &p->grids : NULL};
+                            .grid_thw = given(p, GRIDS),
+                            .pixel_attention_mask = given(p, MASK),
+                            .spatial_shapes = given(p, SHAPES),
+                            .image_sizes = given(p, SIZES)};
     const pare_tensor *pixels = o->inputs != NULL ? &p->pixels : NULL;
     int rc = pare_trace(model, &opts, pixels, p->frames.item, p->frames.n, on_stage, p, &err);
     if (*cli_stop_flag()) return CLI_STOPPED;
@@ -349,8 +386,7 @@ static void tape_free(tape *p)
     for (int64_t i = 0; i < p->n; i++) free_tensor(&p->stage[i]);
     cli_frames_free(&p->frames);
     free_tensor(&p->pixels);
-    free_tensor(&p->grids);
-    free_tensor(&p->token_type);
+    for (int i = 0; i < N_INTEGERS; i++) free_tensor(&p->integers[i]);
     free(p->stage);
 }
 
@@ -362,7 +398,7 @@ static int run(void *opts, const cli_list *more)
     pare_model_info info;
     int video = o->video, rc = check_opts(o, more);
     if (rc == CLI_OK) rc = cli_model_open(&o->common, &model, &info);
-    if (rc == CLI_OK && o->inputs != NULL) rc = read_inputs(&p, o->inputs, &info, o->size);
+    if (rc == CLI_OK && o->inputs != NULL) rc = read_inputs(&p, o->inputs, o->size);
     if (rc == CLI_OK) rc = read_images(&p, &o->images, &video);
     if (rc == CLI_OK) rc = read_images(&p, more, &video);
     o->video = video;

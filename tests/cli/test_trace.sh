@@ -19,7 +19,7 @@ one_line 2 "both want standard output" "$PARE" trace $model --inputs a.safetenso
 ln a.safetensors again.safetensors
 one_line 2 "again.safetensors is the input a.safetensors" "$PARE" trace $model --inputs a.safetensors -o again.safetensors
 sed 's/pixel_values/pixel_wrongs/;s/pooled":/pixel_values":/' a.safetensors >odd.safetensors
-expect 4 "not safetensors|missing|pixel_values must be floats \[B,3,H,W\], not f32 \[|header" "$PARE" trace $model --inputs odd.safetensors -o c.safetensors
+expect 4 "not safetensors|missing|pixel_values must be floats \[B,3,H,W\], .*not f32 \[|header" "$PARE" trace $model --inputs odd.safetensors -o c.safetensors
 one_line 4 "no tensor pixel_values" "$PARE" trace $model --inputs b.safetensors -o c.safetensors
 one_line 2 "fps: 'x' is not" "$PARE" trace $model -i one.png --fps x -o c.safetensors
 [ ! -e c.safetensors ] || fail "a failure left a file"

@@ -2,11 +2,10 @@
 /* golden_models DIR PARE: parity of whole encoders. For every case directory under DIR (or DIR itself) that holds
  * case.json and expected.safetensors:
  *   1. `pare trace --inputs expected.safetensors`: every stage that case.json lists, in its order, under its tol_abs
- *   2. `pare trace -i image...`: pixel_values under preprocess_tol_abs
+ *   2. `pare trace -i image...`: pixel_values under preprocess_tol_abs, and the geometry that the pictures became
  * and 1 again for every GGUF file that case.json names: the same numbers are expected of it.
- * One line per case and file. A checkpoint that `pare` does not read (exit 5), or a stage that it does not write, is skipped with
- * the reason, but never in the families of this version: there only an architecture that pare itself says it does not
- * read is. Exit 1 when a case fails, 2 when nothing was run. */
+ * One line per case and file. Nothing is skipped: a checkpoint that `pare` does not read, or a stage that it does not
+ * write, fails. Exit 1 when a case fails, 2 when nothing was run. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <math.h>
@@ -22,19 +21,19 @@
 #include <jansson.h>
 #include <pare/pare.h>
 
-enum { PATH = 2048, MAX_ARGS = 64, SKIP = 77 };
+enum { PATH = 2048, MAX_ARGS = 64 };
 
 extern char **environ;
 
 typedef struct runner {
     const char *pare;
     char tmp[PATH]; /* our directory */
-    int n_ok, n_failed, n_skipped;
+    int n_ok, n_failed;
 } runner;
 
 /* What happened to one case. */
 typedef struct verdict {
-    int code; /* 0, 1, SKIP */
+    int code; /* 0, 1 */
     char text[1024];
     double worst; /* ratio to the tolerance among the stages that passed */
     char worst_stage[64];
@@ -105,9 +104,10 @@ static int run_command(const runner *r, command *c, char *text, size_t size)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* The options that `run` of case.json asks for. */
-static void add_run_options(command *c, const json_t *run)
+/* The options that `run` of case.json asks for; a pattern of images is a video of itself. */
+static void add_run_options(command *c, const json_t *run, int from_images)
 {
+    if (!from_images && json_is_true(json_object_get(run, "video"))) add(c, "--video");
     size_t i;
     const json_t *fps;
     json_array_foreach(json_object_get(run, "fps"), i, fps)
@@ -142,17 +142,6 @@ static void add_images(command *c, const char *dir, const json_t *inputs)
     }
 }
 
-/* Families that this version reads, as case.json names them. */
-static int is_ours(const json_t *kase)
-{
-    static const char *const families[] = {"vit", "timm", "dinov2", "qwen2.5vl"};
-    const char *family = json_string_value(json_object_get(kase, "family"));
-    for (size_t i = 0; family && i < sizeof families / sizeof *families; i++) {
-        if (strcmp(family, families[i]) == 0) return 1;
-    }
-    return 0;
-}
-
 /* `file`: of the directory, or NULL = what `pare` makes of the directory itself. */
 static int trace(const runner *r, const char *dir, const char *file, const json_t *kase, int from_images,
                  const char *out, verdict *v)
@@ -169,15 +158,13 @@ static int trace(const runner *r, const char *dir, const char *file, const json_
         add(c, "--inputs");
         add(c, "%s/expected.safetensors", dir);
     }
-    add_run_options(c, json_object_get(kase, "run"));
+    add_run_options(c, json_object_get(kase, "run"), from_images);
     add(c, "-o");
     add(c, "%s", out);
     int rc = run_command(r, c, text, sizeof text);
     free(c);
     if (rc == 0) return 0;
-    fail(v, "exit %d: %s", rc, text);
-    if (rc == 5 && (!is_ours(kase) || strstr(text, "no family reads"))) v->code = SKIP;
-    return v->code;
+    return fail(v, "exit %d: %s", rc, text);
 }
 
 /* ---- comparing --------------------------------------------------------------------------------------------------- */
@@ -268,7 +255,6 @@ static void compare_stages(const pare_tensors *got, const pare_tensors *want, js
         if (!a || !b) {
             fail(v, "%s is missing from %s; %d stages before it agree", name,
                  a ? "expected.safetensors" : "what pare wrote", v->n_stage);
-            if (b && !is_ours(kase)) v->code = SKIP;
             return;
         }
         double ratio = compare(a, b, tol ? json_number_value(tol) : 0, v);
@@ -297,15 +283,17 @@ static void check_stages(const runner *r, const char *dir, const char *file, jso
     unlink(out);
 }
 
-/* Grids that the pictures became, where the case has them. */
-static void compare_grids(const pare_tensors *got, const pare_tensors *want, verdict *v)
+/* Geometry that the pictures became, where the case has it. */
+static void compare_geometry(const pare_tensors *got, const pare_tensors *want, verdict *v)
 {
-    const pare_tensor *a = pare_tensors_find(got, "grid_thw"), *b = pare_tensors_find(want, "grid_thw");
-    if (!b || v->code) return;
-    if (a)
-        compare(a, b, 0, v);
-    else
-        fail(v, "grid_thw is missing from what pare wrote");
+    static const char *const names[] = {"grid_thw", "image_sizes", "spatial_shapes", "pixel_attention_mask"};
+    for (size_t i = 0; i < sizeof names / sizeof *names && !v->code; i++) {
+        const pare_tensor *a = pare_tensors_find(got, names[i]), *b = pare_tensors_find(want, names[i]);
+        if (a && b)
+            compare(a, b, 0, v);
+        else if (b)
+            fail(v, "%s is missing from what pare wrote", names[i]);
+    }
 }
 
 static void check_pixels(const runner *r, const char *dir, json_t *kase, const pare_tensors *want, verdict *v)
@@ -315,7 +303,8 @@ static void check_pixels(const runner *r, const char *dir, json_t *kase, const p
     pare_tensors *got = NULL;
     const json_t *about = json_object_get(json_object_get(kase, "tensors"), "pixel_values");
     const pare_tensor *pixels = pare_tensors_find(want, "pixel_values");
-    if (!about || !pixels || json_array_size(json_object_get(kase, "inputs")) == 0) return;
+    const json_t *tol = json_object_get(about, "preprocess_tol_abs"); /* none where the case changed its pixels */
+    if (!tol || !pixels || json_array_size(json_object_get(kase, "inputs")) == 0) return;
     snprintf(out, sizeof out, "%s/pixels.safetensors", r->tmp);
     if (trace(r, dir, NULL, kase, 1, out, v)) return;
     const pare_tensor *mine = NULL;
@@ -324,8 +313,8 @@ static void check_pixels(const runner *r, const char *dir, json_t *kase, const p
     else if (!(mine = pare_tensors_find(got, "pixel_values")))
         fail(v, "pixel_values is missing from what pare wrote");
     else
-        v->pixels = compare(mine, pixels, json_number_value(json_object_get(about, "preprocess_tol_abs")), v);
-    if (mine) compare_grids(got, want, v);
+        v->pixels = compare(mine, pixels, json_number_value(tol), v);
+    if (mine) compare_geometry(got, want, v);
     pare_tensors_close(&got);
     unlink(out);
 }
@@ -338,9 +327,6 @@ static void report(runner *r, const char *name, const verdict *v)
         printf("ok   %-24s %2d stages, worst %.2f of its tolerance (%s), pixels %.2f\n", name, v->n_stage, v->worst,
                v->worst_stage, v->pixels);
         r->n_ok++;
-    } else if (v->code == SKIP) {
-        printf("skip %-24s %s\n", name, v->text);
-        r->n_skipped++;
     } else {
         printf("FAIL %-24s %s\n", name, v->text);
         r->n_failed++;
@@ -381,7 +367,7 @@ static void run_case(runner *r, const char *dir, const char *name)
         check_stages(r, dir, NULL, kase, want, &v);
     if (v.code == 0) check_pixels(r, dir, kase, want, &v);
     report(r, name, &v);
-    if (v.code != SKIP) run_gguf(r, dir, name, kase, want);
+    run_gguf(r, dir, name, kase, want);
     pare_tensors_close(&want);
     json_decref(kase);
 }
@@ -431,7 +417,7 @@ int main(int argc, char **argv)
     }
     int rc = run_directory(&r, argv[1]);
     rmdir(r.tmp);
-    printf("models: %d ok, %d failed, %d skipped\n", r.n_ok, r.n_failed, r.n_skipped);
+    printf("models: %d ok, %d failed\n", r.n_ok, r.n_failed);
     if (rc == 0 && r.n_ok + r.n_failed == 0) rc = 2;
     return r.n_failed ? 1 : rc;
 }
