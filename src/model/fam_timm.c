@@ -1,120 +1,37 @@
 /* SPDX-License-Identifier: MIT */
-/* timm's VisionTransformer: fused qkv, registers, optional CLS, LayerScale, token or average pooling. Defaults follow
- * from the architecture's name ("vit_small_patch14_reg4_dinov2"), then config.json's model_args, as timm.create_model
- * does it. Positions are resized with antialias.
+/* timm's VisionTransformer: fused qkv, registers, optional CLS, LayerScale, pooling by token, average or learned query, two
+ * heads of a distilled DeiT. Defaults follow from the architecture's name ("vit_small_patch14_reg4_dinov2"), then
+ * config.json's model_args, as timm.create_model does it.
  * Source: timm/models/vision_transformer.py, timm/data/transforms_factory.py. */
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/limits.h"
-#include "model/family.h"
+#include "model/timm.h"
 
-#define MODEL(field) .offset = offsetof(pare__weights, field)
-#define BLOCK(field) .offset = offsetof(pare__block_w, field)
-#define HAS(field) offsetof(pare__hparams, field)
-#define ARG(field) offsetof(args, field)
-
-static const char *const prefixes[] = {"", NULL};
-
-static const pare__binding model_rows[] = {
-    {MODEL(patch), PARE__ROLE_LINEAR, "patch_embed.proj", "DCPP", .bias = HAS(has_patch_bias)},
-    {MODEL(cls), PARE__ROLE_ARRAY, "cls_token", "D", HAS(has_cls)},
-    {MODEL(registers), PARE__ROLE_ARRAY, "reg_token", "RD", HAS(n_register)},
-    {MODEL(pos), PARE__ROLE_ARRAY, "pos_embed", "ND"},
-    {MODEL(pre_norm), PARE__ROLE_NORM, "norm_pre", "D", HAS(has_pre_norm)},
-    {MODEL(norm), PARE__ROLE_NORM, "norm", "D", HAS(has_norm)},
-    {MODEL(fc_norm), PARE__ROLE_NORM, "fc_norm", "D", HAS(has_fc_norm)},
-    {MODEL(head), PARE__ROLE_LINEAR, "head", "KH", HAS(n_class)},
-    {0},
-};
-
-static const pare__binding block_rows[] = {
-    {BLOCK(norm1), PARE__ROLE_NORM, "blocks.%d.norm1", "D"},
-    {BLOCK(qkv), PARE__ROLE_LINEAR, "blocks.%d.attn.qkv", "TD", .bias = HAS(has_qkv_bias)},
-    {BLOCK(proj), PARE__ROLE_LINEAR, "blocks.%d.attn.proj", "DD"},
-    {BLOCK(scale1), PARE__ROLE_ARRAY, "blocks.%d.ls1.gamma", "D", HAS(has_scale)},
-    {BLOCK(norm2), PARE__ROLE_NORM, "blocks.%d.norm2", "D"},
-    {BLOCK(fc1), PARE__ROLE_LINEAR, "blocks.%d.mlp.fc1", "GD"},
-    {BLOCK(fc2), PARE__ROLE_LINEAR, "blocks.%d.mlp.fc2", "DF"},
-    {BLOCK(scale2), PARE__ROLE_ARRAY, "blocks.%d.ls2.gamma", "D", HAS(has_scale)},
-    {0},
-};
-
-/* What VisionTransformer's constructor takes. */
-typedef struct args {
-    int32_t dim, depth, heads, registers;
-    int32_t class_token, no_embed_class, pre_norm, qkv_bias, has_scale, swiglu;
-    int32_t pool;    /* pare__pool_kind */
-    int32_t fc_norm; /* -1 = with average pooling */
-    int32_t act;
-    double mlp_ratio, eps;
-} args;
-
-typedef struct size_row {
-    const char *part; /* of the architecture's name */
-    int32_t dim, depth, heads;
-    double mlp_ratio;
-} size_row;
-
-/* The first that fits counts. */
-static const size_row sizes[] = {
-    {"giant_patch14_reg4_dinov2", 1536, 40, 24, 2.66667 * 2},
-    {"giant_patch14_dinov2", 1536, 40, 24, 2.66667 * 2},
-    {"_tiny_", 192, 12, 3, 4},
-    {"_small_", 384, 12, 6, 4},
-    {"_medium_", 512, 12, 8, 4},
-    {"_base_", 768, 12, 12, 4},
-    {"_large_", 1024, 24, 16, 4},
-    {"_huge_", 1280, 32, 16, 4},
-    {"_giant_", 1408, 40, 16, 48.0 / 11},
-    {"_gigantic_", 1664, 48, 16, 64.0 / 13},
-    {NULL, 768, 12, 12, 4},
-};
-
-typedef struct trait {
-    const char *part; /* of the architecture's name */
-    size_t field;
-    int32_t value;
-} trait;
-
-/* Every row that fits is applied, in order. */
-static const trait traits[] = {
-    {"_reg1_", ARG(registers), 1},
-    {"_reg4_", ARG(registers), 4},
-    {"_reg8_", ARG(registers), 8},
-    {"_dinov2", ARG(has_scale), 1},
-    {"_reg4_dinov2", ARG(no_embed_class), 1},
-    {"giant_patch14_dinov2", ARG(swiglu), 1},
-    {"giant_patch14_reg4_dinov2", ARG(swiglu), 1},
-    {"deit3_", ARG(no_embed_class), 1},
-    {"deit3_", ARG(has_scale), 1},
-    {"_gap_", ARG(class_token), 0},
-    {"_gap_", ARG(pool), PARE__POOL_MEAN},
-    {"_patch16_gap_", ARG(fc_norm), 0},
-    {"_patch14_gap_", ARG(fc_norm), 0},
-    {"_reg4_gap_", ARG(no_embed_class), 1},
-    {"_medium_patch16_gap_", ARG(qkv_bias), 0},
-    {"_medium_patch16_gap_", ARG(has_scale), 1},
-    {"_clip_", ARG(pre_norm), 1},
-    {"_clip_quickgelu_", ARG(act), PARE__ACT_GELU_QUICK},
-};
-
-/* Relatives under similar names that compute something else. */
-static const char *const refused[] = {"distilled", "siglip", "relpos", "_rpn", "_xp",   "hybrid",   "_sam", "resnet",
-                                      "dinov3",    "naflex", "_mci",   "_pe_", "_rope", "parallel", NULL};
+/* timm's own files, and those of transformers' wrapper. */
+static const char *const prefixes[] = {"", "timm_model.", NULL};
 
 /* model_args that are read below or change nothing here. */
-static const char *const known_args[] = {"img_size",       "patch_size",       "embed_dim",       "depth",
-                                         "num_heads",      "mlp_ratio",        "init_values",     "class_token",
-                                         "no_embed_class", "reg_tokens",       "global_pool",     "pre_norm",
-                                         "qkv_bias",       "fc_norm",          "num_classes",     "act_layer",
-                                         "in_chans",       "dynamic_img_size", "dynamic_img_pad", "strict_img_size",
-                                         "drop_rate",      "pos_drop_rate",    "patch_drop_rate", "proj_drop_rate",
-                                         "attn_drop_rate", "drop_path_rate",   "weight_init",     NULL};
+static const char *const known_args[] = {"img_size",        "patch_size",
+                                         "embed_dim",       "depth",
+                                         "num_heads",       "mlp_ratio",
+                                         "init_values",     "class_token",
+                                         "no_embed_class",  "reg_tokens",
+                                         "global_pool",     "pre_norm",
+                                         "qkv_bias",        "fc_norm",
+                                         "num_classes",     "act_layer",
+                                         "in_chans",        "dynamic_img_size",
+                                         "dynamic_img_pad", "strict_img_size",
+                                         "drop_rate",       "pos_drop_rate",
+                                         "patch_drop_rate", "proj_drop_rate",
+                                         "attn_drop_rate",  "drop_path_rate",
+                                         "weight_init",     "fix_init",
+                                         "qk_norm",         "proj_bias",
+                                         "final_norm",      "pool_include_prefix",
+                                         "pos_embed",       NULL};
 
-static const pare__choice pools[] = {{"token", PARE__POOL_CLS}, {"avg", PARE__POOL_MEAN}, {NULL, 0}};
+static const pare__choice positions[] = {{"learn", 1}, {"none", 0}, {"", 0}, {NULL, 0}};
 static const pare__choice interpolations[] = {
     {"nearest", PARE__RESAMPLE_NEAREST}, {"box", PARE__RESAMPLE_BOX},         {"bilinear", PARE__RESAMPLE_BILINEAR},
     {"bicubic", PARE__RESAMPLE_BICUBIC}, {"lanczos", PARE__RESAMPLE_LANCZOS}, {NULL, 0}};
@@ -126,35 +43,9 @@ static const char *architecture(const pare__config *c)
     return name ? name : "";
 }
 
-static int matches(const pare__config *c)
-{
-    const char *name = architecture(c);
-    if (strncmp(name, "vit_", 4) && strncmp(name, "deit_", 5) && strncmp(name, "deit3_", 6)) return 0;
-    for (const char *const *part = refused; *part; part++)
-        if (strstr(name, *part)) return 0;
-    return 1;
-}
+static int matches(const pare__config *c) { return pare__timm_reads(architecture(c)); }
 
 /* ---- hyper-parameters ---------------------------------------------------------------------------------------- */
-
-static args default_args(const char *name)
-{
-    const size_row *size = sizes;
-    while (size->part && !strstr(name, size->part)) size++;
-    args a = {.dim = size->dim,
-              .depth = size->depth,
-              .heads = size->heads,
-              .mlp_ratio = size->mlp_ratio,
-              .class_token = 1,
-              .qkv_bias = 1,
-              .fc_norm = -1,
-              .pool = PARE__POOL_CLS,
-              .act = PARE__ACT_GELU};
-    for (size_t i = 0; i < sizeof traits / sizeof traits[0]; i++)
-        if (strstr(name, traits[i].part)) memcpy((char *)&a + traits[i].field, &traits[i].value, sizeof(int32_t));
-    a.eps = a.pre_norm ? 1e-5 : 1e-6;
-    return a;
-}
 
 static void check_args(pare__config *c)
 {
@@ -168,61 +59,41 @@ static void check_args(pare__config *c)
     }
 }
 
-static void read_args(pare__config *c, args *a)
+static void read_sizes(pare__config *c, pare__timm_args *a)
 {
-    check_args(c);
     a->dim = pare__config_int(c, PARE__CONFIG, "model_args.embed_dim", a->dim, 1, PARE__MAX_DIM);
     a->depth = pare__config_int(c, PARE__CONFIG, "model_args.depth", a->depth, 1, PARE__MAX_BLOCKS);
     a->heads = pare__config_int(c, PARE__CONFIG, "model_args.num_heads", a->heads, 1, PARE__MAX_HEADS);
     a->mlp_ratio = pare__config_float(c, PARE__CONFIG, "model_args.mlp_ratio", a->mlp_ratio, 0.01, 64);
     a->registers = pare__config_int(c, PARE__CONFIG, "model_args.reg_tokens", a->registers, 0, PARE__MAX_REGISTERS);
+    pare__config_int(c, PARE__CONFIG, "model_args.in_chans", 3, 3, 3);
+}
+
+static void read_flags(pare__config *c, pare__timm_args *a)
+{
     a->class_token = pare__config_bool(c, PARE__CONFIG, "model_args.class_token", a->class_token);
     a->no_embed_class = pare__config_bool(c, PARE__CONFIG, "model_args.no_embed_class", a->no_embed_class);
     a->pre_norm = pare__config_bool(c, PARE__CONFIG, "model_args.pre_norm", a->pre_norm);
     a->qkv_bias = pare__config_bool(c, PARE__CONFIG, "model_args.qkv_bias", a->qkv_bias);
+    a->proj_bias = pare__config_bool(c, PARE__CONFIG, "model_args.proj_bias", a->proj_bias);
+    a->qk_norm = pare__config_bool(c, PARE__CONFIG, "model_args.qk_norm", a->qk_norm);
+    a->final_norm = pare__config_bool(c, PARE__CONFIG, "model_args.final_norm", a->final_norm);
     a->fc_norm = pare__config_bool(c, PARE__CONFIG, "model_args.fc_norm", a->fc_norm);
-    a->act = pare__config_choice(c, PARE__CONFIG, "model_args.act_layer", pare__act_names, a->act);
+    a->pool_all = pare__config_bool(c, PARE__CONFIG, "model_args.pool_include_prefix", a->pool_all);
     if (pare__config_at(c, PARE__CONFIG, "model_args.init_values")) a->has_scale = 1;
-    a->pool = pare__config_choice(c, PARE__CONFIG, "global_pool", pools, a->pool);
-    a->pool = pare__config_choice(c, PARE__CONFIG, "model_args.global_pool", pools, a->pool);
-    pare__config_int(c, PARE__CONFIG, "model_args.in_chans", 3, 3, 3);
-}
-
-static void use_args(const args *a, pare__hparams *hp)
-{
-    int is_mean = a->pool != PARE__POOL_CLS;
-    int32_t hidden = (int32_t)(a->dim * a->mlp_ratio);
-    hp->dim = a->dim;
-    hp->n_layer = a->depth;
-    hp->n_head = a->heads;
-    hp->gated = a->swiglu;
-    hp->mlp_dim = a->swiglu ? hidden / 2 : hidden;
-    hp->act = a->swiglu ? PARE__ACT_SILU : (pare__act)a->act;
-    hp->eps = (float)a->eps;
-    hp->has_cls = a->class_token;
-    hp->n_register = a->registers;
-    hp->pos_prefix = a->no_embed_class ? PARE__POS_NO_PREFIX : PARE__POS_ALL_PREFIX;
-    hp->pool = (pare__pool_kind)a->pool;
-    hp->has_fc_norm = a->fc_norm < 0 ? is_mean : a->fc_norm;
-    hp->has_norm = !hp->has_fc_norm;
-    hp->has_pre_norm = a->pre_norm;
-    hp->has_patch_bias = !a->pre_norm;
-    hp->has_qkv_bias = a->qkv_bias;
-    hp->has_scale = a->has_scale;
-}
-
-/* The number behind `part` in the name: "_patch14" -> 14. */
-static int32_t number_after(const char *name, const char *part, int32_t def)
-{
-    const char *at = strstr(name, part);
-    long n = at ? strtol(at + strlen(part), NULL, 10) : 0;
-    return n > 0 && n <= PARE__MAX_SIDE ? (int32_t)n : def;
+    a->act = pare__config_choice(c, PARE__CONFIG, "model_args.act_layer", pare__act_names, a->act);
+    a->has_pos = pare__config_choice(c, PARE__CONFIG, "model_args.pos_embed", positions, a->has_pos);
+    a->pool = pare__config_choice(c, PARE__CONFIG, "global_pool", pare__timm_pools, a->pool);
+    a->pool = pare__config_choice(c, PARE__CONFIG, "model_args.global_pool", pare__timm_pools, a->pool);
+    if (a->pool_all && a->pool == PARE__POOL_PROBE)
+        pare__config_fail(c, PARE_E_UNSUPPORTED, "%s: pool_include_prefix with global_pool \"map\" is not supported",
+                          c->file);
 }
 
 static void read_grid(pare__config *c, pare__hparams *hp)
 {
     int32_t height = 224, width = 224;
-    int32_t patch = number_after(architecture(c), "_patch", 16);
+    const int32_t patch = pare__timm_patch(architecture(c));
     hp->patch = pare__config_int(c, PARE__CONFIG, "model_args.patch_size", patch, 1, PARE__MAX_SIDE);
     if (!pare__config_size(c, PARE__CONFIG, "model_args.img_size", &height, &width))
         pare__config_size(c, PARE__CONFIG, "pretrained_cfg.input_size", &height, &width);
@@ -267,24 +138,27 @@ static void read_prep(pare__config *c, const pare__hparams *hp, pare__prep_rule 
 
 static int configure(pare__config *c, pare__hparams *hp, pare__prep_rule *prep)
 {
-    args a = default_args(architecture(c));
-    read_args(c, &a);
-    use_args(&a, hp);
+    pare__timm_args a = pare__timm_defaults(architecture(c));
+    check_args(c);
+    read_sizes(c, &a);
+    read_flags(c, &a);
+    pare__timm_use(&a, hp);
     read_grid(c, hp);
-    hp->interp = PARE__INTERP_BICUBIC_AA;
     hp->n_class = read_classes(c);
+    hp->has_head2 = a.distilled && hp->n_class > 0;
     read_prep(c, hp, prep);
     return c->rc;
 }
 
 const pare__family pare__family_timm = {
     .name = "timm",
-    .summary = "timm's VisionTransformer: ViT, DeiT, DeiT-3, DINOv2 and CLIP towers, token or average pooling",
+    .summary =
+        "timm's VisionTransformer: ViT, DeiT, DeiT-3, DINOv2, CLIP and SigLIP towers; token, average and map pooling",
     .cite = "Wightman, github.com/huggingface/pytorch-image-models; Steiner et al., arXiv:2106.10270",
     .prefixes = prefixes,
     .probe = "patch_embed.proj.weight",
-    .model = model_rows,
-    .block = block_rows,
+    .model = pare__timm_model_rows,
+    .block = pare__timm_block_rows,
     .matches = matches,
     .configure = configure,
 };
