@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The public functions of pare.h: checks arguments, calls inward. Listing is in list.c; pare_fail and pare_strerror are
- * in core/error.c, pare_tensors_save and pare_png_save in write/, because their callers inside need them as they are. */
+/* The public functions of pare.h: checks arguments, calls inward. What lists is in list.c, what models say of themselves in
+ * info.c; pare_fail and pare_strerror are in core/error.c, pare_tensors_save and pare_png_save in write/, because their
+ * callers inside need them as they are. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,16 +9,15 @@
 
 #include <pare/pare.h>
 
+#include "api.h"
 #include "core/error.h"
 #include "core/mrope.h"
 #include "core/pool.h"
 #include "core/vec.h"
 #include "encode/backend.h"
-#include "encode/prep.h"
 #include "encode/trace.h"
 #include "measure/llm.h"
 #include "measure/metric.h"
-#include "model/family.h"
 #include "model/model.h"
 #include "model/tensorfile.h"
 #include "reduce/reducer.h"
@@ -30,14 +30,12 @@
 
 /* ---- arguments ------------------------------------------------------------------------------------------------ */
 
-static int no_argument(const char *function, const char *argument, pare_error *err)
+int pare__no_argument(const char *function, const char *argument, pare_error *err)
 {
     return pare_fail(err, PARE_E_INVALID, "%s: %s is missing", function, argument);
 }
 
-/* Copies the part of a caller's struct that both sides know over zeroed defaults. A newer caller's unknown tail must be
- * zero. */
-static int take_struct(void *own, size_t own_size, const void *given, const char *function, pare_error *err)
+int pare__take_struct(void *own, size_t own_size, const void *given, const char *function, pare_error *err)
 {
     memset(own, 0, own_size);
     if (!given) return 0;
@@ -54,12 +52,11 @@ static int take_struct(void *own, size_t own_size, const void *given, const char
     return 0;
 }
 
-/* Copies a filled struct out as far as the caller's struct goes. */
-static int give_struct(void *to, const void *own, size_t own_size, const char *function, pare_error *err)
+int pare__give_struct(void *to, const void *own, size_t own_size, const char *function, pare_error *err)
 {
     uint32_t size = 0;
     if (to) memcpy(&size, to, sizeof size);
-    if (size < sizeof size) return no_argument(function, "struct_size", err);
+    if (size < sizeof size) return pare__no_argument(function, "struct_size", err);
     memcpy(to, own, size < own_size ? size : own_size);
     memcpy(to, &size, sizeof size);
     return 0;
@@ -72,7 +69,7 @@ const char *pare_version(void) { return PARE_VERSION_TEXT; }
 int pare_runtime_init(const pare_runtime_opts *opts, pare_error *err)
 {
     pare_runtime_opts o;
-    const int rc = take_struct(&o, sizeof o, opts, "pare_runtime_init", err);
+    const int rc = pare__take_struct(&o, sizeof o, opts, "pare_runtime_init", err);
     if (rc) return rc;
     pare__log_set(o.log, o.log_user);
     return pare__backends[0]->init(o.blas_core, err);
@@ -105,7 +102,7 @@ int pare_runtime_get(pare_runtime_info *info, pare_error *err)
                              .vector_kernels = pare__vec_best()->name,
                              .n_cpu = pare__cpu_count()};
     pare__backends[0]->describe(&own);
-    return give_struct(info, &own, sizeof own, "pare_runtime_get", err);
+    return pare__give_struct(info, &own, sizeof own, "pare_runtime_get", err);
 }
 
 /* ---- engines -------------------------------------------------------------------------------------------------- */
@@ -127,13 +124,13 @@ int pare_engine_get(int32_t i, pare_engine *engine, pare_error *err)
                              .needs = c.engine->needs,
                              .runs = c.engine->runs(),
                              .is_auto = is_auto(&c)};
-    return give_struct(engine, &own, sizeof own, "pare_engine_get", err);
+    return pare__give_struct(engine, &own, sizeof own, "pare_engine_get", err);
 }
 
 int pare_engine_measure(int32_t i, double *gops, pare_error *err)
 {
     pare__engine_choice c;
-    if (!gops) return no_argument("pare_engine_measure", "gops", err);
+    if (!gops) return pare__no_argument("pare_engine_measure", "gops", err);
     if (i < 0 || !pare__engine_at(i, &c)) return pare_fail(err, PARE_E_INVALID, "pare_engine_measure: no engine %d", i);
     if (!c.engine->runs())
         return pare_fail(err, PARE_E_UNSUPPORTED, "backend %s needs %s for %s; this machine has: %s", c.backend->name,
@@ -145,9 +142,9 @@ int pare_engine_measure(int32_t i, double *gops, pare_error *err)
 
 int pare_tensors_open(pare_tensors **out, const char *path, pare_error *err)
 {
-    if (!out) return no_argument("pare_tensors_open", "out", err);
+    if (!out) return pare__no_argument("pare_tensors_open", "out", err);
     *out = NULL;
-    if (!path) return no_argument("pare_tensors_open", "path", err);
+    if (!path) return pare__no_argument("pare_tensors_open", "path", err);
     return pare__tensors_open(out, path, err);
 }
 
@@ -182,9 +179,9 @@ void pare_tensor_to_f32(const pare_tensor *t, float *out)
 
 int pare_model_open(pare_model **out, const char *path, pare_error *err)
 {
-    if (!out) return no_argument("pare_model_open", "out", err);
+    if (!out) return pare__no_argument("pare_model_open", "out", err);
     *out = NULL;
-    if (!path) return no_argument("pare_model_open", "path", err);
+    if (!path) return pare__no_argument("pare_model_open", "path", err);
     return pare__model_load(out, path, err);
 }
 
@@ -197,68 +194,13 @@ const char *pare_model_label(const pare_model *m, int32_t i)
     return m && m->label && i >= 0 && i < m->hp.n_class ? m->label[i] : NULL;
 }
 
-/* Pixels of a photo by the checkpoint's rule; a rule that keeps the picture's own size is shown at its table's size. */
-static void photo_size(const pare_model *m, int32_t *width, int32_t *height)
-{
-    pare__fit fit;
-    const int32_t side = m->hp.pos_rows * m->hp.patch, other = m->hp.pos_cols * m->hp.patch;
-    *width = *height = 0;
-    if (pare__prep_fit(m, other, side, 0, 0, 0, 0, &fit, NULL)) return;
-    *width = fit.width;
-    *height = fit.height;
-}
-
-int pare_model_get(const pare_model *m, pare_model_info *info, pare_error *err)
-{
-    if (!m) return no_argument("pare_model_get", "model", err);
-    const pare__hparams *hp = &m->hp;
-    pare_model_info own = {.struct_size = sizeof own,
-                           .family = m->family->name,
-                           .name = m->name,
-                           .path = m->path,
-                           .dim = hp->dim,
-                           .n_layer = hp->n_layer,
-                           .n_head = hp->n_head,
-                           .mlp_dim = hp->mlp_dim,
-                           .patch = hp->patch,
-                           .n_prefix = hp->n_prefix,
-                           .has_cls = hp->has_cls,
-                           .unit = hp->unit,
-                           .temporal = hp->temporal,
-                           .n_class = hp->n_class,
-                           .video_units = hp->video_units,
-                           .n_params = m->n_params,
-                           .dim_out = hp->d_out,
-                           .window = hp->window,
-                           .n_full = hp->n_layer,
-                           .has_rope = hp->rope != PARE__ROPE_NONE,
-                           .has_merger = hp->has_projector,
-                           .has_mrope = hp->has_mrope,
-                           .mrope_per_second = hp->mrope_per_second};
-    for (int32_t i = 0; hp->window && i < hp->n_layer; i++) own.n_full -= !hp->is_full[i];
-    photo_size(m, &own.image_width, &own.image_height);
-    return give_struct(info, &own, sizeof own, "pare_model_get", err);
-}
-
-int pare_model_fit(const pare_model *m, int32_t src_width, int32_t src_height, int32_t video, int32_t width,
-                   int32_t height, int32_t max_side, int32_t *out_width, int32_t *out_height, pare_error *err)
-{
-    if (!m || !out_width || !out_height) return no_argument("pare_model_fit", m ? "out" : "model", err);
-    pare__fit fit;
-    const int rc = pare__prep_fit(m, src_width, src_height, video, width, height, max_side, &fit, err);
-    if (rc) return rc;
-    *out_width = fit.width;
-    *out_height = fit.height;
-    return 0;
-}
-
 int pare_mrope(const pare_mrope_opts *opts, const int32_t *token_type, int64_t n, const int64_t *grid_thw,
                int32_t n_grid, int32_t *ids, int32_t *delta, pare_error *err)
 {
-    if (!token_type || !ids) return no_argument("pare_mrope", ids ? "token_type" : "ids", err);
-    if (n_grid > 0 && !grid_thw) return no_argument("pare_mrope", "grid_thw", err);
+    if (!token_type || !ids) return pare__no_argument("pare_mrope", ids ? "token_type" : "ids", err);
+    if (n_grid > 0 && !grid_thw) return pare__no_argument("pare_mrope", "grid_thw", err);
     pare_mrope_opts o;
-    const int rc = take_struct(&o, sizeof o, opts, "pare_mrope", err);
+    const int rc = pare__take_struct(&o, sizeof o, opts, "pare_mrope", err);
     if (o.unit == 0) o.unit = 1;
     return rc ? rc : pare__mrope_prompt(&o, token_type, n, grid_thw, n_grid, ids, delta, err);
 }
@@ -269,9 +211,9 @@ int pare_mrope(const pare_mrope_opts *opts, const int32_t *token_type, int64_t n
 static int take_reducer_opts(pare_reducer_opts *own, pare_custom *custom, const pare_reducer_opts *opts,
                              const char *function, pare_error *err)
 {
-    int rc = take_struct(own, sizeof *own, opts, function, err);
+    int rc = pare__take_struct(own, sizeof *own, opts, function, err);
     if (!rc && own->custom) {
-        rc = take_struct(custom, sizeof *custom, own->custom, function, err);
+        rc = pare__take_struct(custom, sizeof *custom, own->custom, function, err);
         own->custom = custom;
     }
     if (rc || !own->text) return rc;
@@ -283,9 +225,9 @@ static int take_reducer_opts(pare_reducer_opts *own, pare_custom *custom, const 
 
 int pare_reducer_create(pare_reducer **out, const pare_model *model, const pare_reducer_opts *opts, pare_error *err)
 {
-    if (!out) return no_argument("pare_reducer_create", "out", err);
+    if (!out) return pare__no_argument("pare_reducer_create", "out", err);
     *out = NULL;
-    if (!model) return no_argument("pare_reducer_create", "model", err);
+    if (!model) return pare__no_argument("pare_reducer_create", "model", err);
     pare_reducer_opts o;
     pare_custom custom;
     const int rc = take_reducer_opts(&o, &custom, opts, "pare_reducer_create", err);
@@ -295,10 +237,10 @@ int pare_reducer_create(pare_reducer **out, const pare_model *model, const pare_
 /* A frame as this library knows it, checked. */
 static int take_frame(pare_frame *own, const pare_frame *f, const char *function, pare_error *err)
 {
-    if (!f) return no_argument(function, "frame", err);
-    const int rc = take_struct(own, sizeof *own, f, function, err);
+    if (!f) return pare__no_argument(function, "frame", err);
+    const int rc = pare__take_struct(own, sizeof *own, f, function, err);
     if (rc) return rc;
-    if (!own->rgb) return no_argument(function, "frame", err);
+    if (!own->rgb) return pare__no_argument(function, "frame", err);
     const int64_t row = 3 * (int64_t)own->width;
     if (own->width < 1 || own->height < 1 || own->width > PARE__MAX_SIDE || own->height > PARE__MAX_SIDE)
         return pare_fail(err, PARE_E_INVALID, "%s: frame of %d x %d pixels, sides must be 1..%d", function, own->width,
@@ -308,6 +250,8 @@ static int take_frame(pare_frame *own, const pare_frame *f, const char *function
                          (long long)own->stride, (long long)row);
     if (own->rotation % 90 || own->rotation < 0 || own->rotation > 270)
         return pare_fail(err, PARE_E_INVALID, "%s: rotation %d, must be 0, 90, 180 or 270", function, own->rotation);
+    if (own->mirrored != 0 && own->mirrored != 1)
+        return pare_fail(err, PARE_E_INVALID, "%s: mirrored %d, must be 0 or 1", function, own->mirrored);
     if (!isfinite(own->pts) || !isfinite(own->duration))
         return pare_fail(err, PARE_E_INVALID, "%s: a frame at %g s for %g s", function, own->pts, own->duration);
     if (own->mask && (own->mask_width < 1 || own->mask_height < 1 || own->mask_width > PARE__MAX_SIDE ||
@@ -325,7 +269,7 @@ static const pare_frame *frame_at(const pare_frame *frames, int32_t i)
 
 int pare_reducer_push(pare_reducer *r, const pare_frame *frame, pare_error *err)
 {
-    if (!r) return no_argument("pare_reducer_push", "reducer", err);
+    if (!r) return pare__no_argument("pare_reducer_push", "reducer", err);
     pare_frame own;
     const int rc = take_frame(&own, frame, "pare_reducer_push", err);
     return rc ? rc : pare__reducer_push(r, &own, err);
@@ -333,25 +277,25 @@ int pare_reducer_push(pare_reducer *r, const pare_frame *frame, pare_error *err)
 
 int pare_reducer_flush(pare_reducer *r, pare_error *err)
 {
-    return r ? pare__reducer_flush(r, err) : no_argument("pare_reducer_flush", "reducer", err);
+    return r ? pare__reducer_flush(r, err) : pare__no_argument("pare_reducer_flush", "reducer", err);
 }
 
 int pare_reducer_pull(pare_reducer *r, pare_result **out, pare_error *err)
 {
-    if (!out) return no_argument("pare_reducer_pull", "out", err);
+    if (!out) return pare__no_argument("pare_reducer_pull", "out", err);
     *out = NULL;
-    return r ? pare__reducer_pull(r, out, err) : no_argument("pare_reducer_pull", "reducer", err);
+    return r ? pare__reducer_pull(r, out, err) : pare__no_argument("pare_reducer_pull", "reducer", err);
 }
 
 int pare_reducer_reset(pare_reducer *r, uint64_t seed, pare_error *err)
 {
-    return r ? pare__reducer_reset(r, seed, err) : no_argument("pare_reducer_reset", "reducer", err);
+    return r ? pare__reducer_reset(r, seed, err) : pare__no_argument("pare_reducer_reset", "reducer", err);
 }
 
 int pare_reducer_get(const pare_reducer *r, pare_reducer_stats *stats, pare_error *err)
 {
-    if (!r) return no_argument("pare_reducer_get", "reducer", err);
-    return give_struct(stats, &r->stats, sizeof r->stats, "pare_reducer_get", err);
+    if (!r) return pare__no_argument("pare_reducer_get", "reducer", err);
+    return pare__give_struct(stats, &r->stats, sizeof r->stats, "pare_reducer_get", err);
 }
 
 const char *pare_reducer_recipe(const pare_reducer *r) { return r ? r->recipe_text : NULL; }
@@ -365,11 +309,11 @@ void pare_result_free(pare_result **r) { pare__result_free(r); }
 int pare_reduce(const pare_model *model, const pare_reducer_opts *opts, const pare_frame *frames, int32_t n,
                 pare_result **out, pare_error *err)
 {
-    if (!out) return no_argument("pare_reduce", "out", err);
+    if (!out) return pare__no_argument("pare_reduce", "out", err);
     *out = NULL;
-    if (!frames || n < 1) return no_argument("pare_reduce", "frames", err);
+    if (!frames || n < 1) return pare__no_argument("pare_reduce", "frames", err);
     pare_reducer_opts o;
-    int rc = take_struct(&o, sizeof o, opts, "pare_reduce", err);
+    int rc = pare__take_struct(&o, sizeof o, opts, "pare_reduce", err);
     if (rc) return rc;
     o.struct_size = sizeof o;
     o.window = -1;
@@ -389,9 +333,9 @@ int pare_reduce(const pare_model *model, const pare_reducer_opts *opts, const pa
 int pare_reduce_tokens(const pare_tensor *arrays, int32_t n_arrays, const pare_reducer_opts *opts, pare_result **out,
                        pare_error *err)
 {
-    if (!out) return no_argument("pare_reduce_tokens", "out", err);
+    if (!out) return pare__no_argument("pare_reduce_tokens", "out", err);
     *out = NULL;
-    if (!arrays || n_arrays < 1) return no_argument("pare_reduce_tokens", "arrays", err);
+    if (!arrays || n_arrays < 1) return pare__no_argument("pare_reduce_tokens", "arrays", err);
     pare_reducer_opts o;
     pare_custom custom;
     const int rc = take_reducer_opts(&o, &custom, opts, "pare_reduce_tokens", err);
@@ -400,8 +344,8 @@ int pare_reduce_tokens(const pare_tensor *arrays, int32_t n_arrays, const pare_r
 
 int pare_model_head(const pare_model *m, const float *cls, const float *mean, float *logits, pare_error *err)
 {
-    if (!m) return no_argument("pare_model_head", "model", err);
-    if (!mean || !logits) return no_argument("pare_model_head", mean ? "logits" : "mean", err);
+    if (!m) return pare__no_argument("pare_model_head", "model", err);
+    if (!mean || !logits) return pare__no_argument("pare_model_head", mean ? "logits" : "mean", err);
     return pare__head_logits(m, cls, mean, logits, err);
 }
 
@@ -409,18 +353,18 @@ int pare_model_head(const pare_model *m, const float *cls, const float *mean, fl
 
 int pare_llm_cost_get(const char *llm, int64_t n_visual, int64_t n_text, pare_llm_cost *cost, pare_error *err)
 {
-    if (!llm) return no_argument("pare_llm_cost_get", "llm", err);
+    if (!llm) return pare__no_argument("pare_llm_cost_get", "llm", err);
     pare_llm_cost own = {.struct_size = sizeof own};
     const int rc = pare__llm_cost(llm, n_visual, n_text, &own, err);
-    return rc ? rc : give_struct(cost, &own, sizeof own, "pare_llm_cost_get", err);
+    return rc ? rc : pare__give_struct(cost, &own, sizeof own, "pare_llm_cost_get", err);
 }
 
 int pare_measure(const pare_result *r, const pare_result *other, const char *const *names, int32_t n, double *values,
                  pare_error *err)
 {
-    if (!r) return no_argument("pare_measure", "result", err);
+    if (!r) return pare__no_argument("pare_measure", "result", err);
     if (n < 0) return pare_fail(err, PARE_E_INVALID, "pare_measure: %d names", n);
-    if (n > 0 && (!names || !values)) return no_argument("pare_measure", names ? "values" : "names", err);
+    if (n > 0 && (!names || !values)) return pare__no_argument("pare_measure", names ? "values" : "names", err);
     for (int32_t i = 0; i < n; i++)
         if (!names[i]) return pare_fail(err, PARE_E_INVALID, "pare_measure: name %d of %d is missing", i, n);
     return pare__measure(&r->view, other ? &other->view : NULL, pare__backends[0]->dense, names, n, values, err);
@@ -431,10 +375,10 @@ int pare_measure(const pare_result *r, const pare_result *other, const char *con
 int pare_trace(const pare_model *model, const pare_trace_opts *opts, const pare_tensor *pixels,
                const pare_frame *frames, int32_t n, pare_stage_fn stage, void *user, pare_error *err)
 {
-    if (!model || !stage) return no_argument("pare_trace", model ? "stage" : "model", err);
-    if (!pixels && (!frames || n < 1)) return no_argument("pare_trace", "pixels or frames", err);
+    if (!model || !stage) return pare__no_argument("pare_trace", model ? "stage" : "model", err);
+    if (!pixels && (!frames || n < 1)) return pare__no_argument("pare_trace", "pixels or frames", err);
     pare_trace_opts o;
-    int rc = take_struct(&o, sizeof o, opts, "pare_trace", err);
+    int rc = pare__take_struct(&o, sizeof o, opts, "pare_trace", err);
     if (rc || pixels) return rc ? rc : pare__trace(model, &o, pixels, NULL, 0, stage, user, err);
     pare_frame *own = PARE__NEW(pare_frame, n);
     if (!own) return pare_fail(err, PARE_E_NOMEM, "pare_trace: out of memory for %d frames", n);
@@ -448,23 +392,23 @@ int pare_trace(const pare_model *model, const pare_trace_opts *opts, const pare_
 
 int pare_writer_open(pare_writer **out, const char *path, const pare_writer_opts *opts, pare_error *err)
 {
-    if (!out) return no_argument("pare_writer_open", "out", err);
+    if (!out) return pare__no_argument("pare_writer_open", "out", err);
     *out = NULL;
-    if (!path) return no_argument("pare_writer_open", "path", err);
+    if (!path) return pare__no_argument("pare_writer_open", "path", err);
     pare_writer_opts o;
-    const int rc = take_struct(&o, sizeof o, opts, "pare_writer_open", err);
+    const int rc = pare__take_struct(&o, sizeof o, opts, "pare_writer_open", err);
     return rc ? rc : pare__writer_open(out, path, &o, err);
 }
 
 int pare_writer_append(pare_writer *w, const pare_result *r, pare_error *err)
 {
-    if (!w || !r) return no_argument("pare_writer_append", w ? "result" : "writer", err);
+    if (!w || !r) return pare__no_argument("pare_writer_append", w ? "result" : "writer", err);
     return pare__writer_append(w, &r->view, err);
 }
 
 int pare_writer_finish(pare_writer *w, int complete, pare_error *err)
 {
-    return w ? pare__writer_finish(w, complete, err) : no_argument("pare_writer_finish", "writer", err);
+    return w ? pare__writer_finish(w, complete, err) : pare__no_argument("pare_writer_finish", "writer", err);
 }
 
 void pare_writer_close(pare_writer **w) { pare__writer_close(w); }
@@ -521,14 +465,14 @@ static int make_heat(const pare_result *r, const pare_result *other, int32_t t, 
 int pare_heatmap_draw(const pare_result *r, int32_t t, const pare_frame *frame, const pare_heatmap_opts *opts,
                       uint8_t *rgb, pare_error *err)
 {
-    if (!r || !rgb) return no_argument("pare_heatmap_draw", r ? "rgb" : "result", err);
+    if (!r || !rgb) return pare__no_argument("pare_heatmap_draw", r ? "rgb" : "result", err);
     if (!r->fit) return pare_fail(err, PARE_E_INVALID, "pare_heatmap_draw: the result has no pictures behind it");
     if (t < 0 || t >= r->view.grid[0])
         return pare_fail(err, PARE_E_INVALID, "pare_heatmap_draw: step %d, the result has %d", t, r->view.grid[0]);
     pare_frame own;
     int rc = take_frame(&own, frame, "pare_heatmap_draw", err);
     pare_heatmap_opts o;
-    if (!rc) rc = take_struct(&o, sizeof o, opts, "pare_heatmap_draw", err);
+    if (!rc) rc = pare__take_struct(&o, sizeof o, opts, "pare_heatmap_draw", err);
     if (!rc && o.other) rc = check_other(r, o.other, t, err);
     if (rc) return rc;
     pare__arena arena = {0};

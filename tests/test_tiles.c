@@ -319,6 +319,40 @@ START_TEST(allocators_weigh_slots)
 }
 END_TEST
 
+/* The same picture with its tiles first: slot i shows what slot i + 1 of the other shows, the last what its first does. */
+START_TEST(the_whole_may_stand_last)
+{
+    static const char *const names[] = {"globalcom2", "hired"}, *const own[] = {"compat=1", "rate=0.3:compat=1"};
+    album a, b;
+    pare__map map = {0};
+    int32_t c[32], d[32];
+    double v[6], w[6];
+    pare_error err = {0};
+    album_open(&a, 1, 2, 2, 4);
+    album_open(&b, 1, 2, 2, 4);
+    look_up_left(&a, 4);
+    for (int i = 0; i < 5; i++) {
+        b.slot[i] = a.slot[(i + 1) % 5];
+        memcpy(b.sc.attention + 16 * i, a.sc.attention + 16 * ((i + 1) % 5), 16 * sizeof *a.shallow);
+        memcpy(b.shallow + 16 * i, a.shallow + 16 * ((i + 1) % 5), 16 * sizeof *a.shallow);
+    }
+    for (int i = 0; i < 4; i++) {
+        choose(&a.sc, PARE__SITE_OUTPUT, names[i % 2], i < 2 ? "" : own[i % 2], i < 2 ? 41 : -1, &map);
+        counts(&a, &map, c);
+        choose(&b.sc, PARE__SITE_OUTPUT, names[i % 2], i < 2 ? "" : own[i % 2], i < 2 ? 41 : -1, &map);
+        counts(&b, &map, d);
+        for (int j = 0; j < 5; j++) ck_assert_int_eq(d[j], c[(j + 1) % 5]);
+        ck_assert_int_eq(d[5], c[5]);
+        weigh(names[i % 2], &a, v, &err);
+        weigh(names[i % 2], &b, w, &err);
+        for (int j = 0; j < 5; j++) ck_assert(w[j] == v[(j + 1) % 5]);
+    }
+    pare__map_fini(&map);
+    scene_free(&a.sc);
+    scene_free(&b.sc);
+}
+END_TEST
+
 START_TEST(missing_arrays_are_named)
 {
     scene sc;
@@ -355,6 +389,7 @@ int main(void)
     tcase_add_test(c, bands_are_not_cells);
     tcase_add_test(c, the_thumbnail_ranks_the_tiles);
     tcase_add_test(c, allocators_weigh_slots);
+    tcase_add_test(c, the_whole_may_stand_last);
     tcase_add_test(c, missing_arrays_are_named);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);

@@ -86,6 +86,7 @@ typedef struct pare_frame {
     /* The caller's own score of every unit of the grid (score `given`), or NULL; the size must be the grid's. */
     const float *scores; /* [scores_height, scores_width], higher = keep */
     int32_t scores_width, scores_height;
+    int32_t mirrored; /* 1: the stored picture was mirrored left to right before it was turned by `rotation` */
 } pare_frame;
 
 /* ---- model -------------------------------------------------------------------------------------------------- */
@@ -151,8 +152,9 @@ typedef struct pare_model_plan {
     int32_t has_whole;            /* the whole picture is a slot beside its tiles */
     int64_t n_slot;               /* grids that are encoded */
     int64_t n_units;              /* of all slots: what budgets count */
-    int64_t n_tokens; /* what the language model behind it receives without a reduction: separators included, padding and
-                       * what is pooled not */
+    /* What the language model behind it receives without a reduction: separators included, padding and
+     * what is pooled not. */
+    int64_t n_tokens;
 } pare_model_plan;
 
 /* n_frames = 0: a photo, else a clip of so many frames. `tile_rows`, `tile_cols` as in pare_reducer_opts;
@@ -172,7 +174,8 @@ typedef struct pare_mrope_opts {
 } pare_mrope_opts;
 
 /* M-RoPE position ids [3, n] (t, y, x) of a prompt: token_type [n] is 0 for text, 1 for an image, 2 for a video;
- * grid_thw [n_grid, 3] are the media in order of appearance, in patches, each of which has t h w / unit^2 tokens. The
+ * grid_thw [n_grid, 3] are the media in order of appearance, in patches, each of which has t h w / unit^2 tokens. Where
+ * text stands between the temporal steps of a video (Qwen3-VL's time stamps), each is placed like a picture. The
  * ids of kept tokens are those of their places: take columns, renumber nothing. *delta (may be NULL) = largest id + 1
  * - n. Any thread. Errors: INVALID, LIMIT. Source: arXiv:2409.12191, arXiv:2502.13923. */
 PARE_API int pare_mrope(const pare_mrope_opts *opts, const int32_t *token_type, int64_t n, const int64_t *grid_thw,
@@ -264,7 +267,11 @@ typedef struct pare_reducer_opts {
     const char *recipe; /* step{,step}, step = name{:key=value}[@site]; NULL = "none" */
     /* Budgets count units in the final result; at most one of keep, tokens, tokens_per_frame; none = what the recipe's
      * own options say. They bind the last step that has no amount of its own. Units that a mask ignores count as
-     * candidates, units that it keeps count as kept; a mask that keeps more than the budget is an error (INVALID). */
+     * candidates, units that it keeps count as kept; a mask that keeps more than the budget is an error (INVALID).
+     * Where the language model behind it is shown the frames of a clip pooled (LLaVA-OneVision: 2 x 2), that happens
+     * behind the projector and before the steps at `output`: these choose among pooled rows, and a budget that binds one
+     * of them counts those. A budget that binds an earlier step counts units as ever; what is left of them is pooled
+     * over, so that fewer rows come out. */
     double keep;              /* share of the candidate units, 0 < keep <= 1 */
     int64_t tokens;           /* of the whole clip; needs n_frames */
     int64_t tokens_per_frame; /* of every temporal step, or of every photo with its tiles; all it has, if fewer.
@@ -273,15 +280,17 @@ typedef struct pare_reducer_opts {
                                * last window takes what is left; frames beyond it share what remains */
     int32_t min_per_frame;    /* floor of every temporal step, or of every photo with its tiles */
     int32_t window;           /* temporal steps or photos decided together; 0 = 32 (1 in tiles), -1 = the whole clip
-                               * (refused over a limit). A photo of another grid ends a window */
+                               * (refused over a limit). Rounded up to whole groups where steps attend to each other. A
+                               * photo of another grid, or in other tiles, ends a window */
     uint64_t seed;
     int32_t n_threads;     /* 0 = all CPUs of the process */
     int32_t video;         /* 1: keep the whole frame; 0: the checkpoint's photo rule */
     int32_t width, height; /* pixels of the grid; both or none */
     int32_t max_side;      /* upper bound of the longer side, pixels */
     int32_t letterbox;     /* 1: the whole picture inside width x height (or the photo size), padded, aspect kept */
-    int32_t tile_rows, tile_cols; /* every picture becomes itself and its tiles, each of the photo size. 0 = photos by the
-                                   * checkpoint's own rule, where it has one, else no tiles; -1 = no tiles */
+    /* Every picture becomes itself and its tiles, each of the photo size. 0 = photos by the checkpoint's own rule, where
+     * it has one and nothing is asked of their size, else no tiles; -1 = no tiles. */
+    int32_t tile_rows, tile_cols;
     const pare_custom *custom; /* what the steps `custom` and `custom-window` call, or NULL; the struct is copied, what
                                 * `user` points to must outlive the reducer */
     const float *text;         /* [n_text, d_text] embedded text for scores, or NULL; must outlive the reducer */
@@ -311,7 +320,8 @@ enum {
     PARE_KIND_NEWLINE  /* a learned row or picture separator */
 };
 
-/* A result as arrays, all borrowed from it. Rows ascend by slot, row and col of their anchor. */
+/* A result as arrays, all borrowed from it. Rows ascend by slot, row and col of their anchor; slots stand in the order in
+ * which the language model reads them. */
 typedef struct pare_result_view {
     uint32_t struct_size;
     int32_t first_slot;           /* number of the first slot, counted over all windows */
@@ -331,11 +341,14 @@ typedef struct pare_result_view {
     const float *sizes;   /* [k] patches represented, temporal runs included */
     const double *pts;    /* [slots, 2] pts of the first and last frame of each, seconds; NULL for bare features */
     const int64_t *row_start; /* [slots + 1] rows of each slot (unit_start counts its candidates) */
-    /* [k, 3] t, y, x position ids of M-RoPE, counted from the first token of the medium (in tiles: of the tile); NULL
-     * where the family has none */
+    /* [k, 3] t, y, x position ids of M-RoPE, counted from the first token of the medium (in tiles: of the tile; where
+     * every step of a clip stands behind a time stamp of its own, Qwen3-VL: of the step); NULL where the family has none */
     const int32_t *mrope;
-    const float *prefix; /* [slots, n_prefix, d] CLS first, after the final norm; NULL without, and for bare features */
-    const float *pooled; /* [slots, d] what the family's head makes of a slot; NULL for bare features */
+    const float *prefix; /* [slots, n_prefix, d] CLS first, after the final norm; NULL without, for bare features, and
+                          * where a projector follows, which drops them (n_prefix = 0) */
+    /* [slots, d] what the family's head makes of a slot (of the steps that attend to each other: the same for each); NULL
+     * for bare features */
+    const float *pooled;
     const float *logits; /* [slots, n_class] or NULL */
     const float *scores; /* [n] last score of every candidate (NaN: none), or NULL */
     pare_map map;        /* [k, n] */
@@ -344,11 +357,13 @@ typedef struct pare_result_view {
      * its first window. Units that a mask ignores were never encoded: their rows are 0. */
     const pare_tensor *features; /* [n_features] or NULL */
     int32_t n_features;
-    const float *deepstack; /* [n_deepstack, k, d] rows for the language model's first layers, under the same map; or NULL */
+    /* [n_deepstack, k, d] rows for the language model's first layers, under the same map; or NULL */
+    const float *deepstack;
     int32_t n_deepstack;
     const float *image_embeds; /* [slots, n_embed] joint embedding with the text tower, not normalised; or NULL */
     int32_t n_embed;
-    const float *newline; /* [d] what the language model's input has behind every row of the picture (LLaVA-NeXT), or NULL */
+    /* [d] what the language model's input has behind every row of the picture (LLaVA-NeXT), or NULL */
+    const float *newline;
 } pare_result_view;
 
 /* Errors: INVALID (recipe, budget, geometry: the text names the step or option and offers the nearest name),
@@ -380,7 +395,7 @@ PARE_API const pare_result_view *pare_result_get(const pare_result *r);
 PARE_API void pare_result_free(pare_result **r);
 
 /* One-shot: pushes n frames, flushes, and returns the one window that holds them (window is taken as -1, n_frames as n).
- * Photos must share one grid. Errors: those of create, push and flush. */
+ * Photos must share one grid and their tiles. Errors: those of create, push and flush. */
 PARE_API int pare_reduce(const pare_model *model, const pare_reducer_opts *opts, const pare_frame *frames, int32_t n,
                          pare_result **out, pare_error *err);
 
@@ -388,11 +403,14 @@ PARE_API int pare_reduce(const pare_model *model, const pare_reducer_opts *opts,
  *   tokens [n,d]                required
  *   q, k, v [n,d'] or [n,h,d'']  with an optional .LAYER; three axes tell the heads
  *   n_layer i32/i64 [1]          blocks of the encoder: then .LAYER counts from 0 and selectors' negative layers are found
+ *   n_run i32/i64 [1]            of them those that were run, if fewer: negative layers behind them mean the last one
+ *   deepstack [taps,n,d]         rows of earlier blocks, reduced like tokens: pare_result_view.deepstack
+ *   clip_pool i32/i64 [1]        every slot is pooled first, this many units a side (pare_reducer_opts.keep)
  *   cls_row, col_mean [n], k_mean [n,d'']  with an optional .LAYER; k_mean is computed from k where it is not given
  *   prefix.NAME [slots,p,...]    the same of the p prefix tokens of every slot, CLS first; NAME any of the above
  *   pixels u8 [T,H,W,3], scores [n] (score `given`), mask u8 [n] (PARE_MASK_*), text_query [m,d']
- *   grid_thw i32/i64 [3] or [media,3], tiles i32/i64 [2] (rows, cols: grid_thw's first picture is the whole, the others
- *   its tiles). Without grid_thw the n tokens are one row.
+ *   grid_thw i32/i64 [3] or [media,3], tiles i32/i64 [2] or [3] (rows, cols, and where the whole picture stands among
+ *   those of grid_thw: 0 before its tiles, 1 behind them, -1 nowhere). Without grid_thw the n tokens are one row.
  * Other names are passed over. All steps of the recipe act at their site's view of these arrays in turn; a list of
  * blocks counts as one application.
  * opts: recipe, keep, tokens, tokens_per_frame, min_per_frame, seed, custom; the others are not read, except text, which

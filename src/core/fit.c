@@ -94,6 +94,8 @@ void pare__fit_stored(const pare__fit *fit, const float rect[4], float out[4])
         set_rect(out, up[0], up[1], up[2], up[3]);
         break;
     }
+    const float stored_w = fit->rotation % 180 ? h : w;
+    if (fit->mirrored) set_rect(out, stored_w - out[2], out[1], stored_w - out[0], out[3]);
 }
 
 int pare__fit_is_padding(const pare__fit *fit, const float rect[4])

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How source pixels became the grid: the pure geometry behind boxes, heatmaps and preprocessing.
  *
- *     stored picture --rotation--> upright --resize--> resized --crop--> cropped (= grid * unit pixels)
+ *     stored picture --mirror, rotation--> upright --resize--> resized --crop--> cropped (= grid * unit pixels)
  *
  * A crop that starts before the picture or ends after it pads. A tile is a crop of the picture resized to all tiles. */
 #ifndef PARE_CORE_FIT_H
@@ -18,6 +18,7 @@ typedef struct pare__fit {
     int32_t crop_x, crop_y; /* in resized pixels; negative where the picture was padded */
     int32_t width, height;  /* after the crop */
     uint8_t pad[3];         /* colour where the picture was padded */
+    int32_t mirrored;       /* left to right, before it was turned */
 } pare__fit;
 
 /* Replaces resize and crop by those that bring the whole picture inside fit->width x fit->height: aspect kept, rounded

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads the arrays of pare_reduce_tokens: slots from grid_thw and tiles, tokens [n, d], what belongs to every token, what
- * belongs to the prefix tokens of every slot, and what belongs to neither (pixels, text). */
+/* Reads the arrays of pare_reduce_tokens: tokens [n, d], what belongs to every token, what belongs to the prefix tokens of
+ * every slot, and what belongs to neither (pixels, text). Slots: features_slots.c. */
 #include "reduce/features.h"
 
 #include <math.h>
@@ -51,97 +51,6 @@ static const pare_tensor *find(const pare_tensor *arrays, int32_t n, const char 
     for (int32_t i = 0; i < n; i++)
         if (!strcmp(arrays[i].name, name)) return &arrays[i];
     return NULL;
-}
-
-/* ---- slots ------------------------------------------------------------------------------------------------------- */
-
-static int64_t integer(const pare_tensor *t, int64_t i)
-{
-    if (t->dtype == PARE_I64) {
-        int64_t v;
-        memcpy(&v, (const char *)t->data + 8 * i, sizeof v);
-        return v;
-    }
-    int32_t v;
-    memcpy(&v, (const char *)t->data + 4 * i, sizeof v);
-    return v;
-}
-
-static int check_integers(const pare_tensor *t, int64_t multiple, pare_error *err)
-{
-    const int64_t n = pare__tensor_count(t);
-    if ((t->dtype == PARE_I32 || t->dtype == PARE_I64) && n >= multiple && n % multiple == 0) return 0;
-    return pare_fail(err, PARE_E_INVALID, "%s: %lld values, must be i32 or i64 and a multiple of %lld", t->name,
-                     (long long)n, (long long)multiple);
-}
-
-/* Tiles of a picture: rows, cols; 0 x 0 without the array. */
-static int read_tiles(const pare_tensor *t, int32_t tiles[2], pare_error *err)
-{
-    tiles[0] = tiles[1] = 0;
-    if (!t) return 0;
-    const int rc = check_integers(t, 2, err);
-    if (rc) return rc;
-    for (int i = 0; i < 2; i++) {
-        const int64_t v = integer(t, i);
-        if (v < 1 || v > PARE__MAX_TILES)
-            return pare_fail(err, PARE_E_INVALID, "tiles: %lld, each side must be 1..%d", (long long)v,
-                             PARE__MAX_TILES);
-        tiles[i] = (int32_t)v;
-    }
-    return 0;
-}
-
-/* The t slots of one row (t, h, w) of grid_thw; rows of a tiled picture are the whole and its tiles. */
-static int add_slots(pare__features *f, const int64_t g[3], int64_t row, const int32_t tiles[2], pare_error *err)
-{
-    const int32_t per_picture = tiles[0] ? 1 + tiles[0] * tiles[1] : 1;
-    for (int i = 0; i < 3; i++)
-        if (g[i] < 1 || g[i] > (i ? PARE__MAX_UNITS_PER_FRAME : PARE__MAX_WINDOW))
-            return pare_fail(err, PARE_E_INVALID, "grid_thw: %lld x %lld x %lld is no grid", (long long)g[0],
-                             (long long)g[1], (long long)g[2]);
-    if (tiles[0] && g[0] != 1)
-        return pare_fail(err, PARE_E_INVALID, "grid_thw: %lld steps, but a picture in tiles has 1", (long long)g[0]);
-    if (f->n_slot + g[0] > PARE__MAX_WINDOW)
-        return pare_fail(err, PARE_E_LIMIT, "grid_thw: more than %d grids", PARE__MAX_WINDOW);
-    for (int32_t t = 0; t < g[0]; t++)
-        f->slot[f->n_slot++] = (pare_slot){.media = (int32_t)(row / per_picture),
-                                           .tile = (int32_t)(row % per_picture),
-                                           .t = t,
-                                           .tile_rows = tiles[0] ? tiles[0] : 1,
-                                           .tile_cols = tiles[0] ? tiles[1] : 1,
-                                           .grid_h = (int32_t)g[1],
-                                           .grid_w = (int32_t)g[2]};
-    if (g[1] > f->grid_h) f->grid_h = (int32_t)g[1];
-    if (g[2] > f->grid_w) f->grid_w = (int32_t)g[2];
-    return 0;
-}
-
-static int read_slots(pare__features *f, const pare_tensor *thw, const pare_tensor *tile, int64_t n, pare_error *err)
-{
-    int32_t tiles[2];
-    int rc = read_tiles(tile, tiles, err);
-    if (!rc && thw) rc = check_integers(thw, 3, err);
-    if (rc) return rc;
-    const int64_t n_row = thw ? pare__tensor_count(thw) / 3 : 1;
-    const int64_t per_picture = tiles[0] ? 1 + tiles[0] * tiles[1] : 1;
-    f->is_tiled = tiles[0] > 0;
-    if (n_row % per_picture)
-        return pare_fail(err, PARE_E_INVALID, "grid_thw: %lld rows, but a picture in %d x %d tiles takes %lld",
-                         (long long)n_row, tiles[0], tiles[1], (long long)per_picture);
-    f->slot = PARE__NEW(pare_slot, PARE__MAX_WINDOW);
-    if (!f->slot) return PARE_E_NOMEM;
-    int64_t units = 0;
-    for (int64_t i = 0; !rc && i < n_row && units <= n; i++) {
-        const int64_t g[3] = {thw ? integer(thw, 3 * i) : 1, thw ? integer(thw, 3 * i + 1) : 1,
-                              thw ? integer(thw, 3 * i + 2) : n};
-        rc = add_slots(f, g, i, tiles, err);
-        units += rc ? 0 : g[0] * g[1] * g[2];
-    }
-    if (!rc && units != n)
-        rc = pare_fail(err, PARE_E_INVALID, "grid_thw: %lld units, but tokens has %lld rows", (long long)units,
-                       (long long)n);
-    return rc;
 }
 
 /* ---- arrays of tokens -------------------------------------------------------------------------------------------- */
@@ -235,10 +144,9 @@ static int step_reads(const pare__features *f, const pare__step *s, pare__array 
     int n = pare__step_needs(s, need);
     if (s->alloc->needs) n += s->alloc->needs(s->alloc_priv, s->site, need + n);
     for (int i = 0; i < n; i++) {
-        const int32_t asked = need[i].layer == PARE__LAYER_HERE ? f->n_layer - 1 : need[i].layer;
         if (need[i].array != array) continue;
         if (!f->n_layer || layer == PARE__LAYER_ANY || s->site == PARE__SITE_BLOCK) return 1;
-        if ((asked < 0 ? asked + f->n_layer : asked) == layer) return 1;
+        if (pare__layer_index(need[i].layer, f->n_layer, f->n_run) == layer) return 1;
     }
     return 0;
 }
@@ -385,15 +293,31 @@ static int read_pixels(pare__features *f, const pare_tensor *t, pare_error *err)
     return 0;
 }
 
-static int read_layers(pare__features *f, const pare_tensor *t, pare_error *err)
+/* What is told in one number each. */
+static int read_numbers(pare__features *f, const pare_tensor *arrays, int32_t n_arrays, pare_error *err)
+{
+    int rc = pare__features_number(find(arrays, n_arrays, "n_layer"), PARE__MAX_BLOCKS, &f->n_layer, err);
+    f->n_run = f->n_layer;
+    if (!rc) rc = pare__features_number(find(arrays, n_arrays, "n_run"), f->n_layer, &f->n_run, err);
+    if (!rc) rc = pare__features_number(find(arrays, n_arrays, "clip_pool"), PARE__MAX_SIDE, &f->clip_pool, err);
+    return rc;
+}
+
+/* deepstack [taps, n, d]: reduced like the tokens. */
+static int read_deepstack(pare__features *f, const pare_tensor *t, pare_error *err)
 {
     if (!t) return 0;
-    const int rc = check_integers(t, 1, err);
-    if (rc) return rc;
-    const int64_t n = integer(t, 0);
-    if (pare__tensor_count(t) != 1 || n < 1 || n > PARE__MAX_BLOCKS)
-        return pare_fail(err, PARE_E_INVALID, "n_layer: must be one number, 1..%d", PARE__MAX_BLOCKS);
-    f->n_layer = (int32_t)n;
+    const int64_t n = f->rows.n, d = f->rows.d;
+    if (t->n_dim != 3 || t->shape[0] < 1 || t->shape[0] > PARE__MAX_DEEPSTACK || t->shape[1] != n || t->shape[2] != d)
+        return pare_fail(err, PARE_E_INVALID, "deepstack: must be [taps, %lld, %lld], up to %d taps", (long long)n,
+                         (long long)d, PARE__MAX_DEEPSTACK);
+    if (pare__rows_reserve_deep(&f->rows, (int32_t)t->shape[0], n)) return PARE_E_NOMEM;
+    pare_tensor one = *t;
+    one.shape[0] = 1;
+    for (int32_t i = 0; i < f->rows.n_deep; i++) {
+        one.data = (const char *)t->data + i * pare__dtype_bytes(t->dtype, n * d);
+        pare__tensor_f32(&one, f->rows.deep[i]);
+    }
     return 0;
 }
 
@@ -444,7 +368,8 @@ static int read_tokens(pare__features *f, const pare_tensor *arrays, int32_t n_a
         x->shape[0] > INT32_MAX)
         return pare_fail(err, PARE_E_INVALID, "tokens: an array [n, d] of that name is required, d up to %d",
                          PARE__MAX_DIM);
-    int rc = read_slots(f, find(arrays, n_arrays, "grid_thw"), find(arrays, n_arrays, "tiles"), x->shape[0], err);
+    int rc =
+        pare__features_slots(f, find(arrays, n_arrays, "grid_thw"), find(arrays, n_arrays, "tiles"), x->shape[0], err);
     if (!rc) rc = pare__rows_reset(&f->rows, f->slot, f->n_slot);
     if (!rc) rc = pare__rows_reserve_x(&f->rows, x->shape[0], (int32_t)x->shape[1]);
     if (!rc) pare__tensor_f32(x, f->rows.x);
@@ -458,7 +383,8 @@ int pare__features_read(pare__features *f, const pare__recipe *recipe, const par
     int rc = 0;
     for (int32_t i = 0; !rc && i < n_arrays; i++) rc = check_array(&arrays[i], i, err);
     if (!rc) rc = read_tokens(f, arrays, n_arrays, err);
-    if (!rc) rc = read_layers(f, find(arrays, n_arrays, "n_layer"), err);
+    if (!rc) rc = read_numbers(f, arrays, n_arrays, err);
+    if (!rc) rc = read_deepstack(f, find(arrays, n_arrays, "deepstack"), err);
     for (int32_t i = 0; !rc && i < n_arrays; i++) rc = add_input(f, &arrays[i], err);
     for (int32_t i = 0; !rc && i < n_arrays; i++) rc = add_mean_keys(f, &arrays[i], err);
     for (int32_t i = 0; !rc && i < n_arrays; i++) rc = add_prefix(f, arrays, n_arrays, i, err);

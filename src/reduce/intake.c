@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* A frame enters the window: which grid it gets, its slots (one, or the whole picture and its tiles), its pixels at grid
- * size, and what the caller says of its units (mask, scores).
+ * size. What the caller says of its units (mask, scores) is read in marks.c.
  *
  * Video: frames of one medium; `temporal` of them share a slot. Photos: every frame is a medium of its own, and one of
- * another grid starts a new window. */
+ * another grid, or in other tiles, starts a new window. */
 #include <math.h>
 #include <string.h>
 
+#include "encode/cut.h"
 #include "encode/prep.h"
 #include "reduce/reducer.h"
 
-enum { DEFAULT_CAPACITY = 32 };
+enum { DEFAULT_CAPACITY = 32, DEFAULT_WINDOW = 32 };
 
 static int64_t frame_bytes(const pare_reducer *r) { return (int64_t)r->width * r->height * 3; }
 
@@ -43,19 +44,71 @@ static int fit_frame(const pare_reducer *r, const pare_frame *f, pare__fit *fit,
                     : fit_size(r, f, o->width, o->height, o->max_side, fit, err);
 }
 
+/* The checkpoint's own tiles: unless the caller says how large or how many they are. */
+static int has_tile_rule(const pare_reducer *r)
+{
+    const pare_reducer_opts *o = &r->opts;
+    return r->model->prep.tiles != PARE__TILES_NONE && !o->video && !o->tile_rows && !o->width && !o->max_side &&
+           !o->letterbox;
+}
+
+/* Tiles of a size that is not the rule's: padded where the rule pads. */
+static int fit_tiles(const pare_reducer *r, const pare_frame *f, pare__tiling *t, pare_error *err)
+{
+    const int is_padded = r->opts.letterbox || (has_tile_rule(r) && r->model->prep.tiles == PARE__TILES_PINPOINTS);
+    const int rc = fit_frame(r, f, &t->whole, err);
+    t->first_resize_width = t->whole_of_canvas = 0;
+    if (rc || pare__tiling_slots(t) == 1) return rc;
+    return pare__fit_canvas(&t->whole, t->rows, t->cols, is_padded, &t->canvas, err);
+}
+
+/* The slots of a picture: by the caller's tiles, by the checkpoint's rule, or the whole picture alone. */
+static int tile_frame(const pare_reducer *r, const pare_frame *f, pare__tiling *t, pare_error *err)
+{
+    const pare_reducer_opts *o = &r->opts;
+    const int is_given = o->tile_rows > 0, by_rule = has_tile_rule(r);
+    *t =
+        (pare__tiling){.rows = is_given ? o->tile_rows : 1, .cols = is_given ? o->tile_cols : 1, .has_whole = is_given};
+    int rc = by_rule ? pare__tiling_find(r->model, f->width, f->height, 0, 0, t, err) : 0;
+    if (!rc && (r->is_resized || !by_rule)) rc = fit_tiles(r, f, t, err);
+    t->whole.rotation = t->canvas.rotation = f->rotation;
+    t->whole.mirrored = t->canvas.mirrored = f->mirrored;
+    return rc;
+}
+
+/* Pixels of a slot: all slots of a picture are as large. */
+static int slot_size(const pare__tiling *t, int32_t *width, int32_t *height, pare_error *err)
+{
+    pare__fit first, last;
+    pare__tiling_fit(t, 0, &first);
+    pare__tiling_fit(t, pare__tiling_slots(t) - 1, &last);
+    *width = first.width;
+    *height = first.height;
+    if (first.width == last.width && first.height == last.height) return 0;
+    return pare_fail(err, PARE_E_UNSUPPORTED, "tiles of %d x %d pixels beside a whole picture of %d x %d", first.width,
+                     first.height, last.width, last.height);
+}
+
+/* What a step at `frames` is told of one slot: its share, or its number of units. */
+static void slot_budget(const pare_reducer *r, const pare__step *s, int is_final, double *keep, int64_t *k)
+{
+    const int64_t frames = r->rate.n_frames > 0 ? r->rate.n_frames : 1;
+    *keep = is_final ? r->rate.keep : s->keep;
+    *k = s->k;
+    if (is_final) *k = (r->rate.tokens ? r->rate.tokens / frames : r->rate.per_frame) / r->per_picture;
+    if (*keep > 0) *k = -1;
+}
+
 /* The `resize` step is no map: it asks for a smaller grid, which then counts as the whole. */
 static int resized_grid(pare_reducer *r, const int32_t full[2], int32_t out[2])
 {
     for (int32_t i = 0; i < r->recipe.n; i++) {
         const pare__step *s = &r->recipe.step[i];
         if (s->site != PARE__SITE_FRAMES || !s->sel->plan_grid) continue;
-        double keep = s->keep;
-        int64_t k = keep > 0 ? -1 : s->k;
+        double keep;
+        int64_t k;
+        slot_budget(r, s, i == r->plan.final_step, &keep, &k);
         if (i == r->plan.final_step) {
-            keep = r->rate.keep;
-            k = r->rate.kind == PARE__RATE_KEEP     ? -1
-                : r->rate.kind == PARE__RATE_TOKENS ? r->rate.tokens / r->rate.n_frames
-                                                    : r->rate.per_frame;
             r->rate.kind = PARE__RATE_NONE;
             r->ctx.floor = pare__rate_floor(&r->rate);
             r->ctx.most = pare__rate_most(&r->rate);
@@ -72,16 +125,16 @@ static int check_budget(const pare_reducer *r, const int32_t grid[2], pare_error
     const pare_reducer_opts *o = &r->opts;
     const int is_open = !o->video && !o->width && r->rate.kind == PARE__RATE_TOKENS && r->rate.n_frames > 1;
     if (r->n_pushed || is_open) return 0;
-    return pare__rate_check(&r->rate, (int64_t)grid[0] * grid[1] * r->per_picture, err);
+    return pare__rate_check(&r->rate, pare__reducer_budget_units(r, grid[0], grid[1]) * r->per_picture, err);
 }
 
-static int set_geometry(pare_reducer *r, const pare_frame *frame, pare_error *err)
+static int set_grid(pare_reducer *r, const pare__tiling *t, pare_error *err)
 {
-    pare__fit fit;
-    int rc = fit_frame(r, frame, &fit, err);
-    if (rc) return rc;
     const int32_t unit_px = r->model->hp.patch * r->model->hp.unit;
-    int32_t grid[2] = {fit.height / unit_px, fit.width / unit_px};
+    int32_t width, height;
+    int rc = slot_size(t, &width, &height, err);
+    if (rc) return rc;
+    int32_t grid[2] = {height / unit_px, width / unit_px};
     const int32_t full[2] = {grid[0], grid[1]};
     const int32_t final = r->plan.final_step;
     const int takes_budget = final >= 0 && r->recipe.step[final].site == PARE__SITE_FRAMES;
@@ -160,7 +213,8 @@ static int grow_window(pare_reducer *r, int32_t cap, pare_error *err)
                                   {(void **)&r->score, units * f32, 0},
                                   {(void **)&r->prefix, (r->model->hp.n_prefix * d + 1) * f32, 0},
                                   {(void **)&r->pooled, (d > r->model->hp.d_out ? d : r->model->hp.d_out) * f32, 0},
-                                  {(void **)&r->logits, (r->model->hp.n_class + 1) * f32, 0}};
+                                  {(void **)&r->logits, (r->model->hp.n_class + 1) * f32, 0},
+                                  {(void **)&r->image_embeds, (r->model->hp.n_embed + 1) * f32, 0}};
     for (size_t i = 0; i < PARE__SLOT_ARRAYS; i++) {
         const int64_t n = (cap + array[i].more) * array[i].size;
         if (reserve(array[i].ptr, &r->bytes[i], n, r->n_slot * array[i].size)) return PARE_E_NOMEM;
@@ -177,97 +231,49 @@ static int32_t first_capacity(const pare_reducer *r)
     return DEFAULT_CAPACITY * r->per_picture;
 }
 
+/* A picture in tiles is decided on its own unless the caller says otherwise; steps that attend to each other together. */
+static void set_pictures(pare_reducer *r, const pare__tiling *t)
+{
+    const int32_t steps = pare__reducer_steps(r);
+    r->tiling = *t;
+    r->per_picture = r->ctx.per_picture = pare__tiling_slots(t);
+    const int32_t asked = r->opts.window ? r->opts.window : r->per_picture > 1 ? 1 : DEFAULT_WINDOW;
+    r->window = asked < 0 ? asked : (asked + steps - 1) / steps * steps;
+}
+
 static int open_geometry(pare_reducer *r, const pare_frame *frame, pare_error *err)
 {
-    int rc = set_geometry(r, frame, err);
+    pare__tiling t;
+    int rc = tile_frame(r, frame, &t, err);
+    if (!rc) set_pictures(r, &t);
+    if (!rc && !r->width) rc = set_grid(r, &t, err);
     if (!rc) rc = grow_window(r, first_capacity(r), err);
     return rc ? rc : make_encoder(r, err);
 }
 
-/* A photo whose grid differs from those before it ends their window. */
-static int is_other_grid(const pare_reducer *r, const pare_frame *frame)
+/* A photo whose grid or tiles differ from those before it ends their window. */
+static int is_other_geometry(const pare_reducer *r, const pare_frame *frame)
 {
-    pare__fit fit;
-    if (r->opts.video || r->is_resized || fit_frame(r, frame, &fit, NULL)) return 0;
-    return fit.width != r->width || fit.height != r->height;
+    const pare__tiling *was = &r->tiling;
+    pare__tiling t;
+    int32_t width, height;
+    if (r->opts.video || tile_frame(r, frame, &t, NULL) || slot_size(&t, &width, &height, NULL)) return 0;
+    const int is_same = t.rows == was->rows && t.cols == was->cols && t.has_whole == was->has_whole;
+    return !is_same || (!r->is_resized && (width != r->width || height != r->height));
 }
 
 int pare__reducer_room(pare_reducer *r, const pare_frame *frame, pare_error *err)
 {
     if (!r->width) return open_geometry(r, frame, err);
-    if (is_other_grid(r, frame)) {
+    if (is_other_geometry(r, frame)) {
         const int rc = r->n_slot ? pare__reducer_window(r, 0, err) : 0;
-        r->width = r->height = r->has_previous = 0;
+        r->has_previous = 0;
+        if (!r->is_resized) r->width = r->height = 0;
         return rc ? rc : open_geometry(r, frame, err);
     }
     if (r->n_held || r->n_slot + r->per_picture <= r->cap) return 0;
     if (r->window > 0) return pare__reducer_window(r, 0, err);
     return grow_window(r, 2 * r->cap, err);
-}
-
-/* ---- what the caller says of the units -------------------------------------------------------------------------- */
-
-/* Pixels of a mask that a span touches by more than the rounding of its ends. */
-#define ROUNDING 1e-6
-
-static int64_t span_start(double x, int64_t size)
-{
-    const int64_t at = (int64_t)floor(x + ROUNDING * (double)size);
-    return at < 0 ? 0 : at > size ? size : at;
-}
-
-static int64_t span_end(double x, int64_t size)
-{
-    const int64_t at = (int64_t)ceil(x - ROUNDING * (double)size);
-    return at < 0 ? 0 : at > size ? size : at;
-}
-
-/* The strongest word in a rectangle of the upright picture: ignore before keep before free. */
-static uint8_t mask_of(const pare_frame *f, const float rect[4])
-{
-    const double sx = (double)f->mask_width / f->width, sy = (double)f->mask_height / f->height;
-    const int64_t x1 = span_end(rect[2] * sx, f->mask_width), y1 = span_end(rect[3] * sy, f->mask_height);
-    uint8_t word = PARE_MASK_FREE;
-    if (rect[0] >= rect[2] || rect[1] >= rect[3]) return word;
-    for (int64_t y = span_start(rect[1] * sy, f->mask_height); y < y1; y++)
-        for (int64_t x = span_start(rect[0] * sx, f->mask_width); x < x1; x++) {
-            const uint8_t value = f->mask[y * f->mask_width + x];
-            if (value == PARE_MASK_IGNORE) return value;
-            if (value == PARE_MASK_KEEP) word = value;
-        }
-    return word;
-}
-
-/* Frames that share a slot add their words up. */
-static void read_mask(pare_reducer *r, const pare_frame *f, int32_t slot)
-{
-    const float u = (float)(r->model->hp.patch * r->model->hp.unit);
-    uint8_t *mask = r->mask + slot * slot_units(r);
-    for (int32_t y = 0; y < r->ctx.grid_h; y++)
-        for (int32_t x = 0; x < r->ctx.grid_w; x++, mask++) {
-            const float unit[4] = {(float)x * u, (float)y * u, (float)(x + 1) * u, (float)(y + 1) * u};
-            float rect[4];
-            pare__fit_upright(&r->fit[slot], unit, rect);
-            const uint8_t word = mask_of(f, rect);
-            if (*mask != PARE_MASK_IGNORE && word != PARE_MASK_FREE) *mask = word;
-            r->has_mask |= *mask != PARE_MASK_FREE;
-        }
-}
-
-static int read_scores(pare_reducer *r, const pare_frame *f, int32_t slot, pare_error *err)
-{
-    if (f->scores_width != r->ctx.grid_w || f->scores_height != r->ctx.grid_h || r->per_picture > 1)
-        return pare_fail(err, PARE_E_INVALID, "scores of frame %lld: %d x %d values, the grid is %d x %d%s",
-                         (long long)r->n_pushed, f->scores_height, f->scores_width, r->ctx.grid_h, r->ctx.grid_w,
-                         r->per_picture > 1 ? " in tiles" : "");
-    const int64_t n = slot_units(r);
-    for (int64_t i = 0; i < n; i++)
-        if (!isfinite(f->scores[i]))
-            return pare_fail(err, PARE_E_INVALID, "scores of frame %lld: value %lld is not finite",
-                             (long long)r->n_pushed, (long long)i);
-    memcpy(r->given + slot * n, f->scores, (size_t)n * sizeof *f->scores);
-    r->n_given++;
-    return 0;
 }
 
 /* ---- a frame ---------------------------------------------------------------------------------------------------- */
@@ -280,10 +286,10 @@ static void begin_slots(pare_reducer *r, const pare_frame *f)
     for (int32_t i = 0; i < r->per_picture; i++) {
         const int32_t s = r->n_slot + i;
         r->slot[s] = (pare_slot){.media = r->opts.video ? 0 : (int32_t)step,
-                                 .tile = i,
+                                 .tile = pare__tiling_tile(&r->tiling, i),
                                  .t = r->opts.video ? (int32_t)step : 0,
-                                 .tile_rows = r->per_picture > 1 ? r->opts.tile_rows : 1,
-                                 .tile_cols = r->per_picture > 1 ? r->opts.tile_cols : 1,
+                                 .tile_rows = r->tiling.rows,
+                                 .tile_cols = r->tiling.cols,
                                  .grid_h = r->ctx.grid_h,
                                  .grid_w = r->ctx.grid_w};
         r->held[s] = 0;
@@ -293,60 +299,19 @@ static void begin_slots(pare_reducer *r, const pare_frame *f)
     r->n_slot += r->per_picture;
 }
 
-static int resample(pare_reducer *r, const pare_frame *f, const pare__fit *fit, uint8_t *to, pare_error *err)
+static int fill_slots(pare_reducer *r, const pare_frame *f, int32_t first, pare_error *err)
 {
-    return pare__prep_frame(f, fit, pare__prep_resample(&r->model->prep, r->opts.video), to, &r->arena, r->pool, err);
-}
-
-static uint8_t *slot_pixels(const pare_reducer *r, int32_t s)
-{
-    return r->pixels + s * slot_bytes(r) + r->held[s] * frame_bytes(r);
-}
-
-/* The slot has its pixels: what the caller says of its units, and when it was. */
-static int end_slot(pare_reducer *r, const pare_frame *f, int32_t s, pare_error *err)
-{
-    int rc = 0;
-    if (f->mask) read_mask(r, f, s);
-    if (f->scores && !r->held[s]) rc = read_scores(r, f, s, err);
-    if (rc) return rc;
-    r->held[s]++;
-    r->pts[2 * s + 1] = f->pts;
-    return 0;
-}
-
-static int store_whole(pare_reducer *r, const pare_frame *f, int32_t s, pare_error *err)
-{
-    int rc = fit_frame(r, f, &r->fit[s], err);
-    r->fit[s].rotation = f->rotation;
-    if (!rc) rc = resample(r, f, &r->fit[s], slot_pixels(r, s), err);
-    return rc ? rc : end_slot(r, f, s, err);
-}
-
-static void cut_tile(const uint8_t *all, const pare__fit *canvas, const pare__fit *tile, uint8_t *to)
-{
-    const int64_t x = tile->crop_x - canvas->crop_x, y = tile->crop_y - canvas->crop_y;
-    for (int64_t row = 0; row < tile->height; row++)
-        memcpy(to + row * tile->width * 3, all + ((y + row) * canvas->width + x) * 3, (size_t)tile->width * 3);
-}
-
-/* The tiles that follow the whole picture, cut out of one resize of it. */
-static int store_tiles(pare_reducer *r, const pare_frame *f, int32_t whole, pare_error *err)
-{
-    const pare_reducer_opts *o = &r->opts;
     const pare__mark mark = pare__arena_mark(&r->arena);
-    pare__fit canvas;
-    int rc = pare__fit_canvas(&r->fit[whole], o->tile_rows, o->tile_cols, o->letterbox, &canvas, err);
-    if (rc) return rc;
-    uint8_t *all = pare__arena_alloc(&r->arena, (int64_t)canvas.width * canvas.height, 3);
-    if (!all) return pare_fail(err, PARE_E_NOMEM, "out of memory for tiles of %d x %d", canvas.width, canvas.height);
-    rc = resample(r, f, &canvas, all, err);
-    for (int32_t i = 1; !rc && i < r->per_picture; i++) {
-        const int32_t s = whole + i;
-        pare__fit_tile(&canvas, o->tile_rows, o->tile_cols, i, &r->fit[s]);
-        cut_tile(all, &canvas, &r->fit[s], slot_pixels(r, s));
-        rc = end_slot(r, f, s, err);
+    uint8_t **to = PARE__ARENA(&r->arena, uint8_t *, r->per_picture);
+    int rc = to ? tile_frame(r, f, &r->tiling, err) : PARE_E_NOMEM;
+    for (int32_t i = 0; !rc && i < r->per_picture; i++) {
+        const int32_t s = first + i;
+        pare__tiling_fit(&r->tiling, i, &r->fit[s]);
+        to[i] = r->pixels + s * slot_bytes(r) + r->held[s] * frame_bytes(r);
     }
+    if (!rc)
+        rc = pare__tiling_pixels(&r->tiling, f, pare__prep_resample(&r->model->prep, r->opts.video), to, &r->arena,
+                                 r->pool, err);
     pare__arena_reset(&r->arena, mark);
     return rc;
 }
@@ -356,8 +321,12 @@ int pare__reducer_store(pare_reducer *r, const pare_frame *f, pare_error *err)
     const double start = pare__now_ms();
     if (!r->n_held) begin_slots(r, f);
     const int32_t first = r->n_slot - r->per_picture;
-    int rc = store_whole(r, f, first, err);
-    if (!rc && r->per_picture > 1) rc = store_tiles(r, f, first, err);
+    int rc = fill_slots(r, f, first, err);
+    for (int32_t s = first; !rc && s < r->n_slot; s++) {
+        rc = pare__reducer_mark(r, f, s, err);
+        r->held[s]++;
+        r->pts[2 * s + 1] = f->pts;
+    }
     if (rc) return rc;
     r->n_held = r->opts.video ? (r->n_held + 1) % r->model->hp.temporal : 0;
     r->n_pushed++;

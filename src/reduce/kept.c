@@ -75,9 +75,9 @@ int pare__kept_plan(pare__kept *kept, const pare_model *model, const pare_reduce
 
 /* ---- features -------------------------------------------------------------------------------------------------- */
 
-enum { MAX_FEATURES = 2 * PARE__MAX_ARRAYS + 16, NAME = 32, LINE = PARE__ALIGN };
+enum { MAX_FEATURES = 2 * PARE__MAX_ARRAYS + 24, NAME = 32, LINE = PARE__ALIGN };
 
-typedef enum { PLAIN, ROWS, GRIDS, PICTURES, NUMBERS } filling;
+typedef enum { PLAIN, ROWS, DEEP, GRIDS, PICTURES, NUMBERS } filling;
 
 /* A feature before its memory exists. */
 typedef struct feature {
@@ -85,7 +85,7 @@ typedef struct feature {
     char name[NAME];
     filling how;
     const void *from;
-    int32_t number[2]; /* NUMBERS */
+    int32_t number[3]; /* NUMBERS */
 } feature;
 
 typedef struct list {
@@ -140,18 +140,33 @@ static void add_arrays(list *l, const pare__kept_window *w, int64_t n)
     }
 }
 
-static void add_numbers(list *l, const char *name, int32_t n, int32_t first, int32_t second)
+/* Rows of every tap, which follow the tokens: [taps, n, d]. */
+static void add_deepstack(list *l, const pare__kept_window *w, int64_t n)
+{
+    if (!w->rows->n_deep) return;
+    feature *f = add(l, "", "deepstack", -1, PARE_F32, DEEP);
+    axis(f, w->rows->n_deep);
+    axis(f, n);
+    axis(f, w->rows->d);
+}
+
+static void add_numbers(list *l, const char *name, int32_t n, const int32_t number[3])
 {
     feature *f = add(l, "", name, -1, PARE_I32, NUMBERS);
     axis(f, n);
-    f->number[0] = first;
-    f->number[1] = second;
+    memcpy(f->number, number, sizeof f->number);
 }
 
 /* Does slot i begin a row of grid_thw: a clip, a photo, a tile? */
 static int begins_grid(const pare_slot *slot, int32_t i)
 {
     return i == 0 || slot[i].media != slot[i - 1].media || slot[i].tile != slot[i - 1].tile;
+}
+
+/* Where the whole picture stands among its tiles: 0 before them, 1 behind them, -1 nowhere. */
+static int32_t whole_at(const pare_slot *slot, int32_t per_picture)
+{
+    return slot[0].tile == 0 ? 0 : slot[per_picture - 1].tile == 0 ? 1 : -1;
 }
 
 static void add_geometry(list *l, const pare__kept_window *w)
@@ -162,8 +177,12 @@ static void add_geometry(list *l, const pare__kept_window *w)
     feature *f = add(l, "", "grid_thw", -1, PARE_I32, GRIDS);
     axis(f, n);
     axis(f, 3);
-    if (w->ctx->per_picture > 1) add_numbers(l, "tiles", 2, slot->tile_rows, slot->tile_cols);
-    add_numbers(l, "n_layer", 1, w->ctx->n_layer, 0);
+    const pare__context *c = w->ctx;
+    if (c->per_picture > 1)
+        add_numbers(l, "tiles", 3, (int32_t[3]){slot->tile_rows, slot->tile_cols, whole_at(slot, c->per_picture)});
+    add_numbers(l, "n_layer", 1, (int32_t[3]){c->n_layer});
+    if (c->n_run < c->n_layer) add_numbers(l, "n_run", 1, (int32_t[3]){c->n_run});
+    if (c->clip_pool > 1) add_numbers(l, "clip_pool", 1, (int32_t[3]){c->clip_pool});
 }
 
 /* What the caller gave, and the pictures. */
@@ -201,17 +220,22 @@ static int64_t bytes_of(const pare_tensor *t)
     return n;
 }
 
-/* Every row to its unit; units that were never encoded are 0. */
-static void fill_rows(const pare__rows *rows, const feature *f, char *to)
+/* Every row of `size` bytes to its unit of n; units that were never encoded are 0. */
+static void fill_rows(const pare__rows *rows, const void *from, int64_t n, int64_t size, char *to)
 {
-    const int64_t n = f->t.shape[0], size = bytes_of(&f->t) / n;
     if (rows->n == n) {
-        memcpy(to, f->from, (size_t)(n * size));
+        memcpy(to, from, (size_t)(n * size));
         return;
     }
     memset(to, 0, (size_t)(n * size));
     for (int64_t i = 0; i < rows->n; i++)
-        memcpy(to + rows->total.m.anchor[i] * size, (const char *)f->from + i * size, (size_t)size);
+        memcpy(to + rows->total.m.anchor[i] * size, (const char *)from + i * size, (size_t)size);
+}
+
+static void fill_deepstack(const pare__rows *rows, const feature *f, char *to)
+{
+    const int64_t n = f->t.shape[1], size = f->t.shape[2] * (int64_t)sizeof(float);
+    for (int32_t i = 0; i < rows->n_deep; i++) fill_rows(rows, rows->deep[i], n, size, to + i * n * size);
 }
 
 static void fill_grids(const pare__kept_window *w, int32_t *to)
@@ -242,7 +266,10 @@ static void fill(const pare__kept_window *w, const feature *f, char *to)
         memcpy(to, f->from, (size_t)bytes_of(&f->t));
         break;
     case ROWS:
-        fill_rows(w->rows, f, to);
+        fill_rows(w->rows, f->from, f->t.shape[0], bytes_of(&f->t) / f->t.shape[0], to);
+        break;
+    case DEEP:
+        fill_deepstack(w->rows, f, to);
         break;
     case GRIDS:
         fill_grids(w, (int32_t *)(void *)to);
@@ -259,7 +286,7 @@ static void fill(const pare__kept_window *w, const feature *f, char *to)
 static int64_t lines(int64_t bytes) { return (bytes + LINE - 1) / LINE * LINE; }
 
 /* One block: tensors, names, data. */
-static int copy(pare_result *result, const pare__kept_window *w, const list *l)
+static int copy(pare__kept_features *out, const pare__kept_window *w, const list *l)
 {
     const int64_t head = lines(l->n * (int64_t)sizeof(pare_tensor));
     int64_t total = head + lines((int64_t)l->n * NAME);
@@ -267,29 +294,42 @@ static int copy(pare_result *result, const pare__kept_window *w, const list *l)
     char *block = pare__malloc(total, 1);
     if (!block) return PARE_E_NOMEM;
     char *name = block + head, *data = name + lines((int64_t)l->n * NAME);
-    result->feature = (pare_tensor *)(void *)block;
+    *out = (pare__kept_features){.t = (pare_tensor *)(void *)block, .n = l->n};
     for (int32_t i = 0; i < l->n; i++, name += NAME) {
         memcpy(name, l->f[i].name, NAME);
-        result->feature[i] = l->f[i].t;
-        result->feature[i].name = name;
-        result->feature[i].data = data;
+        out->t[i] = l->f[i].t;
+        out->t[i].name = name;
+        out->t[i].data = data;
         fill(w, &l->f[i], data);
         data += lines(bytes_of(&l->f[i].t));
     }
-    result->view.features = result->feature;
-    result->view.n_features = l->n;
     return 0;
 }
 
-int pare__kept_make(pare_result *result, const pare__kept_window *w)
+void pare__kept_give(pare__kept_features *from, pare_result *result)
 {
+    result->view.features = result->feature = from->t;
+    result->view.n_features = from->n;
+    *from = (pare__kept_features){0};
+}
+
+void pare__kept_drop(pare__kept_features *from)
+{
+    pare__free(from->t);
+    *from = (pare__kept_features){0};
+}
+
+int pare__kept_take(const pare__kept_window *w, pare__kept_features *out)
+{
+    pare__kept_drop(out);
     if (!w->kept->is_on) return 0;
     const int64_t n = w->rows->total.m.n_in;
     list *l = PARE__ARENA(w->ctx->arena, list, 1);
     if (!l) return PARE_E_NOMEM;
     l->n = 0;
     add_arrays(l, w, n);
+    add_deepstack(l, w, n);
     add_geometry(l, w);
     add_rest(l, w, n);
-    return copy(result, w, l);
+    return copy(out, w, l);
 }

@@ -17,7 +17,7 @@ typedef struct pare__kept {
 int pare__kept_plan(pare__kept *kept, const pare_model *model, const pare_reducer_opts *opts, pare__plan *plan,
                     pare_error *err);
 
-/* A finished window as it left the encoder. */
+/* A window as it left the encoder: before frames are pooled, before steps at the output. */
 typedef struct pare__kept_window {
     const pare__kept *kept;
     const pare__context *ctx; /* slots, mask, given scores, text */
@@ -25,7 +25,16 @@ typedef struct pare__kept_window {
     const pare__pixels *px;
 } pare__kept_window;
 
-/* Copies the features into the result. 0 or NOMEM. */
-int pare__kept_make(pare_result *result, const pare__kept_window *w);
+/* Copies of them: one block with names and data. */
+typedef struct pare__kept_features {
+    pare_tensor *t; /* [n] or NULL */
+    int32_t n;
+} pare__kept_features;
+
+/* Copies the features, if any recipe is captured. 0 or NOMEM. */
+int pare__kept_take(const pare__kept_window *w, pare__kept_features *out);
+/* Hands them over to the result. */
+void pare__kept_give(pare__kept_features *from, pare_result *result);
+void pare__kept_drop(pare__kept_features *from);
 
 #endif

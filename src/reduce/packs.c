@@ -218,6 +218,7 @@ static int fill_segments(pare_reducer *r)
         r->segment[t] = (pare__segment){.grid_h = r->ctx.grid_h * unit,
                                         .grid_w = r->ctx.grid_w * unit,
                                         .t = t,
+                                        .step = r->slot[t].t % pare__reducer_steps(r),
                                         .unit = r->unit_index + rows->frame_start[t],
                                         .n = rows->frame_start[t + 1] - rows->frame_start[t]};
         for (int32_t j = 0; j < temporal; j++) r->segment[t].rgb[j] = r->px.frame[(int64_t)t * temporal + j];
@@ -255,7 +256,8 @@ static int begin_encoded(pare_reducer *r)
     pare__rows *e = &r->encoded;
     int rc = pare__rows_clear(e, r->rows.n_frame, r->rows.n);
     if (!rc) rc = pare__rows_reserve_x(e, r->rows.n + 1, r->model->hp.d_out);
-    if (r->model->hp.d_out == r->model->hp.dim && r->model->hp.n_prefix) e->x_prefix = r->prefix;
+    if (!rc) rc = pare__rows_reserve_deep(e, r->model->hp.n_deepstack, r->rows.n + 1);
+    if (!r->model->hp.has_projector && r->model->hp.n_prefix) e->x_prefix = r->prefix;
     return rc;
 }
 
@@ -275,6 +277,8 @@ static void gather_row(pare__rows *e, const pare__pack *pack, int64_t from)
 {
     const int64_t to = e->n++, d = e->d;
     memcpy(e->x + to * d, pack->y + from * d, (size_t)d * sizeof *e->x);
+    for (int32_t i = 0; i < e->n_deep; i++)
+        memcpy(e->deep[i] + to * d, pack->deepstack + (i * pack->n_unit + from) * d, (size_t)d * sizeof *e->x);
     memcpy(e->thw + 3 * to, pack->thw + 3 * from, 3 * sizeof *e->thw);
     e->size[to] = pack->size[from];
     for (int32_t i = 0; i < pack->n_capture; i++) {

@@ -19,15 +19,15 @@ static uint32_t capture_bit(const pare__need *need)
 
 /* ---- sites ---------------------------------------------------------------------------------------------------- */
 
-static int resolve_blocks(pare__step *s, int32_t n_layer, pare_error *err)
+static int resolve_blocks(pare__step *s, int32_t n_run, pare_error *err)
 {
     if (s->site != PARE__SITE_BLOCK) return 0;
     if (!s->n_block)
-        for (; s->n_block < n_layer; s->n_block++) s->block[s->n_block] = s->n_block;
+        for (; s->n_block < n_run; s->n_block++) s->block[s->n_block] = s->n_block;
     const int32_t last = s->block[s->n_block - 1];
-    if (last >= n_layer)
-        return pare_fail(err, PARE_E_INVALID, "recipe step '%s': block %d, but the model has blocks 0..%d",
-                         s->sel->name, last, n_layer - 1);
+    if (last >= n_run)
+        return pare_fail(err, PARE_E_INVALID, "recipe step '%s': block %d, but the model runs blocks 0..%d",
+                         s->sel->name, last, n_run - 1);
     return 0;
 }
 
@@ -59,21 +59,28 @@ static int collect(const pare__step *s, pare__need *need, int32_t *n_own)
     return n;
 }
 
+int32_t pare__layer_index(int32_t asked, int32_t n_layer, int32_t n_run)
+{
+    if (asked == PARE__LAYER_HERE) return n_run - 1;
+    const int32_t layer = asked < 0 ? asked + n_layer : asked;
+    return asked < 0 && layer >= n_run ? n_run - 1 : layer;
+}
+
 /* The layer asked for, counted from 0; HERE at a block site stays. */
-static int count_layer(const pare__step *s, int32_t asked, int32_t n_layer, int32_t *out, pare_error *err)
+static int count_layer(const pare__plan *plan, const pare__step *s, int32_t asked, int32_t *out, pare_error *err)
 {
     *out = asked;
     if (asked == PARE__LAYER_HERE && s->site == PARE__SITE_BLOCK) return 0;
-    *out = asked == PARE__LAYER_HERE ? n_layer - 1 : asked < 0 ? asked + n_layer : asked;
-    if (*out >= 0 && *out < n_layer) return 0;
-    return pare_fail(err, PARE_E_INVALID, "recipe step '%s': layer %d, but the model has layers 0..%d", s->sel->name,
-                     asked, n_layer - 1);
+    *out = pare__layer_index(asked, plan->n_layer, plan->n_run);
+    if (*out >= 0 && *out < plan->n_run) return 0;
+    return pare_fail(err, PARE_E_INVALID, "recipe step '%s': layer %d, but the model runs layers 0..%d", s->sel->name,
+                     asked, plan->n_run - 1);
 }
 
-static int resolve_layer(const pare__step *s, pare__need *need, int32_t n_layer, pare_error *err)
+static int resolve_layer(const pare__plan *plan, const pare__step *s, pare__need *need, pare_error *err)
 {
     int32_t layer;
-    const int rc = count_layer(s, need->layer, n_layer, &layer, err);
+    const int rc = count_layer(plan, s, need->layer, &layer, err);
     if (rc || layer == PARE__LAYER_HERE) return rc;
     if (s->site == PARE__SITE_PATCHES || s->site == PARE__SITE_FRAMES)
         return pare_fail(err, PARE_E_INVALID, "recipe step '%s' needs what the encoder computes: it cannot act at '%s'",
@@ -139,7 +146,7 @@ static int plan_needs(pare__plan *plan, int32_t i, const pare_model *model, pare
         pare__need need = sp->need[sp->n_need];
         if (need.array == PARE__ARRAY_PIXELS) sp->wants_pixels = 1;
         if (capture_bit(&need)) {
-            int rc = model ? resolve_layer(s, &need, plan->n_layer, err) : 0;
+            int rc = model ? resolve_layer(plan, s, &need, err) : 0;
             if (!rc && model) rc = check_family(s, &need, model, err);
             if (rc) return rc;
             if (model) want(plan, s, &need);
@@ -238,12 +245,13 @@ static int check_amount(const pare__step *s, pare_error *err)
 int pare__plan_make(pare__plan *plan, pare__recipe *recipe, const pare_model *model, const pare__rate *rate,
                     pare_error *err)
 {
-    *plan = (pare__plan){.recipe = recipe, .n_layer = model ? model->hp.n_layer : 0};
+    *plan =
+        (pare__plan){.recipe = recipe, .n_layer = model ? model->hp.n_layer : 0, .n_run = model ? model->hp.tap : 0};
     int rc = check_order(recipe, err);
     for (int32_t i = 0; !rc && i < recipe->n; i++) {
         pare__step *s = &recipe->step[i];
         rc = check_amount(s, err);
-        if (!rc && model) rc = resolve_blocks(s, plan->n_layer, err);
+        if (!rc && model) rc = resolve_blocks(s, plan->n_run, err);
         if (!rc && model) rc = check_parts(s, err);
         if (!rc) rc = plan_needs(plan, i, model, err);
         if (!rc && model) rc = check_pixels(s, &plan->step[i], err);
@@ -252,14 +260,15 @@ int pare__plan_make(pare__plan *plan, pare__recipe *recipe, const pare_model *mo
     return rc ? rc : plan_budget(plan, rate, err);
 }
 
-int pare__plan_layers(pare__plan *plan, int32_t n_layer, pare_error *err)
+int pare__plan_layers(pare__plan *plan, int32_t n_layer, int32_t n_run, pare_error *err)
 {
     plan->n_layer = n_layer;
+    plan->n_run = n_run;
     for (int32_t i = 0; i < plan->recipe->n; i++) {
         pare__step_plan *sp = &plan->step[i];
         for (int32_t j = 0; j < sp->n_need; j++) {
             if (!capture_bit(&sp->need[j])) continue;
-            const int rc = count_layer(&plan->recipe->step[i], sp->need[j].layer, n_layer, &sp->layer[j], err);
+            const int rc = count_layer(plan, &plan->recipe->step[i], sp->need[j].layer, &sp->layer[j], err);
             if (rc) return rc;
         }
     }

@@ -23,8 +23,8 @@ typedef struct pare__step_plan {
 typedef struct pare__plan {
     pare__recipe *recipe; /* borrowed */
     pare__step_plan step[PARE__MAX_STEPS];
-    int32_t final_step; /* takes the budget; -1 = none */
-    int32_t n_layer;
+    int32_t final_step;       /* takes the budget; -1 = none */
+    int32_t n_layer, n_run;   /* blocks of the encoder; those that are run */
     pare__encode_plan encode; /* want and site; callbacks left to the reducer */
 } pare__plan;
 
@@ -33,9 +33,13 @@ typedef struct pare__plan {
 int pare__plan_make(pare__plan *plan, pare__recipe *recipe, const pare_model *model, const pare__rate *rate,
                     pare_error *err);
 
-/* Features of an encoder of n_layer blocks, planned without a model: layers that steps ask for become 0..n_layer-1.
- * Errors: INVALID. */
-int pare__plan_layers(pare__plan *plan, int32_t n_layer, pare_error *err);
+/* Features of an encoder of n_layer blocks, of which n_run were run, planned without a model: layers that steps ask for
+ * become 0..n_run-1. Errors: INVALID. */
+int pare__plan_layers(pare__plan *plan, int32_t n_layer, int32_t n_run, pare_error *err);
+
+/* The block that `asked` means: negatives count from the end of all n_layer blocks, as publications do; those that are not
+ * run stand for the last one that is, and so does HERE. Not checked. */
+int32_t pare__layer_index(int32_t asked, int32_t n_layer, int32_t n_run);
 
 /* What the selector and the score of a step ask for, need[PARE__MAX_STEP_NEEDS]; returns the count. */
 int pare__step_needs(const pare__step *step, pare__need *need);

@@ -6,8 +6,7 @@
 
 #include "core/error.h"
 #include "encode/backend.h"
-
-enum { DEFAULT_WINDOW = 32 };
+#include "reduce/clip_pool.h"
 
 /* The failure is kept: after an error only close is allowed. */
 static int failed(pare_reducer *r, int rc, const pare_error *from, pare_error *err)
@@ -48,22 +47,17 @@ static int plan_recipe(pare_reducer *r, pare_error *err)
     return rc ? rc : keep_recipe_text(r);
 }
 
-/* A picture in tiles is decided on its own unless the caller says otherwise. */
-static int check_tiles(pare_reducer *r, pare_error *err)
+static int check_tiles(const pare_reducer *r, pare_error *err)
 {
     const pare_reducer_opts *o = &r->opts;
-    r->per_picture = 1;
-    if (!o->tile_rows && !o->tile_cols) return 0;
+    if ((!o->tile_rows && !o->tile_cols) || (o->tile_rows == -1 && o->tile_cols == -1)) return 0;
     if (o->tile_rows < 1 || o->tile_cols < 1 || o->tile_rows > PARE__MAX_TILES || o->tile_cols > PARE__MAX_TILES)
-        return pare_fail(err, PARE_E_INVALID, "tiles %d x %d: each must be 1..%d", o->tile_rows, o->tile_cols,
-                         PARE__MAX_TILES);
-    if (o->video) return pare_fail(err, PARE_E_INVALID, "tiles are cut from photos, not from video");
-    r->per_picture = 1 + o->tile_rows * o->tile_cols;
-    if (!o->window) r->window = 1;
-    return 0;
+        return pare_fail(err, PARE_E_INVALID, "tiles %d x %d: each must be 1..%d, or both -1 for none", o->tile_rows,
+                         o->tile_cols, PARE__MAX_TILES);
+    return o->video ? pare_fail(err, PARE_E_INVALID, "tiles are cut from photos, not from video") : 0;
 }
 
-static int check_window(pare_reducer *r, pare_error *err)
+static int check_window(const pare_reducer *r, pare_error *err)
 {
     const pare_reducer_opts *o = &r->opts;
     if (o->window < -1 || o->window > PARE__MAX_WINDOW)
@@ -72,7 +66,6 @@ static int check_window(pare_reducer *r, pare_error *err)
     if (o->n_threads < 0 || o->n_threads > PARE__MAX_THREADS)
         return pare_fail(err, PARE_E_INVALID, "threads %d: must be 1..%d, or 0 for all", o->n_threads,
                          PARE__MAX_THREADS);
-    r->window = o->window == 0 ? DEFAULT_WINDOW : o->window;
     return check_tiles(r, err);
 }
 
@@ -103,6 +96,7 @@ int pare__reducer_create(pare_reducer **out, const pare_model *model, const pare
     if (!r) return pare_fail(err, PARE_E_NOMEM, "reducer: out of memory");
     r->model = model;
     r->opts = *opts;
+    r->per_picture = 1;
     if (opts->custom) r->custom = *opts->custom;
     if (opts->custom) r->opts.custom = &r->custom;
     int rc = check_window(r, err);
@@ -115,12 +109,14 @@ int pare__reducer_create(pare_reducer **out, const pare_model *model, const pare
                              .seed = opts->seed,
                              .n_head = model->hp.n_head,
                              .n_layer = model->hp.n_layer,
+                             .n_run = model->hp.tap,
                              .n_prefix = model->hp.n_prefix,
                              .text = opts->text,
                              .n_text = opts->n_text,
                              .d_text = opts->d_text,
                              .custom = r->opts.custom,
-                             .per_picture = r->per_picture,
+                             .per_picture = 1,
+                             .clip_pool = opts->video ? model->prep.clip_pool : 0,
                              .floor = pare__rate_floor(&r->rate),
                              .most = pare__rate_most(&r->rate)};
     if (rc) pare__reducer_free(&r);
@@ -150,9 +146,9 @@ void pare__reducer_free(pare_reducer **out)
     pare__rows_fini(&r->encoded);
     pare__map_fini(&r->pack_total);
     pare__arena_fini(&r->arena);
-    void *owned[] = {r->recipe_text, r->pixels, r->pts,        r->fit,    r->pack_origin, r->goal,
-                     r->slot,        r->held,   r->mask,       r->given,  r->score,       r->prefix,
-                     r->pooled,      r->logits, r->unit_index, r->segment};
+    void *owned[] = {r->recipe_text, r->pixels, r->pts,        r->fit,     r->pack_origin,  r->goal,
+                     r->slot,        r->held,   r->mask,       r->given,   r->score,        r->prefix,
+                     r->pooled,      r->logits, r->unit_index, r->segment, r->image_embeds, r->features.t};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) pare__free(owned[i]);
     pare__free(r);
     *out = NULL;
@@ -187,6 +183,7 @@ int pare__reducer_reset(pare_reducer *r, uint64_t seed, pare_error *err)
     const int rc = begin_rate(r, err); /* `resize` spends the budget on the grid */
     if (rc) return rc;
     drop_results(r);
+    pare__kept_drop(&r->features);
     forget_clip(r);
     forget_carry(r);
     pare__arena_clear(&r->arena);
@@ -227,15 +224,28 @@ static int fill_pixels(pare_reducer *r)
     return 0;
 }
 
-static void run_head(pare_reducer *r)
+/* What the head says of slots [t, end), which attend to each other: the same of each. */
+static void head_of(pare_reducer *r, int32_t t, int32_t end)
 {
     const pare__rows *e = &r->encoded;
     const pare__hparams *hp = &r->model->hp;
-    for (int32_t t = 0; t < e->n_frame; t++) {
-        const int64_t first = e->frame_start[t], n = e->frame_start[t + 1] - first;
-        pare__head(r->model, r->prefix + (int64_t)t * hp->n_prefix * hp->dim, e->x + first * e->d, e->size + first, n,
-                   r->pooled + (int64_t)t * e->d, hp->n_class ? r->logits + (int64_t)t * hp->n_class : NULL);
+    const int64_t first = e->frame_start[t], n = e->frame_start[end] - first, d = e->d;
+    float *pooled = r->pooled + t * d, *logits = r->logits + (int64_t)t * hp->n_class;
+    float *embeds = r->image_embeds + (int64_t)t * hp->n_embed;
+    pare__head(r->model, r->prefix + (int64_t)t * hp->n_prefix * hp->dim, e->x + first * d, e->size + first, n, pooled,
+               hp->n_class ? logits : NULL);
+    if (hp->n_embed) pare__head_embed(r->model, pooled, embeds);
+    for (int32_t i = 1; i < end - t; i++) {
+        memcpy(pooled + i * d, pooled, (size_t)d * sizeof(float));
+        memcpy(logits + (int64_t)i * hp->n_class, logits, (size_t)hp->n_class * sizeof(float));
+        memcpy(embeds + (int64_t)i * hp->n_embed, embeds, (size_t)hp->n_embed * sizeof(float));
     }
+}
+
+static void run_head(pare_reducer *r)
+{
+    const int32_t n = r->encoded.n_frame, steps = pare__reducer_steps(r);
+    for (int32_t t = 0; t < n; t += steps) head_of(r, t, t + steps < n ? t + steps : n);
 }
 
 static int queue_result(pare_reducer *r)
@@ -252,23 +262,22 @@ static int queue_result(pare_reducer *r)
                                 .media_start = r->media_start,
                                 .unit = hp->unit,
                                 .unit_px = hp->patch * hp->unit,
-                                .n_prefix = hp->n_prefix,
+                                .n_prefix = hp->has_projector ? 0 : hp->n_prefix,
                                 .n_class = hp->n_class,
+                                .n_embed = hp->n_embed,
+                                .mrope_stamps = hp->mrope_stamps && r->opts.video,
+                                .newline = r->model->w.newline,
                                 .prefix = r->prefix,
                                 .pooled = r->pooled,
                                 .logits = hp->n_class ? r->logits : NULL,
+                                .image_embeds = hp->n_embed ? r->image_embeds : NULL,
                                 .score = r->score,
                                 .pts = r->pts,
                                 .fit = r->fit};
     pare_result *result = NULL;
-    int rc = pare__result_make(&result, &w);
+    const int rc = pare__result_make(&result, &w);
     if (rc) return rc;
-    rc = pare__kept_make(result,
-                         &(pare__kept_window){.kept = &r->kept, .ctx = &r->ctx, .rows = &r->encoded, .px = &r->px});
-    if (rc) {
-        pare__result_free(&result);
-        return rc;
-    }
+    pare__kept_give(&r->features, result);
     if (r->tail)
         r->tail->next = result;
     else
@@ -316,17 +325,34 @@ static void open_context(pare_reducer *r, int64_t n_in)
     for (int64_t i = 0; i < n_in; i++) r->score[i] = NAN;
 }
 
+int64_t pare__reducer_budget_units(const pare_reducer *r, int32_t grid_h, int32_t grid_w)
+{
+    const int32_t final = r->plan.final_step;
+    const int is_pooled = r->ctx.clip_pool > 1 && final >= 0 && r->recipe.step[final].site == PARE__SITE_OUTPUT;
+    return is_pooled ? pare__clip_pooled(grid_h, grid_w, r->ctx.clip_pool) : (int64_t)grid_h * grid_w;
+}
+
+/* Encodes what is left, keeps what captured recipes read of it, and pools it. */
+static int encode(pare_reducer *r, int64_t k, pare_error *err)
+{
+    int rc = pare__reducer_encode(r, k, err);
+    const pare__kept_window w = {.kept = &r->kept, .ctx = &r->ctx, .rows = &r->encoded, .px = &r->px};
+    if (!rc) rc = pare__kept_take(&w, &r->features);
+    return rc || r->ctx.clip_pool < 2 ? rc : pare__clip_pool(&r->ctx, &r->encoded, r->ctx.clip_pool);
+}
+
 int pare__reducer_window(pare_reducer *r, int is_last, pare_error *err)
 {
     const int64_t n_in = (int64_t)r->n_slot * r->ctx.grid_h * r->ctx.grid_w;
-    const int64_t k = pare__rate_window(&r->rate, r->n_slot / r->per_picture, n_in, is_last);
+    const int64_t units = r->n_slot * pare__reducer_budget_units(r, r->ctx.grid_h, r->ctx.grid_w);
+    const int64_t k = pare__rate_window(&r->rate, r->n_slot / r->per_picture, units, is_last);
     open_context(r, n_in);
     r->final_left = n_in;
     int rc = pare__rows_reset(&r->rows, r->slot, r->n_slot);
     if (!rc) rc = pare__rows_ignore(&r->ctx, &r->rows);
     if (!rc) rc = fill_pixels(r);
     if (!rc) rc = run_steps(r, PARE__SITE_PATCHES, &r->rows, k, err);
-    if (!rc) rc = pare__reducer_encode(r, k, err);
+    if (!rc) rc = encode(r, k, err);
     if (!rc) rc = run_steps(r, PARE__SITE_OUTPUT, &r->encoded, k, err);
     if (rc) return rc;
     run_head(r);

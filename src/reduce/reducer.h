@@ -2,7 +2,7 @@
 /* The reducer: one timeline. Frames fill a window of u8 pictures at grid size; a full window is decided, encoded in
  * packs, decided again at the output, and queued as a result.
  *
- *     push -> window.c(patches) -> packs.c(embed, blocks with sites) -> window.c(output) -> result.c -> pull          */
+ *     push -> window.c(patches) -> packs.c(embed, blocks with sites) -> clip_pool.c -> window.c(output) -> result.c -> pull */
 #ifndef PARE_REDUCE_REDUCER_H
 #define PARE_REDUCE_REDUCER_H
 
@@ -11,6 +11,7 @@
 #include "core/fit.h"
 #include "core/slot.h"
 #include "encode/encoder.h"
+#include "encode/tiles.h"
 #include "reduce/kept.h"
 #include "reduce/plan.h"
 #include "reduce/rate.h"
@@ -23,7 +24,7 @@ typedef struct pare__goal {
     int64_t final;                  /* rows that the final step's last block must leave; -1 = it is no block step */
 } pare__goal;
 
-enum { PARE__SLOT_ARRAYS = 13 }; /* pixels, and those listed in grow_window() */
+enum { PARE__SLOT_ARRAYS = 14 }; /* pixels, and those listed in grow_window() */
 
 struct pare_reducer {
     const pare_model *model;
@@ -49,7 +50,8 @@ struct pare_reducer {
 
     /* the window being filled */
     int32_t window, cap;      /* slots decided together, slots allocated */
-    int32_t per_picture;      /* slots of a picture: 1, or the whole and its tiles */
+    pare__tiling tiling;      /* of the last picture */
+    int32_t per_picture;      /* slots of a picture: 1, or its tiles and, mostly, the whole */
     int32_t n_slot;           /* slots begun */
     int32_t n_held;           /* frames of the last temporal step so far; fewer than `temporal`: it is being filled */
     int32_t t0;               /* clip index of slot 0 */
@@ -77,12 +79,13 @@ struct pare_reducer {
     int32_t pack_first; /* first frame of the pack */
     pare__goal *goal;   /* [cap] */
     float *score;       /* [cap * units] */
-    float *prefix, *pooled, *logits;
+    float *prefix, *pooled, *logits, *image_embeds;
     int32_t *unit_index; /* raster index of every surviving unit */
     int64_t cap_unit_index;
     pare__segment *segment; /* [cap] */
 
-    pare_result *head, *tail; /* results waiting to be pulled */
+    pare__kept_features features; /* what captured recipes read of the window, until its result takes it */
+    pare_result *head, *tail;     /* results waiting to be pulled */
     pare_reducer_stats stats;
     double encode_ms[2], flops;
     int64_t n_counted;         /* frames of this timeline that the statistics hold */
@@ -96,10 +99,21 @@ int pare__reducer_flush(pare_reducer *r, pare_error *err);
 int pare__reducer_pull(pare_reducer *r, pare_result **out, pare_error *err);
 int pare__reducer_reset(pare_reducer *r, uint64_t seed, pare_error *err);
 
+/* Temporal steps of a clip that attend to each other. */
+static inline int32_t pare__reducer_steps(const pare_reducer *r)
+{
+    return r->opts.video && r->model->hp.steps > 1 ? r->model->hp.steps : 1;
+}
+/* What the budget counts of a slot of this grid: its units, or, where frames are pooled before the step that takes the
+ * budget, what is left of them then. */
+int64_t pare__reducer_budget_units(const pare_reducer *r, int32_t grid_h, int32_t grid_w);
+
 /* intake.c: makes room for the frame: the window's geometry with its first frame, more slots, or a window decided. */
 int pare__reducer_room(pare_reducer *r, const pare_frame *frame, pare_error *err);
 /* intake.c: the frame's pixels, mask and scores into its slots. */
 int pare__reducer_store(pare_reducer *r, const pare_frame *frame, pare_error *err);
+/* marks.c: mask and scores of a frame into those of its slot. */
+int pare__reducer_mark(pare_reducer *r, const pare_frame *frame, int32_t slot, pare_error *err);
 /* intake.c: frame j of a slot at grid size; past the frames it holds, the last. slot = cap: the one before the window. */
 uint8_t *pare__reducer_pixels(const pare_reducer *r, int32_t slot, int32_t j);
 /* Decides the window and queues its result. */

@@ -9,9 +9,9 @@ void pare__result_free(pare_result **r)
     if (!r || !*r) return;
     pare_result *x = *r;
     pare__map_fini(&x->map);
-    void *owned[] = {x->embeds, x->box,   x->sizes, x->prefix,     x->pooled,      x->logits,
-                     x->scores, x->place, x->kind,  x->index,      x->frame_start, x->pts,
-                     x->fit,    x->mrope, x->slot,  x->unit_start, x->feature};
+    void *owned[] = {x->embeds, x->box,        x->sizes,   x->prefix,      x->pooled,       x->logits, x->scores,
+                     x->place,  x->kind,       x->index,   x->frame_start, x->pts,          x->fit,    x->mrope,
+                     x->slot,   x->unit_start, x->feature, x->deepstack,   x->image_embeds, x->newline};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) pare__free(owned[i]);
     pare__free(x);
     *r = NULL;
@@ -34,6 +34,8 @@ static int copy_frames(pare_result *r, const pare__window_out *w)
     int rc = copy(&r->prefix, w->n_prefix ? w->prefix : NULL, t * w->n_prefix * d, sizeof(float));
     if (!rc) rc = copy(&r->pooled, w->pooled, t * d, sizeof(float));
     if (!rc) rc = copy(&r->logits, w->logits, t * w->n_class, sizeof(float));
+    if (!rc) rc = copy(&r->image_embeds, w->image_embeds, t * w->n_embed, sizeof(float));
+    if (!rc) rc = copy(&r->newline, w->newline, d, sizeof(float));
     if (!rc) rc = copy(&r->pts, w->pts, 2 * t, sizeof(double));
     if (!rc) rc = copy(&r->fit, w->fit, t, sizeof(pare__fit));
     if (!rc) rc = copy(&r->frame_start, w->rows->frame_start, t + 1, sizeof(int64_t));
@@ -51,12 +53,24 @@ static int has_score(const float *score, int64_t n)
     return 0;
 }
 
+static int copy_deepstack(pare_result *r, const pare__rows *rows)
+{
+    const int64_t n = rows->n * rows->d;
+    if (!rows->n_deep) return 0;
+    r->deepstack = pare__malloc(rows->n_deep * n + 1, sizeof(float));
+    if (!r->deepstack) return PARE_E_NOMEM;
+    for (int32_t i = 0; i < rows->n_deep && n; i++)
+        memcpy(r->deepstack + i * n, rows->deep[i], (size_t)n * sizeof(float));
+    return 0;
+}
+
 static int copy_rows(pare_result *r, const pare__window_out *w)
 {
     const pare__rows *rows = w->rows;
     const int64_t k = rows->n, n = rows->total.m.n_in;
     int rc = copy(&r->embeds, rows->x, k * rows->d, sizeof(float));
     if (!rc && w->score && has_score(w->score, n)) rc = copy(&r->scores, w->score, n, sizeof(float));
+    if (!rc) rc = copy_deepstack(r, rows);
     if (!rc) rc = pare__map_copy(&rows->total.m, &r->map);
     if (rc) return rc;
     r->place = pare__malloc(6 * k + 1, sizeof(int32_t));
@@ -127,6 +141,7 @@ static void locate_mrope(pare_result *r, const pare__window_out *w, int64_t row,
     const double seconds = w->pts ? w->pts[2 * (int64_t)thw[0]] - w->media_start : 0;
     int32_t *ids = r->mrope + 3 * row;
     ids[0] = w->mrope_per_second > 0 ? (int32_t)floor(seconds * w->mrope_per_second + 1e-4) : w->slot[thw[0]].t;
+    if (w->mrope_stamps) ids[0] = 0;
     ids[1] = thw[1];
     ids[2] = thw[2];
 }
@@ -172,7 +187,12 @@ static void fill_view(pare_result *r, const pare__window_out *w)
                                  .pooled = r->pooled,
                                  .logits = r->logits,
                                  .scores = r->scores,
-                                 .map = r->map.m};
+                                 .map = r->map.m,
+                                 .deepstack = r->deepstack,
+                                 .n_deepstack = w->rows->n_deep,
+                                 .image_embeds = r->image_embeds,
+                                 .n_embed = w->n_embed,
+                                 .newline = r->newline};
 }
 
 int pare__result_make(pare_result **out, const pare__window_out *w)

@@ -12,7 +12,7 @@
 struct pare_result {
     pare_result_view view; /* pointers into the arrays below */
     pare__map map;
-    float *embeds, *box, *sizes, *prefix, *pooled, *logits, *scores;
+    float *embeds, *box, *sizes, *prefix, *pooled, *logits, *scores, *deepstack, *image_embeds, *newline;
     int32_t *place, *mrope;
     pare_slot *slot;
     int64_t *unit_start;
@@ -33,14 +33,17 @@ typedef struct pare__window_out {
     const pare_slot *slot; /* [t] */
     int32_t has_mrope;
     double mrope_per_second,
-        media_start; /* t of M-RoPE per second, 0 = one per step; pts of the medium's first frame */
-    int32_t n_prefix, n_class;
-    const float *prefix;  /* [t, n_prefix, d] or NULL */
-    const float *pooled;  /* [t, d] or NULL */
-    const float *logits;  /* [t, n_class] or NULL */
-    const float *score;   /* [n] or NULL */
-    const double *pts;    /* [t, 2] or NULL */
-    const pare__fit *fit; /* [t] or NULL */
+        media_start;      /* t of M-RoPE per second, 0 = one per step; pts of the medium's first frame */
+    int32_t mrope_stamps; /* every step of a clip is placed like a picture: t of M-RoPE is 0 */
+    int32_t n_prefix, n_class, n_embed;
+    const float *prefix;       /* [t, n_prefix, d] or NULL */
+    const float *pooled;       /* [t, d] or NULL */
+    const float *logits;       /* [t, n_class] or NULL */
+    const float *image_embeds; /* [t, n_embed] or NULL */
+    const float *newline;      /* [d] or NULL */
+    const float *score;        /* [n] or NULL */
+    const double *pts;         /* [t, 2] or NULL */
+    const pare__fit *fit;      /* [t] or NULL */
 } pare__window_out;
 
 int pare__result_make(pare_result **out, const pare__window_out *w);

@@ -14,6 +14,7 @@ void pare__rows_fini(pare__rows *rows)
         pare__free((void *)(uintptr_t)rows->array[i].data);
         pare__free((void *)(uintptr_t)rows->array[i].prefix);
     }
+    for (int32_t i = 0; i < PARE__MAX_DEEPSTACK; i++) pare__free(rows->deep[i]);
     pare__map_fini(&rows->total);
     *rows = (pare__rows){0};
 }
@@ -43,7 +44,7 @@ int pare__rows_clear(pare__rows *rows, int32_t n_slot, int64_t room)
     if (rc) return rc;
     rows->n = 0;
     rows->n_frame = n_slot;
-    rows->n_array = 0;
+    rows->n_array = rows->n_deep = 0;
     rows->d = 0;
     rows->x_prefix = NULL;
     rows->frame_start[0] = 0;
@@ -67,6 +68,15 @@ int pare__rows_reserve_x(pare__rows *rows, int64_t n, int32_t d)
 {
     rows->d = d;
     return pare__grow((void **)&rows->x, &rows->cap_x, n * d, sizeof *rows->x);
+}
+
+int pare__rows_reserve_deep(pare__rows *rows, int32_t n_deep, int64_t n)
+{
+    int rc = 0;
+    for (int32_t i = 0; !rc && i < n_deep; i++)
+        rc = pare__grow((void **)&rows->deep[i], &rows->cap_deep[i], n * rows->d, sizeof **rows->deep);
+    rows->n_deep = n_deep;
+    return rc;
 }
 
 float *pare__rows_add_array(pare__rows *rows, pare__need need, int32_t width, int64_t n)
@@ -128,6 +138,7 @@ int pare__rows_reduce(pare__rows *rows, const pare__map *map, pare__arena *arena
     int rc = rows->d ? reduce_f32(map, rows->x, rows->d, arena) : 0;
     for (int32_t i = 0; !rc && i < rows->n_array; i++)
         rc = reduce_f32(map, (float *)(uintptr_t)rows->array[i].data, rows->array[i].width, arena);
+    for (int32_t i = 0; !rc && i < rows->n_deep; i++) rc = reduce_f32(map, rows->deep[i], rows->d, arena);
     if (!rc) rc = reduce_places(rows, map, arena);
     if (!rc) rc = pare__map_follow(&rows->total, &map->m);
     rows->n = map->m.n_out;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "encode/backend.h"
+#include "reduce/clip_pool.h"
 #include "reduce/features.h"
 #include "reduce/rate.h"
 #include "reduce/result.h"
@@ -20,17 +21,19 @@ typedef struct job {
     int32_t n_picture; /* or temporal steps */
 } job;
 
+static int32_t pool_side(const job *j) { return j->in.clip_pool > 1 ? j->in.clip_pool : 1; }
+
 /* Budgets per frame are per picture or temporal step here. */
 static int make_plan(job *j, const pare_reducer_opts *opts, pare_error *err)
 {
-    const pare_slot *first = j->in.slot;
-    const int32_t per_picture = j->in.is_tiled ? 1 + first->tile_rows * first->tile_cols : 1;
+    const int32_t per_picture = j->in.per_picture;
+    const int64_t units = pare__clip_pooled(j->in.grid_h, j->in.grid_w, pool_side(j));
     pare_reducer_opts o = *opts;
     o.n_frames = j->n_picture = j->in.n_slot / per_picture;
     int rc = pare__rate_init(&j->rate, &o, err);
-    if (!rc) rc = pare__rate_check(&j->rate, (int64_t)j->in.grid_h * j->in.grid_w * per_picture, err);
+    if (!rc) rc = pare__rate_check(&j->rate, units * per_picture, err);
     if (!rc) rc = pare__plan_make(&j->plan, &j->recipe, NULL, &j->rate, err);
-    if (!rc && j->in.n_layer) rc = pare__plan_layers(&j->plan, j->in.n_layer, err);
+    if (!rc && j->in.n_layer) rc = pare__plan_layers(&j->plan, j->in.n_layer, j->in.n_run, err);
     if (rc) return rc;
     j->ctx = (pare__context){.arena = &j->arena,
                              .gemm = pare__backends[0]->gemm,
@@ -38,6 +41,8 @@ static int make_plan(job *j, const pare_reducer_opts *opts, pare_error *err)
                              .seed = o.seed,
                              .n_head = j->in.n_head,
                              .n_layer = j->in.n_layer,
+                             .n_run = j->in.n_run,
+                             .clip_pool = j->in.clip_pool,
                              .n_prefix = j->in.n_prefix,
                              .slot = j->in.slot,
                              .grid_h = j->in.grid_h,
@@ -58,8 +63,12 @@ static int make_plan(job *j, const pare_reducer_opts *opts, pare_error *err)
 static int run_steps(job *j, pare_error *err)
 {
     pare__rows *rows = &j->in.rows;
-    const int64_t k = pare__rate_window(&j->rate, j->n_picture, rows->n, 1);
+    int64_t units = 0;
+    for (int32_t t = 0; t < j->in.n_slot; t++)
+        units += pare__clip_pooled(j->in.slot[t].grid_h, j->in.slot[t].grid_w, pool_side(j));
+    const int64_t k = pare__rate_window(&j->rate, j->n_picture, units, 1);
     int rc = pare__rows_ignore(&j->ctx, rows);
+    if (!rc && pool_side(j) > 1) rc = pare__clip_pool(&j->ctx, rows, pool_side(j));
     for (int32_t i = 0; !rc && i < j->recipe.n; i++) {
         if (!j->recipe.step[i].sel->select)
             return pare_fail(err, PARE_E_INVALID, "step '%s' needs pictures, not tokens", j->recipe.step[i].sel->name);

@@ -10,6 +10,7 @@
 #include "core/map.h"
 #include "core/mem.h"
 #include "core/slot.h"
+#include "model/model.h"
 #include "reduce/plan.h"
 
 enum { PARE__MAX_ARRAYS = 64 };
@@ -23,11 +24,13 @@ typedef struct pare__context {
     const pare__vec *vec;
     uint64_t seed;
     int32_t n_head, n_layer, n_prefix;
+    int32_t n_run;          /* blocks that are run: n_layer, or fewer where what lies behind a tap is left out */
     const pare_slot *slot;  /* [slots of the window] */
     int32_t grid_h, grid_w; /* units of a slot; the largest where they differ */
     int32_t t0;             /* clip index of the window's first slot */
     int64_t origin0;        /* number in the clip of the window's first candidate */
     int32_t per_picture;    /* slots of a picture: 1, or the whole and its tiles */
+    int32_t clip_pool;      /* units a side that become one row before the steps at the output; 0 or 1 = none */
     int64_t floor;          /* rows that every picture or step keeps at least (or all it has) */
     int64_t most;           /* and at most; 0 = as it comes */
     float *score;           /* [candidates of the window] last score, by original candidate; or NULL */
@@ -53,8 +56,10 @@ typedef struct pare__rows {
     int64_t cap_array[PARE__MAX_ARRAYS], cap_prefix[PARE__MAX_ARRAYS];
     uint8_t has_prefix[PARE__MAX_ARRAYS];
     int32_t n_array;
+    float *deep[PARE__MAX_DEEPSTACK]; /* [n_deep] each [n, d]: rows of earlier blocks that follow x */
+    int32_t n_deep;
     pare__map total; /* [n, candidates of the window] provenance */
-    int64_t cap_frame, cap_thw, cap_size, cap_x;
+    int64_t cap_frame, cap_thw, cap_size, cap_x, cap_deep[PARE__MAX_DEEPSTACK];
 } pare__rows;
 
 void pare__rows_fini(pare__rows *rows);
@@ -64,6 +69,8 @@ int pare__rows_clear(pare__rows *rows, int32_t n_slot, int64_t room);
 int pare__rows_reset(pare__rows *rows, const pare_slot *slot, int32_t n_slot);
 /* Room for n rows of width d in x. */
 int pare__rows_reserve_x(pare__rows *rows, int64_t n, int32_t d);
+/* Room for n_deep times n rows of width d. */
+int pare__rows_reserve_deep(pare__rows *rows, int32_t n_deep, int64_t n);
 /* Adds an empty array (data has room for n rows); NULL on NOMEM. */
 float *pare__rows_add_array(pare__rows *rows, pare__need need, int32_t width, int64_t n);
 /* Room for the prefix rows of array i [n_frame, n_prefix, width]; NULL on NOMEM. */

@@ -39,23 +39,23 @@ typedef int (*picture_rule)(const tiles *p, const pare__view *v, const pare__pic
 static int scale_picture(const tiles *p, const pare__view *v, const pare__picture *pic, const float *attention,
                          double *weight)
 {
-    weight[0] = 1;
-    return pare__tile_scales(v, pic, attention, p->temperature, weight + 1);
+    weight[pic->whole - pic->first] = 1;
+    return pare__tile_scales(v, pic, attention, p->temperature, weight + (pic->tile - pic->first));
 }
 
 static int share_picture(const tiles *p, const pare__view *v, const pare__picture *pic, const float *attention,
                          double *weight)
 {
+    double *tile = weight + (pic->tile - pic->first), sum = 0;
     weight[0] = 1;
     if (pic->n == 1) return 0;
-    const int rc = pare__tile_shares(v, pic, attention, p->alpha, 0, weight + 1);
-    double sum = 0;
-    for (int32_t j = 1; j < pic->n; j++) sum += weight[j];
-    for (int32_t j = 1; j < pic->n; j++) {
-        const double share = sum > 0 ? weight[j] / sum : 1.0 / (pic->n - 1);
-        weight[j] = (1 - p->alpha) * pic->n * share;
+    const int rc = pare__tile_shares(v, pic, attention, p->alpha, 0, tile);
+    for (int32_t j = 0; j < pic->n - 1; j++) sum += tile[j];
+    for (int32_t j = 0; j < pic->n - 1; j++) {
+        const double share = sum > 0 ? tile[j] / sum : 1.0 / (pic->n - 1);
+        tile[j] = (1 - p->alpha) * pic->n * share;
     }
-    weight[0] = p->alpha * pic->n;
+    weight[pic->whole - pic->first] = p->alpha * pic->n;
     return rc;
 }
 

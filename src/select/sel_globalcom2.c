@@ -75,8 +75,8 @@ static void cut(const double *large, int32_t width, const pare__picture *pic, in
 static int rank_tiles(const pare__view *v, const pare__picture *pic, const double *thumbnail, float *score)
 {
     int32_t from[2], hw[2];
-    pare__slot_grid(v, pic->first, from);
-    pare__slot_grid(v, pic->first + 1, hw); /* all tiles of a picture have one grid */
+    pare__slot_grid(v, pic->whole, from);
+    pare__slot_grid(v, pic->tile, hw); /* all tiles of a picture have one grid */
     const int32_t to[2] = {pic->rows * hw[0], pic->cols * hw[1]};
     double *large = PARE__ARENA(v->arena, double, (int64_t)to[0] * to[1]);
     double *part = PARE__ARENA(v->arena, double, (int64_t)hw[0] * hw[1]);
@@ -84,7 +84,7 @@ static int rank_tiles(const pare__view *v, const pare__picture *pic, const doubl
     pare__upsample(thumbnail, from, large, to);
     for (int32_t j = 0; j < pic->rows * pic->cols; j++) {
         cut(large, to[1], pic, j, hw, part);
-        add_normalised(v, pic->first + 1 + j, part, score);
+        add_normalised(v, pic->tile + j, part, score);
     }
     return 0;
 }
@@ -96,7 +96,7 @@ static int rank_picture(const pare__view *v, const pare__picture *pic, const flo
         const double *map = pare__slot_map(v, s, attention);
         if (!map) return PARE_E_NOMEM;
         add_normalised(v, s, map, score);
-        if (!thumbnail) thumbnail = map;
+        if (s == pic->whole) thumbnail = map;
     }
     return pic->n > 1 ? rank_tiles(v, pic, thumbnail, score) : 0;
 }
@@ -108,8 +108,8 @@ static int count_picture(const globalcom2 *p, const pare__view *v, const pare__p
 {
     double *weight = PARE__ARENA(v->arena, double, pic->n);
     if (!weight) return PARE_E_NOMEM;
-    weight[0] = 1;
-    if (pare__tile_scales(v, pic, attention, p->temperature, weight + 1)) return PARE_E_NOMEM;
+    weight[pic->whole - pic->first] = 1;
+    if (pare__tile_scales(v, pic, attention, p->temperature, weight + (pic->tile - pic->first))) return PARE_E_NOMEM;
     if (v->k >= 0 || !p->compat) return pare__picture_split(v, pic, k, weight, count);
     for (int32_t j = 0; j < pic->n; j++) {
         const int64_t n = v->frame_start[pic->first + j + 1] - v->frame_start[pic->first + j];

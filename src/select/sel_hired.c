@@ -50,7 +50,7 @@ static int64_t rows_of(const pare__view *v, int32_t slot) { return v->frame_star
 /* The thumbnail's part of k: int(alpha k), within what it has and what the tiles cannot take. */
 static int64_t thumbnail_count(const hired *p, const pare__view *v, const pare__picture *pic, int64_t k)
 {
-    const int64_t has = rows_of(v, pic->first), others = pare__picture_rows(v, pic) - has;
+    const int64_t has = rows_of(v, pic->whole), others = pare__picture_rows(v, pic) - has;
     const int64_t want = (int64_t)(p->alpha * (double)k);
     const int64_t at_least = k - others > want ? k - others : want;
     return at_least < has ? at_least : has;
@@ -62,7 +62,7 @@ static void truncate_counts(const pare__view *v, const pare__picture *pic, int64
     double sum = 0;
     for (int32_t j = 0; j < pic->n - 1; j++) sum += share[j];
     for (int32_t j = 0; j < pic->n - 1; j++) {
-        const int64_t want = sum > 0 ? (int64_t)((double)k * share[j] / sum) : 0, has = rows_of(v, pic->first + 1 + j);
+        const int64_t want = sum > 0 ? (int64_t)((double)k * share[j] / sum) : 0, has = rows_of(v, pic->tile + j);
         count[j] = want < has ? want : has;
     }
 }
@@ -71,13 +71,14 @@ static int count_picture(const hired *p, const pare__view *v, const pare__pictur
                          int64_t *count)
 {
     const int quirk = p->compat && v->k < 0;
-    const pare__picture tiles = {.first = pic->first + 1, .n = pic->n - 1};
+    const pare__picture tiles = {.first = pic->tile, .n = pic->n - 1};
+    int64_t *of_tiles = count + (pic->tile - pic->first);
     double *share = PARE__ARENA(v->arena, double, pic->n);
     if (!share || pare__tile_shares(v, pic, deep, p->alpha, quirk, share)) return PARE_E_NOMEM;
-    count[0] = thumbnail_count(p, v, pic, k);
+    const int64_t whole = count[pic->whole - pic->first] = thumbnail_count(p, v, pic, k);
     if (pic->n == 1) return 0;
-    if (!quirk) return pare__picture_split(v, &tiles, k - count[0], share, count + 1);
-    truncate_counts(v, pic, k - count[0], share, count + 1);
+    if (!quirk) return pare__picture_split(v, &tiles, k - whole, share, of_tiles);
+    truncate_counts(v, pic, k - whole, share, of_tiles);
     return 0;
 }
 

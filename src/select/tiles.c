@@ -9,14 +9,21 @@
 
 pare__picture pare__picture_at(const pare__view *v, int32_t slot)
 {
-    const pare__picture alone = {.first = slot, .n = 1};
-    if (!v->slot || v->slot[slot].tile) return alone;
-    const pare_slot *whole = v->slot + slot;
-    const int32_t n = whole->tile_rows * whole->tile_cols;
+    const pare__picture alone = {.first = slot, .n = 1, .whole = slot, .tile = slot};
+    if (!v->slot || v->slot[slot].tile > 1) return alone;
+    const pare_slot *first = v->slot + slot;
+    const int32_t n = first->tile_rows * first->tile_cols, whole_last = first->tile == 1;
     if (n < 1 || slot + n >= v->n_frame) return alone;
-    for (int32_t j = 1; j <= n; j++)
-        if (whole[j].media != whole->media || whole[j].t != whole->t || whole[j].tile != j) return alone;
-    return (pare__picture){slot, n + 1, whole->tile_rows, whole->tile_cols};
+    for (int32_t j = 0; j <= n; j++) {
+        const int32_t tile = whole_last ? (j + 1) % (n + 1) : j;
+        if (first[j].media != first->media || first[j].t != first->t || first[j].tile != tile) return alone;
+    }
+    return (pare__picture){.first = slot,
+                           .n = n + 1,
+                           .rows = first->tile_rows,
+                           .cols = first->tile_cols,
+                           .whole = whole_last ? slot + n : slot,
+                           .tile = whole_last ? slot : slot + 1};
 }
 
 static int64_t slot_rows(const pare__view *v, int32_t slot) { return v->frame_start[slot + 1] - v->frame_start[slot]; }
@@ -131,8 +138,8 @@ int pare__tile_scales(const pare__view *v, const pare__picture *p, const float *
     int32_t hw[2];
     const int32_t n = p->rows * p->cols;
     if (!n) return 0;
-    pare__slot_grid(v, p->first, hw);
-    const double *map = pare__slot_map(v, p->first, attention);
+    pare__slot_grid(v, p->whole, hw);
+    const double *map = pare__slot_map(v, p->whole, attention);
     if (!map) return PARE_E_NOMEM;
     for (int32_t j = 0; j < n; j++) scale[j] = 0;
     for (int32_t y = 0; y < hw[0]; y++)
@@ -149,11 +156,11 @@ int pare__tile_shares(const pare__view *v, const pare__picture *p, const float *
                       double *share)
 {
     int32_t hw[2];
-    const int64_t first = v->frame_start[p->first], n = slot_rows(v, p->first), n_tile = (int64_t)p->rows * p->cols;
+    const int64_t first = v->frame_start[p->whole], n = slot_rows(v, p->whole), n_tile = (int64_t)p->rows * p->cols;
     const int64_t top = (int64_t)((1 - alpha) * (double)n);
     int32_t *row = PARE__ARENA(v->arena, int32_t, n);
     if (!row || pare__topk(attention + first, n, top, row, v->arena)) return PARE_E_NOMEM;
-    pare__slot_grid(v, p->first, hw);
+    pare__slot_grid(v, p->whole, hw);
     for (int64_t j = 0; j < n_tile; j++) share[j] = 0;
     for (int64_t m = 0; n_tile && m < top; m++) {
         const int32_t *place = v->thw + 3 * (first + row[m]);

@@ -7,9 +7,11 @@
 
 #include "select/view.h"
 
-/* Slots [first, first + n): the whole picture, then rows * cols tiles, row by row; n = 1 and rows = cols = 0 without. */
+/* Slots [first, first + n): the whole picture before or behind its rows * cols tiles, row by row; n = 1, whole = first and
+ * rows = cols = 0 without. */
 typedef struct pare__picture {
     int32_t first, n, rows, cols;
+    int32_t whole, tile; /* slots of the whole picture and of the first tile */
 } pare__picture;
 
 pare__picture pare__picture_at(const pare__view *v, int32_t slot);

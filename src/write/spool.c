@@ -164,6 +164,33 @@ int pare__spool_copy(pare__spool *s, const char *from, const char *to, pare_erro
     return rc;
 }
 
+/* A tensor that is read no more. */
+static void drop(pare__spool *s, const pare__spool_tensor *t)
+{
+    fclose(t->file);
+    for (int64_t i = t - s->t; i + 1 < s->n; i++) s->t[i] = s->t[i + 1];
+    s->n--;
+}
+
+int pare__spool_stack(pare__spool *s, const char *from, int32_t n, pare_error *err)
+{
+    char name[sizeof s->t->name + 16];
+    int rc = 0;
+    for (int32_t i = 0; i < n && rc == 0; i++) {
+        snprintf(name, sizeof name, "%s.%d", from, i);
+        const pare__spool_tensor *found = pare__spool_find(s, name);
+        if (found == NULL) break;
+        const pare__spool_tensor part = *found;
+        if (i == 0) rc = create(s, from, part.dtype, part.shape, part.n_dim, err);
+        if (rc != 0) break;
+        copy_target target = {s, pare__spool_find(s, from) - s->t};
+        rc = pare__spool_read(&part, copy_piece, &target, err);
+        s->t[target.i].shape[0]++;
+        drop(s, pare__spool_find(s, name));
+    }
+    return rc;
+}
+
 static int set_text(char **slot, const char *text)
 {
     char *own = pare__strdup(text);

@@ -30,6 +30,8 @@ int pare__spool_append(pare__spool *s, const char *name, int32_t dtype, const in
                        const void *rows, int64_t n_rows, pare_error *err);
 /* A new tensor `to` with dtype, shape and rows of `from`, which must exist. */
 int pare__spool_copy(pare__spool *s, const char *from, const char *to, pare_error *err);
+/* Tensors FROM.0 .. FROM.n-1 of equal dtype and shape become one, `from` [n, shape...]; without the first nothing happens. */
+int pare__spool_stack(pare__spool *s, const char *from, int32_t n, pare_error *err);
 /* Sets a pair; a key that is there already keeps its place and gets the new value. */
 int pare__spool_meta(pare__spool *s, const char *key, const char *value, pare_error *err);
 /* NULL if there is none. Borrowed until the next append. */

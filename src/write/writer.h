@@ -28,7 +28,8 @@ struct pare_writer {
     int64_t thw[3];                     /* row of grid_thw that is growing: steps, rows, columns; 0 steps = none */
     pare_slot last;                     /* last slot of it */
     int32_t d, n_prefix, n_class, unit; /* of the first window; the others must agree */
-    int32_t has_pts, has_mrope;
+    int32_t n_deepstack, n_embed;
+    int32_t has_pts, has_mrope, has_newline;
     int32_t n_window;
     int32_t is_broken; /* a call failed: only close is allowed */
 };

@@ -7,7 +7,7 @@
  *
  *     embeds f32 [K,D]   place i32 [K,6]   thw i32 [K,3]   box f32 [K,4]   kind u8 [K]   index i32 [K]   sizes f32 [K]
  *     pts f64 [T,2]   prefix f32 [T,P,D]   pooled f32 [T,D]   logits f32 [T,C]   scores f32 [N]   grid_thw i64 [G,3]
- *     mrope i32 [K,3] where the family has it
+ *     mrope i32 [K,3], deepstack f32 [S,K,D], image_embeds f32 [T,E], newline f32 [D] where the family has them
  *     map.row_start i64 [K+1]   map.index i32   map.weight f32   map.anchor i32 [K]   map.gain f32 [K]
  *     map.member_start i64 [K+1]   map.member i32 */
 #include "write/writer.h"
@@ -21,6 +21,8 @@
 #include "write/atomic.h"
 
 enum { PIECE = 512, PLACE = 6 };
+
+#define DEEPSTACK "deepstack"
 
 /* ---- appending what must be converted ------------------------------------------------------------------------ */
 
@@ -136,6 +138,34 @@ static int append_steps(pare_writer *w, const pare_result_view *v, pare_error *e
     return rc;
 }
 
+/* Rows for the language model's first layers, tap by tap: they are put together when all windows are there. */
+static int append_deepstack(pare_writer *w, const pare_result_view *v, pare_error *err)
+{
+    const int64_t dim = v->d;
+    int rc = 0;
+    for (int32_t i = 0; i < v->n_deepstack && rc == 0; i++) {
+        char name[32];
+        snprintf(name, sizeof name, DEEPSTACK ".%d", i);
+        rc = pare__spool_append(&w->spool, name, PARE_F32, &dim, 1, v->deepstack + i * v->k * dim, v->k, err);
+    }
+    return rc;
+}
+
+/* What only some families have. */
+static int append_extras(pare_writer *w, const pare_result_view *v, pare_error *err)
+{
+    static const int64_t three = 3;
+    const int64_t n_embed = v->n_embed;
+    int rc = v->deepstack != NULL ? append_deepstack(w, v, err) : 0;
+    if (rc == 0 && v->mrope != NULL)
+        rc = pare__spool_append(&w->spool, "mrope", PARE_I32, &three, 1, v->mrope, v->k, err);
+    if (rc == 0 && v->image_embeds != NULL)
+        rc = pare__spool_append(&w->spool, "image_embeds", PARE_F32, &n_embed, 1, v->image_embeds, v->grid[0], err);
+    if (rc == 0 && v->newline != NULL && w->n_window == 0)
+        rc = pare__spool_append(&w->spool, "newline", PARE_F32, NULL, 0, v->newline, v->d, err);
+    return rc;
+}
+
 static int end_grid(pare_writer *w, pare_error *err)
 {
     static const int64_t three = 3;
@@ -209,10 +239,13 @@ static int check_window(pare_writer *w, const pare_result_view *v, pare_error *e
         return pare_fail(err, PARE_E_LIMIT,
                          "%s: %" PRId64 " candidates are more than the %d that its indices can count", w->path,
                          w->n + v->n, INT32_MAX);
-    const int32_t has_pts = v->pts != NULL, has_mrope = v->mrope != NULL;
+    const int32_t n_deepstack = v->deepstack != NULL ? v->n_deepstack : 0;
+    const int32_t n_embed = v->image_embeds != NULL ? v->n_embed : 0;
+    const int32_t has_pts = v->pts != NULL, has_mrope = v->mrope != NULL, has_newline = v->newline != NULL;
     if (w->n_window == 0) {
         w->d = v->d, w->n_prefix = has_prefix, w->n_class = has_logits;
-        w->has_pts = has_pts, w->has_mrope = has_mrope;
+        w->n_deepstack = n_deepstack, w->n_embed = n_embed;
+        w->has_pts = has_pts, w->has_mrope = has_mrope, w->has_newline = has_newline;
         w->unit = unit;
     }
     const struct {
@@ -223,6 +256,9 @@ static int check_window(pare_writer *w, const pare_result_view *v, pare_error *e
                 {"classes", has_logits, w->n_class},
                 {"times (0 none, 1 some)", has_pts, w->has_pts},
                 {"M-RoPE ids (0 none, 1 some)", has_mrope, w->has_mrope},
+                {"DeepStack taps", n_deepstack, w->n_deepstack},
+                {"joint embedding", n_embed, w->n_embed},
+                {"newline (0 none, 1 some)", has_newline, w->has_newline},
                 {"unit", unit, w->unit}};
     for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
         if (same[i].now != same[i].before)
@@ -233,13 +269,11 @@ static int check_window(pare_writer *w, const pare_result_view *v, pare_error *e
 
 int pare__writer_append(pare_writer *w, const pare_result_view *v, pare_error *err)
 {
-    static const int64_t three = 3;
     if (w->is_broken) return pare_fail(err, PARE_E_STATE, "%s: append after finish or after an error", w->path);
     int rc = check_window(w, v, err);
     if (rc == 0) rc = append_rows(w, v, err);
     if (rc == 0) rc = append_steps(w, v, err);
-    if (rc == 0 && v->mrope != NULL)
-        rc = pare__spool_append(&w->spool, "mrope", PARE_I32, &three, 1, v->mrope, v->k, err);
+    if (rc == 0) rc = append_extras(w, v, err);
     if (rc == 0) rc = append_grids(w, v, err);
     if (rc == 0) rc = append_map(w, &v->map, err);
     w->is_broken = rc != 0;
@@ -300,6 +334,7 @@ static int complete_spool(pare_writer *w, int complete, pare_error *err)
     char unit[16];
     snprintf(unit, sizeof unit, "%d", w->unit);
     int rc = end_grid(w, err);
+    if (rc == 0) rc = pare__spool_stack(&w->spool, DEEPSTACK, w->n_deepstack, err);
     if (rc == 0) rc = pare__spool_meta(&w->spool, "unit", unit, err);
     if (rc == 0) rc = pare__spool_meta(&w->spool, "complete", complete ? "true" : "false", err);
     return rc;

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files with public functions share: structs of the caller's size, read and filled. */
+#ifndef PARE_API_H
+#define PARE_API_H
+
+#include <stddef.h>
+
+#include <pare/pare.h>
+
+int pare__no_argument(const char *function, const char *argument, pare_error *err);
+/* Copies the part of a caller's struct that both sides know over zeroed defaults. A newer caller's unknown tail must be
+ * zero. */
+int pare__take_struct(void *own, size_t own_size, const void *given, const char *function, pare_error *err);
+/* Copies a filled struct out as far as the caller's struct goes. */
+int pare__give_struct(void *to, const void *own, size_t own_size, const char *function, pare_error *err);
+
+#endif
