@@ -9,7 +9,6 @@
  *
  * Between linear layers in 8 bits the products are of 16-bit numbers (core/mul16.h) where that is faster: queries and keys
  * of 12 bits per row, values of 12 bits per channel, probabilities of up to 15 bits; sums stay below 2^31. */
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -195,11 +194,8 @@ static void scaled(float *to, const float *x, float scale, int64_t n)
     for (int64_t i = 0; i < n; i++) to[i] = scale * x[i];
 }
 
-/* Padding: nobody attends to it, and what it attends to counts nowhere. */
-static int is_padding(float bias) { return bias < -FLT_MAX; }
-
 /* Column sums and the CLS row of the tile of scores [rows, n] that starts at query `first`. */
-static void keep_rows(const work *w, const span *s, const room *r, const float *bias, int64_t first, int64_t rows)
+static void keep_rows(const work *w, const span *s, const room *r, int64_t first, int64_t rows)
 {
     const pare__attention_job *j = w->job;
     float *row = j->part + s->head * w->n + s->at;
@@ -207,8 +203,7 @@ static void keep_rows(const work *w, const span *s, const room *r, const float *
     if (j->cls_row && first == 0) scaled(row, r->scores, r->share[0], s->n);
     if (!j->col_mean) return;
     if (first == 0) memset(sum, 0, (size_t)s->n * sizeof *sum);
-    for (int64_t i = 0; i < rows; i++)
-        if (!bias || !is_padding(bias[first + i])) w->ex->vec->axpy(sum, r->share[i], r->scores + i * r->ld, s->n);
+    for (int64_t i = 0; i < rows; i++) w->ex->vec->axpy(sum, r->share[i], r->scores + i * r->ld, s->n);
 }
 
 static void tile(const work *w, const span *s, const room *r, const float *bias, int64_t first, int64_t rows)
@@ -220,7 +215,7 @@ static void tile(const work *w, const span *s, const room *r, const float *bias,
     gather(w, s, 0, first, rows, r->queries);
     vec->mul->run(rows, s->n, hd, r->queries, hd, r->keys, r->scores, r->ld);
     for (int64_t i = 0; i < rows; i++) r->share[i] = vec->softmax_raw(r->scores + i * r->ld, s->n, scale, bias);
-    keep_rows(w, s, r, bias, first, rows);
+    keep_rows(w, s, r, first, rows);
     if (!j->out) return;
     vec->mul->run(rows, hd, s->n, r->scores, r->ld, r->values, r->queries, hd);
     for (int64_t i = 0; i < rows; i++)
@@ -294,7 +289,7 @@ static void tile_narrow(const work *w, const span *s, const room *r, const float
         mul->widen(row, sums + i * r->ld, r->steps, scale * r->share[i], s->n);
         r->share[i] = w->ex->vec->softmax_raw(row, s->n, 1, bias);
     }
-    keep_rows(w, s, r, bias, first, rows);
+    keep_rows(w, s, r, first, rows);
     if (!j->out) return;
     for (int64_t i = 0; i < rows; i++) {
         float *row = r->scores + i * r->ld;
@@ -340,15 +335,6 @@ static void head_mean(const work *w, const float *part, int64_t seg, int64_t div
     for (int64_t i = 0; j->order && i < n; i++) out[j->order[at + i]] = sum[i];
 }
 
-/* Queries of a segment that are no padding; 1 if there are none. */
-static int64_t count_queries(const pare__attention_job *j, int64_t seg)
-{
-    int64_t n = 0;
-    for (int64_t i = j->cu[seg]; i < j->cu[seg + 1]; i++)
-        n += !j->log_size || !is_padding(j->log_size[j->order ? j->order[i] : i]);
-    return max64(n, 1);
-}
-
 /* Scores, and values where there is an output, of all pairs of a query and a row in a segment. */
 static double count_flops(const pare__attention_job *j)
 {
@@ -367,8 +353,8 @@ void pare__attention_run(const pare__exec *ex, const pare__attention_job *job)
     if (ex->flops) *ex->flops += count_flops(job);
     pare__pool_run(ex->pool, w.n_task, run_task, &w);
     for (int64_t s = 0; s < job->n_seg; s++) {
+        const int64_t n = job->cu[s + 1] - job->cu[s];
         if (job->cls_row) head_mean(&w, job->part, s, 1, ex->scratch, job->cls_row);
-        if (!job->col_mean) continue;
-        head_mean(&w, job->part + job->n_head * w.n, s, count_queries(job, s), ex->scratch, job->col_mean);
+        if (job->col_mean) head_mean(&w, job->part + job->n_head * w.n, s, n, ex->scratch, job->col_mean);
     }
 }
