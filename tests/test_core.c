@@ -219,15 +219,17 @@ START_TEST(test_rotation)
 {
     const int w = 11, h = 7; /* stored */
 
-    for (int rotation = 0; rotation < 360; rotation += 90) {
+    for (int kind = 0; kind < 8; kind++) {
+        const int rotation = kind / 2 * 90, mirrored = kind % 2;
         int upright_w = rotation % 180 ? h : w, upright_h = rotation % 180 ? w : h;
-        pare__fit fit = {upright_w, upright_h, rotation,      3 * upright_w, 2 * upright_h,
-                         0,         0,         3 * upright_w, 2 * upright_h, {0}};
+        pare__fit fit = {upright_w, upright_h,     rotation,      3 * upright_w, 2 * upright_h, 0,
+                         0,         3 * upright_w, 2 * upright_h, {0},           mirrored};
         for (int y = 0; y < upright_h; y++)
             for (int x = 0; x < upright_w; x++) {
                 float rect[4] = {3 * (float)x, 2 * (float)y, 3 * (float)x + 3, 2 * (float)y + 2}, out[4];
                 int sx, sy;
                 stored_pixel(rotation, w, h, x, y, &sx, &sy);
+                if (mirrored) sx = w - 1 - sx;
                 pare__fit_stored(&fit, rect, out);
                 ck_assert(out[0] == (float)sx && out[1] == (float)sy && out[2] == (float)sx + 1 &&
                           out[3] == (float)sy + 1);
@@ -238,7 +240,7 @@ END_TEST
 
 START_TEST(test_crop_and_padding)
 {
-    pare__fit fit = {100, 50, 0, 200, 100, 20, 10, 160, 80, {0}};
+    pare__fit fit = {100, 50, 0, 200, 100, 20, 10, 160, 80, {0}, 0};
     float out[4];
 
     pare__fit_upright(&fit, (float[4]){0, 0, 16, 16}, out);

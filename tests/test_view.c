@@ -30,7 +30,7 @@ static void make_scene(int32_t width, int32_t height)
 {
     memset(&s, 0, sizeof s);
     for (int64_t i = 0; i < (int64_t)width * height; i++) memcpy(s.in + 3 * i, (const uint8_t[]){200, 120, 40}, 3);
-    s.fit = (pare__fit){width, height, 0, GRID * UNIT, GRID * UNIT, 0, 0, GRID * UNIT, GRID * UNIT, {0}};
+    s.fit = (pare__fit){width, height, 0, GRID * UNIT, GRID * UNIT, 0, 0, GRID * UNIT, GRID * UNIT, {0}, 0};
     for (int i = 0; i < N; i++) s.owner[i] = i, s.kept[i] = 1, s.size[i] = 1, s.score[i] = (float)i;
     s.heat = (pare__heat){GRID, GRID, UNIT, &s.fit, s.owner, s.kept, NULL, s.size, 1.0, NULL};
     s.frame = (pare_frame){

@@ -27,9 +27,13 @@ typedef struct pare_source_opts {
                             * 64; fewer of large pictures (64 MiB, but one), none of a still. read() then copies
                             * nothing, it hands out one of read_ahead + 1 buffers. Same frames, errors, order and facts
                             * (pare_source_get); count waits for the frame that is being read */
-    const volatile int
-        *stop; /* set to 1 (from a signal handler, say): a read, also a blocked one, then answers PARE_EOF,
-                                 open and count fail with IO; may be NULL */
+    /* Set to 1 (from a signal handler, say): a read, also a blocked one, then answers PARE_EOF, open and count fail with
+     * IO; may be NULL. */
+    const volatile int *stop;
+    /* 1: JPEG and PNG stills are turned and mirrored as their EXIF orientation says; 0 = as stored, as the reference
+     * processors take them. */
+    int32_t exif;
+    int32_t ignore_alpha; /* 1: colours of stills as stored, as PIL's convert("RGB"); 0 = composited on white */
 } pare_source_opts;
 
 typedef struct pare_source_info {
@@ -44,6 +48,7 @@ typedef struct pare_source_info {
     double duration;   /* seconds, 0 if unknown */
     int64_t n_damaged; /* frames that could not be decoded so far */
     double origin;     /* pts of the clip's first frame, from which start and end count; known after the first read */
+    int32_t mirrored;  /* as in pare_frame */
 } pare_source_info;
 
 /* `path`: a file, URL, device, "-" (stdin: y4m or rgb24), or a printf pattern of numbered images (frame_%03d.png).

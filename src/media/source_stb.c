@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Stills through stb_image: one picture, or a printf pattern of numbered pictures (frame_%03d.png) as a clip.
- * Everything becomes RGB [h, w, 3]: grey is spread, 16 bit reduced to the upper byte, alpha composited on white. EXIF
- * orientation is not applied (nor do the reference processors). A pattern starts at its first existing index, 0 or 1,
- * ends before the first missing one, and picture i stands at (i - first) / rate seconds; rate is 25 unless given. */
+ * Everything becomes RGB [h, w, 3]: grey is spread, 16 bit reduced to the upper byte, alpha composited on white unless it is
+ * to be ignored. The EXIF orientation is applied where asked for (exif.c; the reference processors do not). A pattern
+ * starts at its first existing index, 0 or 1, ends before the first missing one, and picture i stands at (i - first) / rate
+ * seconds; rate is 25 unless given. */
+#include "media/exif.h"
 #include "media/source.h"
 
 #include <errno.h>
@@ -20,7 +22,8 @@
 enum { MAX_PATTERN_WIDTH = 9, MAX_INDEX = PARE__MAX_STAMPS };
 
 typedef struct picture_source {
-    const char *path; /* borrowed from pare_source */
+    const char *path;             /* borrowed from pare_source */
+    const pare_source_opts *opts; /* borrowed as well */
     pare_source_info *info;
     int is_pattern;
     int64_t first, next; /* indices of pictures */
@@ -29,6 +32,7 @@ typedef struct picture_source {
     size_t n_name;
     uint8_t *rgb; /* [height, width, 3], from stb's allocator, which is malloc */
     int width, height;
+    pare__turn turn; /* that made it upright */
 } picture_source;
 
 /* Where stb reads from. stb answers zeros after the end of a file; `overrun` remembers that it asked. */
@@ -108,15 +112,16 @@ static int file_eof(void *user) { return feof(((picture_file *)user)->f); }
 
 static const stbi_io_callbacks file_calls = {file_read, file_skip, file_eof};
 
-/* Composites [n, channels] with 1 to 4 channels on white, in place where possible: RGB [n, 3], or NULL. */
-static uint8_t *to_rgb(uint8_t *data, int64_t n, int channels)
+/* Composites [n, channels] with 1 to 4 channels on white, or leaves alpha out, in place where possible: RGB [n, 3], or
+ * NULL. */
+static uint8_t *to_rgb(uint8_t *data, int64_t n, int channels, int ignore_alpha)
 {
     if (channels == 3) return data;
     uint8_t *rgb = malloc((size_t)n * 3);
     int has_alpha = channels % 2 == 0, n_colour = channels - has_alpha;
     for (int64_t i = 0; rgb && i < n; i++) {
         const uint8_t *from = data + i * channels;
-        int alpha = has_alpha ? from[n_colour] : 255;
+        int alpha = has_alpha && !ignore_alpha ? from[n_colour] : 255;
         for (int c = 0; c < 3; c++)
             rgb[i * 3 + c] = (uint8_t)((from[c % n_colour] * alpha + 255 * (255 - alpha) + 127) / 255);
     }
@@ -148,13 +153,18 @@ static int check_header(picture_file *p, const char *name, int *width, int *heig
     return pare_fail(err, PARE_E_FORMAT, "'%.160s': not a readable picture: %s", name, reason);
 }
 
-static int decode(picture_file *p, const char *name, uint8_t **rgb, int *width, int *height, pare_error *err)
+static int no_room(const picture_source *s, pare_error *err)
 {
-    int channels, rc = check_header(p, name, width, height, err);
+    return pare_fail(err, PARE_E_NOMEM, "out of memory for a picture of %d x %d", s->width, s->height);
+}
+
+static int decode(picture_source *s, picture_file *p, const char *name, pare_error *err)
+{
+    int channels, rc = check_header(p, name, &s->width, &s->height, err);
     if (rc) return rc;
     rewind(p->f);
     p->overrun = 0;
-    uint8_t *data = stbi_load_from_callbacks(&file_calls, p, width, height, &channels, 0);
+    uint8_t *data = stbi_load_from_callbacks(&file_calls, p, &s->width, &s->height, &channels, 0);
     if (!data)
         return pare_fail(err, PARE_E_FORMAT, "'%.160s': the picture is damaged or cut off (%s)", name,
                          stbi_failure_reason());
@@ -162,17 +172,34 @@ static int decode(picture_file *p, const char *name, uint8_t **rgb, int *width, 
         stbi_image_free(data);
         return pare_fail(err, PARE_E_FORMAT, "'%.160s': the picture is cut off", name);
     }
-    *rgb = to_rgb(data, (int64_t)*width * *height, channels);
-    return *rgb ? 0 : pare_fail(err, PARE_E_NOMEM, "out of memory for a picture of %d x %d", *width, *height);
+    s->rgb = to_rgb(data, (int64_t)s->width * s->height, channels, s->opts->ignore_alpha);
+    return s->rgb ? 0 : no_room(s, err);
 }
 
-static int load(const char *name, uint8_t **rgb, int *width, int *height, pare_error *err)
+/* The picture as stored becomes one that is upright. */
+static int make_upright(picture_source *s, pare_error *err)
+{
+    if (!s->turn.mirrored && !s->turn.rotation) return 0;
+    uint8_t *rgb = malloc((size_t)s->width * (size_t)s->height * 3);
+    if (!rgb) return no_room(s, err);
+    pare__turn_pixels(s->rgb, s->width, s->height, s->turn, rgb);
+    stbi_image_free(s->rgb);
+    s->rgb = rgb;
+    if (s->turn.rotation % 180 == 0) return 0;
+    const int width = s->width;
+    s->width = s->height;
+    s->height = width;
+    return 0;
+}
+
+static int load(picture_source *s, const char *name, pare_error *err)
 {
     picture_file p = {.f = fopen(name, "rb")};
     if (!p.f) return pare_fail(err, PARE_E_IO, "cannot open '%.160s': %s", name, strerror(errno));
-    int rc = decode(&p, name, rgb, width, height, err);
+    s->turn = s->opts->exif ? pare__exif_read(p.f) : (pare__turn){0, 0};
+    int rc = decode(s, &p, name, err);
     fclose(p.f);
-    return rc;
+    return rc ? rc : make_upright(s, err);
 }
 
 /* ---- driver ---------------------------------------------------------------------------------------------------- */
@@ -208,6 +235,17 @@ static void close_picture(void *self)
     free(s);
 }
 
+/* The info speaks of the upright picture. */
+static void describe_turn(pare_source_info *info, pare__turn turn)
+{
+    const int32_t width = info->width;
+    info->rotation = turn.rotation;
+    info->mirrored = turn.mirrored;
+    if (turn.rotation % 180 == 0) return;
+    info->width = info->height;
+    info->height = width;
+}
+
 static int read_header(picture_source *s, pare_error *err)
 {
     const char *name = picture_name(s, s->first);
@@ -218,6 +256,7 @@ static int read_header(picture_source *s, pare_error *err)
     rewind(p.f);
     int rc = got ? check_header(&p, name, &s->info->width, &s->info->height, err)
                  : pare_fail(err, PARE_E_FORMAT, "'%.160s' is empty", name);
+    if (!rc && s->opts->exif) describe_turn(s->info, pare__exif_read(p.f));
     fclose(p.f);
     s->info->codec = codec_of(head);
     return rc;
@@ -230,7 +269,8 @@ static int open_picture(void **self, const pare__input *input, pare_source_info 
     if (!s) return pare_fail(err, PARE_E_NOMEM, "out of memory");
     conversion c;
     FILE *f = fopen(path, "rb"); /* a picture whose own name looks like a pattern */
-    *s = (picture_source){.path = path, .info = info, .is_pattern = !f && find_conversion(path, &c)};
+    *s = (picture_source){
+        .path = path, .opts = input->opts, .info = info, .is_pattern = !f && find_conversion(path, &c)};
     if (f) fclose(f);
     info->is_image = !s->is_pattern;
     int rc = s->is_pattern ? open_pattern(s, input->opts->rate, err) : 0;
@@ -250,7 +290,7 @@ static int next(void *self, pare_frame *frame, pare_error *err)
         if (s->is_pattern ? !exists(s, s->next) : s->next > 0) return PARE_EOF;
         stbi_image_free(s->rgb);
         s->rgb = NULL;
-        int rc = load(picture_name(s, s->next), &s->rgb, &s->width, &s->height, err);
+        int rc = load(s, picture_name(s, s->next), err);
         if (rc && !(rc == PARE_E_FORMAT && s->is_pattern)) return rc;
         if (rc) {
             s->info->n_damaged++;
@@ -277,6 +317,8 @@ static int pixels(void *self, pare__picture *to, pare_frame *frame, pare_error *
     frame->stride = (int64_t)s->width * 3;
     frame->width = s->width;
     frame->height = s->height;
+    frame->rotation = s->turn.rotation;
+    frame->mirrored = s->turn.mirrored;
     return 0;
 }
 
