@@ -164,8 +164,9 @@ static pare_model *load(const char *dir, const char *name)
     pare_model *m = NULL;
     int n = snprintf(path, sizeof path, "%s/%s", dir, name);
     ck_assert(n > 0 && n < PATH_SIZE);
+    memset(&err, 0, sizeof err);
     int rc = pare__model_load(&m, path, &err);
-    ck_assert_msg(rc == 0, "%s: %s", path, err.text);
+    ck_assert_msg(rc == 0 && err.text[0] == 0, "%s: %s", path, err.text);
     return m;
 }
 

@@ -102,6 +102,15 @@ static int load_file(json_t **out, const char *dir, const char *name, pare_error
     return rc;
 }
 
+/* The same of a file that need not be there: then NOTFOUND without a message. */
+static int load_if_there(json_t **out, const char *dir, const char *name, pare_error *err)
+{
+    pare_error own;
+    const int rc = load_file(out, dir, name, &own);
+    if (rc && rc != PARE_E_NOTFOUND && err) *err = own;
+    return rc;
+}
+
 /* processor_config.json holds processors as parts. */
 static void take_part(json_t **object, const char *key)
 {
@@ -116,9 +125,9 @@ static void take_part(json_t **object, const char *key)
 static int read_rule(json_t **out, const char **file, char shown[PARE__CONFIG_SHOWN], const char *dir, const char *part,
                      pare_error *err)
 {
-    int rc = load_file(out, dir, *file, err);
+    int rc = load_if_there(out, dir, *file, err);
     if (rc == PARE_E_NOTFOUND) {
-        rc = load_file(out, dir, PROCESSOR, err);
+        rc = load_if_there(out, dir, PROCESSOR, err);
         if (!rc) take_part(out, part);
         if (*out) *file = PROCESSOR;
     }
@@ -130,17 +139,11 @@ static int read_rule(json_t **out, const char **file, char shown[PARE__CONFIG_SH
 static int read_root(pare__config *c, const char *dir, int is_openclip)
 {
     const char *const names[] = {is_openclip ? OPENCLIP : CONFIG, is_openclip ? CONFIG : OPENCLIP};
-    pare_error other;
-    c->file = names[0];
-    int rc = load_file(&c->root, dir, names[0], c->err);
-    if (rc == PARE_E_NOTFOUND) {
-        const int second = load_file(&c->root, dir, names[1], &other);
-        if (second == PARE_E_NOTFOUND) return rc;
-        rc = second;
-        c->file = names[1];
-        if (rc && c->err) *c->err = other;
-    }
-    c->file = shown_path(c->shown[0], dir, c->file);
+    int at = 0;
+    int rc = load_if_there(&c->root, dir, names[0], c->err);
+    if (rc == PARE_E_NOTFOUND) rc = load_if_there(&c->root, dir, names[at = 1], c->err);
+    if (rc == PARE_E_NOTFOUND) rc = load_file(&c->root, dir, names[at = 0], c->err);
+    c->file = shown_path(c->shown[0], dir, names[at]);
     return rc;
 }
 
