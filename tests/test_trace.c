@@ -117,6 +117,11 @@ START_TEST(test_clip)
     ck_assert_int_eq(pare__batch_take(&t.batch, &m, &opts, &flat, &err), PARE_E_INVALID);
     ck_assert_ptr_nonnull(strstr(err.text, "[clips, frames, 3, height, width]"));
     pare__batch_fini(&t.batch);
+    const pare_tensor mask = integers("pixel_attention_mask", NULL, 4, 2, 4, 4);
+    const pare_trace_opts masked = {.pixel_attention_mask = &mask};
+    ck_assert_int_eq(pare__batch_take(&t.batch, &m, &masked, &p, &err), PARE_E_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.text, "clips have no padding"));
+    pare__batch_fini(&t.batch);
 }
 END_TEST
 
