@@ -8,3 +8,7 @@ set_tests_properties(transformers_embeds PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 
 add_test(NAME transformers_videomae
          COMMAND ${PARE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/transformers/videomae.py check ${CMAKE_CURRENT_SOURCE_DIR}/golden/models/videomae-tiny)
 set_tests_properties(transformers_videomae PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+# The committed cases of InternVL-6B, LLaVA-NeXT and OneVision are what transformers computes.
+add_test(NAME transformers_mllm
+         COMMAND ${PARE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/transformers/mllm.py check ${CMAKE_CURRENT_SOURCE_DIR}/golden/models)
+set_tests_properties(transformers_mllm PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)

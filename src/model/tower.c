@@ -56,6 +56,7 @@ static const tower_class classes[] = {
     {"clip_vision_model", 768, 12, 12, 3072, 224, 32, PARE__ACT_GELU_QUICK, 1e-5, 1},
     {"siglip_vision_model", 768, 12, 12, 3072, 224, 16, PARE__ACT_GELU_TANH, 1e-6, 0},
     {"idefics3_vision", 1152, 12, 16, 3072, 224, 32, PARE__ACT_GELU_TANH, 1e-6, 0},
+    {"idefics3", 1152, 12, 16, 3072, 224, 32, PARE__ACT_GELU_TANH, 1e-6, 0}, /* as written before transformers 4.50 */
     {"smolvlm_vision", 1152, 12, 16, 3072, 224, 32, PARE__ACT_GELU_TANH, 1e-6, 0},
 };
 enum { N_CLASS = sizeof classes / sizeof classes[0] };
