@@ -43,8 +43,8 @@ typedef struct pare_tensor {
     const void *data; /* little-endian, not necessarily aligned when it comes from a file */
 } pare_tensor;
 
-/* A safetensors file (or GGUF, whose block formats, Q8_0 and its like, do not appear here), memory-mapped and fully validated.
- * Immutable; any number of threads. */
+/* A safetensors file (or GGUF, whose block formats, Q8_0 and its like, do not appear here), memory-mapped and fully
+ * validated. Immutable; any number of threads. */
 typedef struct pare_tensors pare_tensors;
 
 /* Errors: IO, FORMAT, LIMIT; the text names the file and the tensor. */
