@@ -77,6 +77,21 @@ int cli_parse_real(const char *text, double *out)
     return 0;
 }
 
+int cli_parse_size(const char *text, cli_size *out)
+{
+    char left[16];
+    int64_t w = 0, h = 0;
+    const char *x = strchr(text, 'x');
+    size_t n = x != NULL ? (size_t)(x - text) : sizeof left;
+    if (n >= sizeof left) return -1;
+    memcpy(left, text, n);
+    left[n] = '\0';
+    if (cli_parse_int(left, &w) != 0 || cli_parse_int(x + 1, &h) != 0) return -1;
+    if (w < 1 || h < 1 || w > 16384 || h > 16384) return -2;
+    *out = (cli_size){(int32_t)w, (int32_t)h};
+    return 0;
+}
+
 /* ---- one option ---------------------------------------------------------------------------------------------- */
 
 static int complain(const cli_args *a, const char *what, const char *name, const char *detail)
@@ -118,16 +133,17 @@ static int set_real(const cli_args *a, const cli_option *o, const char *value, d
 /* "640x480", or whatever `example` shows. */
 static int set_size(const cli_args *a, const cli_option *o, const char *value, const char *example, cli_size *out)
 {
-    char left[16];
-    int64_t w = 0, h = 0;
-    const char *x = strchr(value, 'x');
-    size_t n = x != NULL ? (size_t)(x - value) : sizeof left;
-    if (n >= sizeof left) return bad_value(a, o, value, example);
-    memcpy(left, value, n);
-    left[n] = '\0';
-    if (cli_parse_int(left, &w) != 0 || cli_parse_int(x + 1, &h) != 0) return bad_value(a, o, value, example);
-    if (w < 1 || h < 1 || w > 16384 || h > 16384) return bad_value(a, o, value, "within 1x1 and 16384x16384");
-    *out = (cli_size){(int32_t)w, (int32_t)h};
+    const int rc = cli_parse_size(value, out);
+    if (rc == 0) return 0;
+    return bad_value(a, o, value, rc == -2 ? "within 1x1 and 16384x16384" : example);
+}
+
+/* -1, -1 = no tiles; 0, 0 = whatever the model does. */
+static int set_tiles(const cli_args *a, const cli_option *o, const char *value, cli_size *out)
+{
+    const int none = strcmp(value, "none") == 0;
+    if (!none && strcmp(value, "auto") != 0) return set_size(a, o, value, "rows and columns like 2x3", out);
+    *out = none ? (cli_size){-1, -1} : (cli_size){0, 0};
     return 0;
 }
 
@@ -175,6 +191,8 @@ static int set_option(const cli_args *a, const cli_option *o, const char *value,
         return set_size(a, o, value, "a size like 640x480", place);
     case CLI_GRID:
         return set_size(a, o, value, "rows and columns like 2x3", place);
+    case CLI_TILES:
+        return set_tiles(a, o, value, place);
     case CLI_CHOICE:
         return set_choice(a, o, value, place);
     }

@@ -10,8 +10,8 @@
 enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_SOME = 3, CLI_UNREADABLE = 4, CLI_MODEL = 5, CLI_STOPPED = 130 };
 
 /* Storage at `offset`: FLAG int32_t, INT int64_t, REAL double, TEXT const char *, LIST cli_list, SIZE and GRID cli_size,
- * CHOICE int32_t (position in `arg`, "a|b|c"). */
-typedef enum { CLI_FLAG, CLI_INT, CLI_REAL, CLI_TEXT, CLI_LIST, CLI_SIZE, CLI_GRID, CLI_CHOICE } cli_kind;
+ * TILES the same (none = -1, -1; auto = 0, 0), CHOICE int32_t (position in `arg`, "a|b|c"). */
+typedef enum { CLI_FLAG, CLI_INT, CLI_REAL, CLI_TEXT, CLI_LIST, CLI_SIZE, CLI_GRID, CLI_TILES, CLI_CHOICE } cli_kind;
 
 typedef struct cli_list {
     const char **item; /* borrowed from argv */
@@ -58,5 +58,7 @@ const char *cli_nearest(const char *given, const char *const *names, int32_t n);
 /* Strict: the whole text, no NaN, no infinity. 0 or -1. */
 int cli_parse_int(const char *text, int64_t *out);
 int cli_parse_real(const char *text, double *out);
+/* "640x480": 0, -1 = not of this form, -2 = not within 1x1 and 16384x16384. */
+int cli_parse_size(const char *text, cli_size *out);
 
 #endif

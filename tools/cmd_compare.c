@@ -97,6 +97,7 @@ static int open_reducers(job *j, const cli_list *recipes, int32_t window)
         cli_budget budget = o->budget;
         budget.recipe = recipes->item[i];
         pare_reducer_opts opts = cli_reducer_opts(&o->common, &budget, &o->layout, j->source.is_image);
+        cli_one_grid(&opts);
         opts.window = window;
         opts.n_frames = j->frames.n;
         rc = cli_reducer_create(&o->common, j->model, j->input, 0, &opts, &j->reducer[i]);

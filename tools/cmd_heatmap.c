@@ -41,6 +41,7 @@ typedef struct job {
     waiting *queue; /* [n_queue of cap] frames from index first_waiting on */
     int32_t n_queue, cap;
     int64_t first_waiting, n_read, n_drawn;
+    int64_t n_step;  /* temporal steps that results decided, up to the picture at hand */
     uint8_t *canvas; /* [height (+ legend), width, 3] */
     int32_t width, height;
     double first_pts;
@@ -136,8 +137,13 @@ static void dequeue(job *j, int32_t n)
 
 static int32_t canvas_height(const job *j) { return j->height + (j->o->legend ? PARE_HEATMAP_LEGEND_HEIGHT : 0); }
 
-/* The picture itself and its tiles. */
-static int32_t slots_of_picture(const job *j) { return 1 + j->o->layout.tiles.width * j->o->layout.tiles.height; }
+/* Where the slots of a picture end: itself and its tiles. */
+static int32_t picture_end(const pare_result_view *v, int32_t slot)
+{
+    const pare_slot *first = &v->slot[slot];
+    while (slot < v->grid[0] && v->slot[slot].media == first->media && v->slot[slot].t == first->t) slot++;
+    return slot;
+}
 
 static double output_rate(const job *j)
 {
@@ -166,28 +172,33 @@ static int open_canvas(job *j)
 }
 
 /* Rectangle of a tile, copied from a picture that shows its units into the one of the whole. */
-static void copy_tile(const job *j, const uint8_t *from, int32_t tile)
+static void copy_tile(const job *j, const uint8_t *from, const pare_slot *s)
 {
-    const cli_size *tiles = &j->o->layout.tiles; /* rows, columns */
-    const int64_t r = tile / tiles->height, c = tile % tiles->height;
-    const int64_t x0 = c * j->width / tiles->height, x1 = (c + 1) * j->width / tiles->height;
-    for (int64_t y = r * j->height / tiles->width; y < (r + 1) * j->height / tiles->width; y++)
+    const int64_t r = (s->tile - 1) / s->tile_cols, c = (s->tile - 1) % s->tile_cols;
+    const int64_t x0 = c * j->width / s->tile_cols, x1 = (c + 1) * j->width / s->tile_cols;
+    for (int64_t y = r * j->height / s->tile_rows; y < (r + 1) * j->height / s->tile_rows; y++)
         memcpy(j->canvas + 3 * (y * j->width + x0), from + 3 * (y * j->width + x0), (size_t)(3 * (x1 - x0)));
 }
 
-/* The slots of one picture: itself first, then, where they lie side by side, its tiles over it. */
+/* The slots of one picture: the whole, then, where tiles were asked for and lie side by side, these over it. A model's own
+ * tiles may be padded: of them the whole alone is shown. */
 static int draw_slots(const job *j, const pare_result *result, int32_t slot, const pare_frame *frame, pare_error *err)
 {
     const heatmap_opts *o = j->o;
+    const pare_slot *slots = pare_result_get(result)->slot;
     pare_heatmap_opts opts = {
         .struct_size = sizeof opts, .style = o->style, .palette = o->palette, .alpha = o->alpha, .legend = o->legend};
-    const int32_t n_tile = o->layout.letterbox ? 0 : slots_of_picture(j) - 1;
-    int rc = pare_heatmap_draw(result, slot, frame, &opts, j->canvas, err);
-    uint8_t *tile = n_tile > 0 ? malloc((size_t)j->width * (size_t)canvas_height(j) * 3) : NULL;
-    if (n_tile > 0 && tile == NULL) rc = pare_fail(err, PARE_E_NOMEM, "out of memory for a tile");
-    for (int32_t i = 0; rc == 0 && i < n_tile; i++) {
-        rc = pare_heatmap_draw(result, slot + 1 + i, frame, &opts, tile, err);
-        if (rc == 0) copy_tile(j, tile, i);
+    const int32_t end = picture_end(pare_result_get(result), slot);
+    const int with_tiles = o->layout.tiles.width > 0 && !o->layout.letterbox;
+    int32_t whole = slot;
+    while (whole < end - 1 && slots[whole].tile != 0) whole++;
+    int rc = pare_heatmap_draw(result, whole, frame, &opts, j->canvas, err);
+    uint8_t *tile = with_tiles ? malloc((size_t)j->width * (size_t)canvas_height(j) * 3) : NULL;
+    if (with_tiles && tile == NULL) rc = pare_fail(err, PARE_E_NOMEM, "out of memory for a tile");
+    for (int32_t s = slot; rc == 0 && with_tiles && s < end; s++) {
+        if (slots[s].tile == 0) continue;
+        rc = pare_heatmap_draw(result, s, frame, &opts, tile, err);
+        if (rc == 0) copy_tile(j, tile, &slots[s]);
     }
     free(tile);
     return rc;
@@ -221,15 +232,17 @@ static int draw_result(job *j, const pare_result *result, int at_end)
 {
     const pare_result_view *v = pare_result_get(result);
     int64_t per_step = j->model_info.temporal > 1 ? j->model_info.temporal : 1;
-    int32_t n = 0;
+    int32_t n = 0, slot = 0;
     for (; n < j->n_queue; n++) {
-        int64_t index = j->first_waiting + n, slot = index / per_step * slots_of_picture(j) - v->first_slot;
+        const int64_t index = j->first_waiting + n;
+        for (; slot < v->grid[0] && j->n_step < index / per_step; j->n_step++) slot = picture_end(v, slot);
         if (slot >= v->grid[0]) break;
         if (!is_wanted(j, &j->queue[n].frame, index, at_end)) continue;
-        int rc = draw(j, result, (int32_t)slot, &j->queue[n].frame);
+        int rc = draw(j, result, slot, &j->queue[n].frame);
         if (rc != CLI_OK) return rc;
         j->done = j->single;
     }
+    for (; slot < v->grid[0]; j->n_step++) slot = picture_end(v, slot);
     dequeue(j, n);
     return CLI_OK;
 }

@@ -1,28 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* pare info: this machine, or what a model, a result or a video is. */
+/* pare info: this machine, or what a model (info_model.c), a result or a video is. */
 #include <string.h>
 #include <sys/stat.h>
 
-#include "engines.h"
-#include "input.h"
+#include "info.h"
 #include "json_line.h"
 #include "npz.h"
 
-typedef struct info_opts {
-    cli_common common;
-    cli_pick pick;
-    int32_t measure;
-} info_opts;
-
 static const cli_option engine_options[] = {
-    {"measure", 0, CLI_FLAG, offsetof(info_opts, measure), NULL, 0, 0,
+    {"measure", 0, CLI_FLAG, offsetof(cli_info_opts, measure), NULL, 0, 0,
      "times every engine of this machine: a few tenths of a second each"},
     {0},
 };
 
 static const cli_group groups[] = {
+    {"Models:", cli_info_model_options, 0},
     {"Engines (without a file, or with a model):", engine_options, 0},
-    {"Frames:", cli_pick_options, offsetof(info_opts, pick)},
+    {"Frames:", cli_pick_options, offsetof(cli_info_opts, pick)},
     {"Common:", cli_common_options, 0},
     {0},
 };
@@ -31,7 +25,7 @@ static const char *const dtype_names[PARE_DTYPE_COUNT] = {"f32", "f16", "bf16", 
                                                           "i64", "u8",  "i8",   "bool"};
 
 /* Prints `object` as one JSON line, or as "key  value" lines. Takes it. */
-static void show(const cli_common *c, json_t *object)
+void cli_info_show(const cli_common *c, json_t *object)
 {
     const char *key;
     json_t *value;
@@ -70,15 +64,15 @@ static void add_engines(const cli_common *c, json_t *o, const cli_engines *e)
 }
 
 /* Takes the object. */
-static void show_with_engines(cli_common *c, json_t *o, const cli_engines *e)
+void cli_info_show_engines(cli_common *c, json_t *o, const cli_engines *e)
 {
     add_engines(c, o, e);
-    show(c, o);
+    cli_info_show(c, o);
     if (!c->json && e->is_measured) cli_engines_print(e);
     cli_engines_warn(c, e);
 }
 
-static int info_machine(info_opts *opts)
+static int info_machine(cli_info_opts *opts)
 {
     cli_common *c = &opts->common;
     cli_engines engines;
@@ -98,71 +92,9 @@ static int info_machine(info_opts *opts)
     cli_json_int(o, "blas_threads", run.blas_threads);
     cli_json_text(o, "vector_kernels", run.vector_kernels);
     cli_json_text(o, "default_model", pare_model_default_path());
-    show_with_engines(c, o, &engines);
+    cli_info_show_engines(c, o, &engines);
     if (strcmp(run.blas_core, run.blas_core_best) != 0)
         cli_say(c, "OpenBLAS runs its %s kernels; %s would be faster on this CPU", run.blas_core, run.blas_core_best);
-    return CLI_OK;
-}
-
-/* ---- a model -------------------------------------------------------------------------------------------------- */
-
-/* "16x16 units of 14 px, 224x224" for a source of that size. */
-static void add_fit(json_t *o, const char *key, const pare_model *m, const pare_model_info *info, int32_t width,
-                    int32_t height, int32_t video)
-{
-    char text[96];
-    int32_t w, h, side = info->patch * info->unit;
-    pare_error err = {0};
-    if (pare_model_fit(m, width, height, video, 0, 0, 0, &w, &h, &err) != 0)
-        snprintf(text, sizeof text, "%.90s", err.text);
-    else
-        snprintf(text, sizeof text, "%dx%d px, %dx%d = %d units", w, h, w / side, h / side, (w / side) * (h / side));
-    cli_json_text(o, key, text);
-}
-
-/* What decides where a token may look and where it will stand. */
-static void add_places(json_t *o, const pare_model_info *info)
-{
-    char text[64];
-    cli_json_int(o, "unit", info->unit);
-    cli_json_int(o, "temporal", info->temporal);
-    cli_json_int(o, "window", info->window);
-    cli_json_int(o, "full_layers", info->n_full);
-    cli_json_text(o, "positions", info->has_rope ? "rotary (row, col)" : "learned table");
-    cli_json_bool(o, "merger", info->has_merger);
-    cli_json_int(o, "dim_out", info->dim_out);
-    snprintf(text, sizeof text, "(t, row, col), %.6g per second", info->mrope_per_second);
-    cli_json_text(o, "mrope", info->has_mrope ? text : NULL);
-}
-
-static int info_model(info_opts *opts, const char *path)
-{
-    cli_common *c = &opts->common;
-    cli_engines engines;
-    pare_model *m = NULL;
-    pare_model_info info;
-    c->model = path;
-    int rc = cli_engines_read(c, opts->measure, &engines);
-    if (rc == CLI_OK) rc = cli_model_open(c, &m, &info);
-    if (rc != CLI_OK) return rc;
-    json_t *o = json_object();
-    cli_json_text(o, "model", info.name);
-    cli_json_text(o, "family", info.family);
-    cli_json_text(o, "path", info.path);
-    cli_json_int(o, "parameters", info.n_params);
-    cli_json_int(o, "dim", info.dim);
-    cli_json_int(o, "layers", info.n_layer);
-    cli_json_int(o, "heads", info.n_head);
-    cli_json_int(o, "mlp_dim", info.mlp_dim);
-    cli_json_int(o, "patch", info.patch);
-    add_places(o, &info);
-    cli_json_int(o, "prefix_tokens", info.n_prefix);
-    cli_json_bool(o, "cls", info.has_cls);
-    cli_json_int(o, "classes", info.n_class);
-    add_fit(o, "photo_640x480", m, &info, 640, 480, 0);
-    add_fit(o, "video_768x576", m, &info, 768, 576, 1);
-    show_with_engines(c, o, &engines);
-    pare_model_close(&m);
     return CLI_OK;
 }
 
@@ -189,11 +121,11 @@ static void show_tensors(const cli_common *c, json_t *o, json_t *tensors)
 {
     if (c->json) {
         json_object_set_new(o, "tensors", tensors);
-        show(c, o);
+        cli_info_show(c, o);
         return;
     }
-    show(c, o);
-    show(c, tensors);
+    cli_info_show(c, o);
+    cli_info_show(c, tensors);
 }
 
 static void info_tensors(const cli_common *c, const char *path, const pare_tensors *file)
@@ -230,7 +162,7 @@ static int info_npz(cli_common *c, const char *path)
 
 /* ---- a video or photo ----------------------------------------------------------------------------------------- */
 
-static int info_media(info_opts *opts, const char *path)
+static int info_media(cli_info_opts *opts, const char *path)
 {
     cli_common *c = &opts->common;
     pare_source *s = NULL;
@@ -252,12 +184,13 @@ static int info_media(info_opts *opts, const char *path)
     cli_json_int(o, "width", info.width);
     cli_json_int(o, "height", info.height);
     cli_json_int(o, "rotation", info.rotation);
+    cli_json_bool(o, "mirrored", info.mirrored);
     cli_json_bool(o, "image", info.is_image);
     cli_json_bool(o, "live", info.is_live);
     cli_json_real(o, "rate", info.rate, 6);
     cli_json_real(o, "duration", info.duration, 6);
     if (counted == 0) cli_json_int(o, "frames", n);
-    show(c, o);
+    cli_info_show(c, o);
 done:
     pare_source_close(&s);
     return rc;
@@ -265,22 +198,28 @@ done:
 
 /* ---- the command ---------------------------------------------------------------------------------------------- */
 
+static int has_beside(const char *path, const char *name)
+{
+    char beside[1024];
+    struct stat st;
+    snprintf(beside, sizeof beside, "%.*s%s", (int)(cli_base_name(path) - path), path, name);
+    return stat(beside, &st) == 0;
+}
+
 /* Tensors are a model when a configuration stands beside them, no pare metadata is inside, and they open as one. */
 static int is_model(cli_common *c, const char *path, const pare_tensors *file)
 {
-    char config[1024];
-    struct stat st;
     pare_model *model = NULL;
     pare_error err = {0};
-    snprintf(config, sizeof config, "%.*sconfig.json", (int)(cli_base_name(path) - path), path);
-    if (pare_tensors_meta(file, "schema_version") != NULL || stat(config, &st) != 0) return 0;
+    if (pare_tensors_meta(file, "schema_version") != NULL) return 0;
+    if (!has_beside(path, "config.json") && !has_beside(path, "open_clip_config.json")) return 0;
     int rc = pare_model_open(&model, path, &err);
     pare_model_close(&model);
     if (rc != 0) cli_log(c, PARE_LOG_WARN, err.text);
     return rc == 0;
 }
 
-static int info_safetensors(info_opts *o, const char *path)
+static int info_safetensors(cli_info_opts *o, const char *path)
 {
     cli_common *c = &o->common;
     pare_tensors *file = NULL;
@@ -289,21 +228,21 @@ static int info_safetensors(info_opts *o, const char *path)
     int model = is_model(c, path, file);
     if (!model) info_tensors(c, path, file);
     pare_tensors_close(&file);
-    return model ? info_model(o, path) : CLI_OK;
+    return model ? cli_info_model(o, path) : CLI_OK;
 }
 
 /* By content, whatever the name; a name alone decides for what cannot be opened here (URLs, cameras, - , patterns). */
-static int info_path(info_opts *o, const char *path)
+static int info_path(cli_info_opts *o, const char *path)
 {
     cli_common *c = &o->common;
     struct stat st;
     uint8_t head[9] = {0};
     int known = stat(path, &st) == 0;
-    if (known && S_ISDIR(st.st_mode)) return info_model(o, path);
+    if (known && S_ISDIR(st.st_mode)) return cli_info_model(o, path);
     FILE *f = known && S_ISREG(st.st_mode) ? fopen(path, "rb") : NULL;
     size_t n = f != NULL ? fread(head, 1, sizeof head, f) : 0;
     if (f != NULL) fclose(f);
-    if (memcmp(head, "GGUF", 4) == 0 || cli_has_suffix(path, ".gguf")) return info_model(o, path);
+    if (memcmp(head, "GGUF", 4) == 0 || cli_has_suffix(path, ".gguf")) return cli_info_model(o, path);
     if (memcmp(head, "PK\3\4", 4) == 0) return info_npz(c, path);
     if ((n == sizeof head && head[8] == '{' && head[6] == 0 && head[7] == 0) || cli_has_suffix(path, ".safetensors"))
         return info_safetensors(o, path);
@@ -312,10 +251,11 @@ static int info_path(info_opts *o, const char *path)
 
 static int run(void *opts, const cli_list *paths)
 {
-    info_opts *o = opts;
+    cli_info_opts *o = opts;
     int rc = cli_pick_check(&o->common, &o->pick), n_failed = 0;
+    if (rc == CLI_OK) rc = cli_info_check(o);
     if (rc != CLI_OK) return rc;
-    if (paths->n == 0) return o->common.model != NULL ? info_model(o, o->common.model) : info_machine(o);
+    if (paths->n == 0) return o->common.model != NULL ? cli_info_model(o, o->common.model) : info_machine(o);
     for (int32_t i = 0; i < paths->n; i++) {
         rc = info_path(o, paths->item[i]);
         if (rc == CLI_STOPPED) return rc;
@@ -325,5 +265,5 @@ static int run(void *opts, const cli_list *paths)
 }
 
 const cli_command cli_cmd_info = {
-    "info", "[MODEL|RESULT|VIDEO|PHOTO]...", "this machine, or what a file is", groups, sizeof(info_opts), run,
+    "info", "[MODEL|RESULT|VIDEO|PHOTO]...", "this machine, or what a file is", groups, sizeof(cli_info_opts), run,
 };

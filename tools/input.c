@@ -20,6 +20,9 @@ const cli_option cli_pick_options[] = {
      "y4m, rgb24, image or a libav demuxer (default: by content)"},
     {"source-size", 0, CLI_SIZE, offsetof(cli_pick, source_size), "WxH", 0, 0, "picture size of rgb24 input"},
     {"rate", 0, CLI_REAL, offsetof(cli_pick, rate), "F", 1e-6, 1e6, "frame rate of rgb24 input or of a camera"},
+    {"exif", 0, CLI_FLAG, offsetof(cli_pick, exif), NULL, 0, 0, "turn photos upright as their EXIF orientation says"},
+    {"ignore-alpha", 0, CLI_FLAG, offsetof(cli_pick, ignore_alpha), NULL, 0, 0,
+     "colours as stored, where transparent pixels otherwise come out on white"},
     {0},
 };
 
@@ -48,8 +51,8 @@ const cli_option cli_layout_options[] = {
 const cli_option cli_tiles_options[] = {
     {"letterbox", 0, CLI_FLAG, offsetof(cli_layout, letterbox), NULL, 0, 0,
      "the whole picture inside the grid, padded, aspect kept"},
-    {"tiles", 0, CLI_GRID, offsetof(cli_layout, tiles), "RxC", 0, 0,
-     "every picture becomes itself and its R x C tiles, each of the photo size"},
+    {"tiles", 0, CLI_TILES, offsetof(cli_layout, tiles), "none|auto|RxC", 0, 0,
+     "every picture becomes itself and its R x C tiles, each of the photo size (default: photos by the model's rule)"},
     {0},
 };
 
@@ -149,6 +152,8 @@ int cli_source_try(const cli_pick *pick, const char *path, pare_source **out, pa
                              .fps = pick->fps,
                              .frames = pick->frames,
                              .every = pick->every,
+                             .exif = pick->exif,
+                             .ignore_alpha = pick->ignore_alpha,
                              .read_ahead = pick->read_ahead,
                              .stop = cli_stop_flag()};
     *info = (pare_source_info){.struct_size = sizeof *info};
@@ -227,6 +232,11 @@ pare_reducer_opts cli_reducer_opts(const cli_common *c, const cli_budget *budget
         .backend = c->backend,
         .precision = c->precision,
     };
+}
+
+void cli_one_grid(pare_reducer_opts *opts)
+{
+    if (opts->tile_rows == 0) opts->tile_rows = opts->tile_cols = -1;
 }
 
 /* Only the library knows whether a recipe leaves an amount open: the default share is offered first, and taken back

@@ -21,6 +21,7 @@ typedef struct cli_pick {
     cli_size source_size;
     double rate, start, end, fps;
     int64_t frames, every;
+    int32_t exif, ignore_alpha;
     int32_t read_ahead; /* no option: set by who reads whole clips */
 } cli_pick;
 extern const cli_option cli_pick_options[];
@@ -37,7 +38,7 @@ extern const cli_option cli_budget_options[];
 typedef struct cli_layout {
     const char *window;
     int64_t seed, max_side;
-    cli_size size, tiles; /* tiles: rows, columns */
+    cli_size size, tiles; /* tiles: rows, columns; 0, 0 = the model's rule, -1, -1 = none */
     int32_t letterbox;
 } cli_layout;
 extern const cli_option cli_layout_options[], cli_tiles_options[];
@@ -68,6 +69,8 @@ int cli_layout_check(cli_common *c, const cli_layout *layout, int32_t *window);
 /* Reducer options for one input; window and n_frames are the caller's. */
 pare_reducer_opts cli_reducer_opts(const cli_common *c, const cli_budget *budget, const cli_layout *layout,
                                    int32_t is_image);
+/* One grid for every picture, whatever the model's own rule: where results are held against each other place by place. */
+void cli_one_grid(pare_reducer_opts *opts);
 /* Creates the reducer; without any amount in `opts` and an open one in the recipe, keep becomes CLI_DEFAULT_KEEP.
  * `decided`: the user's own map says what is left, so no amount is offered where none is needed. */
 int cli_reducer_create(cli_common *c, const pare_model *model, const char *input, int decided, pare_reducer_opts *opts,

@@ -152,6 +152,14 @@ static int end_scores(const cli_own *own, pare_error *err)
 
 /* ---- one input ------------------------------------------------------------------------------------------------- */
 
+/* By the caller, or by the model's own rule for photos. */
+static int is_tiled(const pare_model *model, const pare_reducer_opts *opts, const pare_source_info *source)
+{
+    pare_model_plan plan = {.struct_size = sizeof plan};
+    if (opts->tile_rows != 0 || !source->is_image) return opts->tile_rows > 0;
+    return pare_model_plan_get(model, source->width, source->height, 0, 0, 0, &plan, NULL) == 0 && plan.n_slot > 1;
+}
+
 int cli_own_begin(cli_own *own, const pare_model *model, const pare_model_info *info, const pare_reducer_opts *opts,
                   const pare_source_info *source)
 {
@@ -159,8 +167,8 @@ int cli_own_begin(cli_own *own, const pare_model *model, const pare_model_info *
     int rc = 0;
     own->n_frame = 0;
     own->temporal = info->temporal > 1 ? info->temporal : 1;
-    if (own->o->scores != NULL && opts->tile_rows > 0)
-        return cli_usage(own->c, "--scores do not say which tile they belong to; leave out --tiles");
+    if (own->o->scores != NULL && is_tiled(model, opts, source))
+        return cli_usage(own->c, "--scores do not say which tile they belong to; use --tiles none");
     if (own->map != NULL) cli_map_begin(own->map);
     if (own->mask != NULL) rc = cli_mask_begin(own->mask, &err);
     if (rc == 0 && own->o->scores != NULL) rc = find_grid(own, model, info, opts, source, &err);

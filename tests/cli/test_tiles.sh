@@ -11,4 +11,4 @@ echo "tiles:$(tensor tiles.safetensors place d4 | tr ' ' '\n' | grep . | awk 'NR
 one_line 2 "--tiles: '2' is not rows and columns like 2x3" "$PARE" reduce photo.png --tiles 2
 one_line 2 "." "$PARE" reduce photo.png --tiles 1000x1000
 head -c 200 /dev/zero >zero
-one_line 2 "leave out --tiles" sh -c '. "$CLI_LIB"; { npy "|u1" "4, 4"; head -c 16 zero; } >s.npy; exec "$PARE" reduce photo.png --size 56x56 --tiles 2x2 --scores s.npy'
+one_line 2 "use --tiles none" sh -c '. "$CLI_LIB"; { npy "|u1" "4, 4"; head -c 16 zero; } >s.npy; exec "$PARE" reduce photo.png --size 56x56 --tiles 2x2 --scores s.npy'

@@ -79,6 +79,8 @@ static json_t *describe_frames(const cli_layout *l, const cli_pick *p)
     cli_json_size(out, "source_size", source, 2);
     cli_json_int(out, "pick_frames", p->frames);
     cli_json_int(out, "every", p->every);
+    cli_json_int(out, "exif", p->exif);
+    cli_json_int(out, "ignore_alpha", p->ignore_alpha);
     set_real(out, "rate", p->rate);
     set_real(out, "start", p->start);
     set_real(out, "end", p->end);

@@ -226,6 +226,7 @@ static int open_side(job *j, const char *recipe, double keep)
     const cli_layout layout = {.seed = ask->seed, .size = {j->width, j->height}, .letterbox = 1};
     side *s = &j->side[j->n_side++];
     s->opts = cli_reducer_opts(j->c, &budget, &layout, 1);
+    cli_one_grid(&s->opts);
     s->opts.window = (int32_t)ask->batch;
     s->ms = malloc((size_t)(ask->n / ask->batch) * sizeof *s->ms);
     if (s->ms == NULL) {

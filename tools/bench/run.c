@@ -48,6 +48,7 @@ static pare_reducer_opts reducer_opts(const bench *b, const bench_section *s, co
 {
     const cli_budget budget = {.recipe = row->recipe, .keep = row->keep < 1 ? row->keep : 0};
     pare_reducer_opts opts = cli_reducer_opts(b->c, &budget, &s->ask.layout, !s->video);
+    cli_one_grid(&opts);
     opts.window = window_of(b, s, row);
     opts.seed = row->seed;
     opts.custom = cli_own_custom(&b->own);
@@ -329,7 +330,8 @@ int bench_run_full(bench *b, bench_section *s, const bench_frames *frames, int s
 static int dress_frames(bench *b, const bench_section *s, cli_frames *frames, const pare_source_info *info)
 {
     const cli_budget none = {0};
-    const pare_reducer_opts opts = cli_reducer_opts(b->c, &none, &s->ask.layout, !s->video);
+    pare_reducer_opts opts = cli_reducer_opts(b->c, &none, &s->ask.layout, !s->video);
+    cli_one_grid(&opts);
     if (b->own.o == NULL) return CLI_OK;
     int rc = cli_own_begin(&b->own, b->model, b->info, &opts, info);
     for (int32_t i = 0; rc == CLI_OK && i < frames->n; i++) rc = cli_own_frame(&b->own, &frames->item[i]);
@@ -338,11 +340,11 @@ static int dress_frames(bench *b, const bench_section *s, cli_frames *frames, co
 
 int bench_decode(bench *b, bench_section *s, const char *path, const char *name, cli_frames *out, double *decode_ms)
 {
-    const cli_pick none = {0};
+    const cli_pick photo = {.exif = s->ask.pick.exif, .ignore_alpha = s->ask.pick.ignore_alpha};
     pare_source_info info;
     cli_frames_free(out);
     const double began = cli_now();
-    int rc = cli_frames_read(b->c, s->video ? &s->ask.pick : &none, path, out, &info);
+    int rc = cli_frames_read(b->c, s->video ? &s->ask.pick : &photo, path, out, &info);
     if (rc == CLI_OK && out->n == 0) rc = CLI_UNREADABLE;
     if (rc == CLI_UNREADABLE) cli_say(b->c, "left out: %s", name);
     if (rc != CLI_OK) return rc;
