@@ -91,6 +91,12 @@ static tower_class class_of(pare__config *c, const char *type)
     return k;
 }
 
+/* The key as the file at hand spells it. */
+static const char *spelled(const pare__config *c, const char *hf, const char *gguf)
+{
+    return pare__tower_is_gguf(c) ? gguf : hf;
+}
+
 static int32_t read_int(pare__config *c, const char *key, int32_t def, int32_t max)
 {
     return pare__config_int(c, PARE__CONFIG, key, def, 1, max);
@@ -109,16 +115,16 @@ static int32_t read_side(pare__config *c, const char *key, int32_t def)
 
 static int32_t read_dims(pare__config *c, const tower_class *k, pare__hparams *hp)
 {
-    const int is_gguf = pare__tower_is_gguf(c);
-    hp->dim = read_int(c, "vision_config.hidden_size|vision.embedding_length", k->dim, PARE__MAX_DIM);
-    hp->n_layer = read_int(c, "vision_config.num_hidden_layers|vision.block_count", k->n_layer, PARE__MAX_BLOCKS);
-    hp->n_head =
-        read_int(c, "vision_config.num_attention_heads|vision.attention.head_count", k->n_head, PARE__MAX_HEADS);
-    hp->mlp_dim =
-        read_int(c, "vision_config.intermediate_size|vision.feed_forward_length", k->mlp_dim, 4 * PARE__MAX_DIM);
+    hp->dim = read_int(c, spelled(c, "vision_config.hidden_size", "vision.embedding_length"), k->dim, PARE__MAX_DIM);
+    hp->n_layer =
+        read_int(c, spelled(c, "vision_config.num_hidden_layers", "vision.block_count"), k->n_layer, PARE__MAX_BLOCKS);
+    hp->n_head = read_int(c, spelled(c, "vision_config.num_attention_heads", "vision.attention.head_count"), k->n_head,
+                          PARE__MAX_HEADS);
+    hp->mlp_dim = read_int(c, spelled(c, "vision_config.intermediate_size", "vision.feed_forward_length"), k->mlp_dim,
+                           4 * PARE__MAX_DIM);
     pare__config_int(c, PARE__CONFIG, "vision_config.num_channels", 3, 3, 3);
-    hp->patch = read_side(c, is_gguf ? "vision.patch_size" : "vision_config.patch_size", k->patch);
-    const int32_t image = read_side(c, is_gguf ? "vision.image_size" : "vision_config.image_size", k->image);
+    hp->patch = read_side(c, spelled(c, "vision_config.patch_size", "vision.patch_size"), k->patch);
+    const int32_t image = read_side(c, spelled(c, "vision_config.image_size", "vision.image_size"), k->image);
     hp->pos_rows = hp->pos_cols = image / hp->patch;
     hp->video_units = hp->pos_rows * hp->pos_cols;
     return image;
