@@ -74,7 +74,6 @@ typedef struct pare__attention_job {
     const int64_t *cu;     /* [n_seg + 1] */
     const int32_t *order;  /* [n] rows of the segments, one after the other; NULL = 0, 1, 2, ... */
     const float *log_size; /* [n] bias of the keys, -inf = nobody attends to it (padding); or NULL */
-    int32_t padding_asks;  /* 1: padding is a query of col_mean like any other */
     float *out;            /* [n, n_head head_dim]; NULL = only what follows */
     int64_t ldo;           /* floats between rows of out */
     float *part;           /* [2 n_head, n] scratch: per-head rows of what follows */
