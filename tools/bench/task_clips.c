@@ -373,7 +373,7 @@ static int clips_run(bench *b, bench_section *s)
 const bench_task bench_task_clips = {
     "clips",
     "Clips",
-    "An item is a segment of 10 frames; units are those of a segment, times those of the whole clip, or of its first "
+    "An item is a segment of 5 frames; units are those of a segment, times those of the whole clip, or of its first "
     "sixth for what only saves prefill. Box kept: share of the patches whose centre lies "
     "in "
     "a box that have a row of their own (on a smaller grid: rows in boxes over patches in boxes). Represented: that "
