@@ -35,13 +35,17 @@ static int fit_size(const pare_reducer *r, const pare_frame *f, int32_t width, i
                                                                   height, max_side, fit, err);
 }
 
-/* Later frames meet the first one's grid: stretched for video, by the checkpoint's rule for photos. */
+/* Later frames meet the first one's grid: stretched for video, unless the checkpoint's rule leads there, which is that of
+ * photos. */
 static int fit_frame(const pare_reducer *r, const pare_frame *f, pare__fit *fit, pare_error *err)
 {
     const pare_reducer_opts *o = &r->opts;
-    const int is_fixed = r->width && (o->video || o->width || r->is_resized);
-    return is_fixed ? fit_size(r, f, r->width, r->height, 0, fit, err)
-                    : fit_size(r, f, o->width, o->height, o->max_side, fit, err);
+    const int by_rule = !r->is_resized && !o->width && (!o->video || r->model->hp.fixed_grid);
+    if (!r->width || by_rule) {
+        const int rc = fit_size(r, f, o->width, o->height, o->max_side, fit, err);
+        if (rc || !r->width || !o->video || (fit->width == r->width && fit->height == r->height)) return rc;
+    }
+    return fit_size(r, f, r->width, r->height, 0, fit, err);
 }
 
 /* The checkpoint's own tiles: unless the caller says how large or how many they are. */
