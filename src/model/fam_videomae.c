@@ -102,12 +102,13 @@ static void read_head(pare__config *c, pare__hparams *hp)
 
 static void default_prep(const pare__hparams *hp, pare__prep_rule *prep)
 {
+    const int32_t rows = hp->pos_rows, cols = hp->pos_cols;
     *prep = (pare__prep_rule){.resize = PARE__RESIZE_SHORTEST,
-                              .shortest = 224,
+                              .shortest = (rows < cols ? rows : cols) * hp->patch,
                               .resample = PARE__RESAMPLE_BILINEAR,
                               .crop = PARE__CROP_FLOOR,
-                              .crop_width = hp->pos_cols * hp->patch,
-                              .crop_height = hp->pos_rows * hp->patch,
+                              .crop_width = cols * hp->patch,
+                              .crop_height = rows * hp->patch,
                               .rescale = 1.0 / 255.0,
                               .mean = {.5F, .5F, .5F},
                               .std = {.5F, .5F, .5F}};
