@@ -12,3 +12,7 @@ set_tests_properties(transformers_videomae PROPERTIES SKIP_RETURN_CODE 77 TIMEOU
 add_test(NAME transformers_mllm
          COMMAND ${PARE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/transformers/mllm.py check ${CMAKE_CURRENT_SOURCE_DIR}/golden/models)
 set_tests_properties(transformers_mllm PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+# Photos of several sizes in one batch.
+add_test(NAME transformers_batches
+         COMMAND ${PARE_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/transformers/batches.py $<TARGET_FILE:pare_cli> ${CMAKE_CURRENT_SOURCE_DIR}/golden/models)
+set_tests_properties(transformers_batches PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
