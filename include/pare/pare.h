@@ -456,7 +456,8 @@ PARE_API int pare_llm_cost_get(const char *llm, int64_t n_visual, int64_t n_text
  * last_hidden come in the order of windows), and projected. Further, where the family has them: image_embeds [B,e],
  * cls_logits and distillation_logits [B,classes], attn.probe [B,n], rope_cos and rope_sin [n,head_dim], selected [B,n,d],
  * shuffled [B,units,joined], projector_out [B,units,d'], projected (what the language model receives: of tiles and clips
- * one matrix [rows,d']), deepstack.N, spatial_shapes, pixel_attention_mask, image_sizes. Borrowed for the call. Non-zero stops the trace. */
+ * one matrix [rows,d']), deepstack.N, spatial_shapes, pixel_attention_mask, image_sizes. Borrowed for the call. Non-zero
+ * stops the trace. */
 typedef int (*pare_stage_fn)(void *user, const pare_tensor *stage);
 
 typedef struct pare_trace_opts {
@@ -473,8 +474,10 @@ typedef struct pare_trace_opts {
     const pare_tensor *pixel_attention_mask, *spatial_shapes, *image_sizes;
 } pare_trace_opts;
 
-/* Runs all tokens, from pixel_values f32 [B,3,H,W], or flattened with opts.grid_thw (`pixels`), or, if `pixels`
- * is NULL, from n frames through the model's own preprocessing. */
+/* Runs all tokens, from pixel_values in the layout of the model's own processor (`pixels`): [B,3,H,W]; photos in tiles or
+ * clips of frames [M,S,3,H,W], with opts.image_sizes or opts.video; patches side by side with opts.grid_thw; padded rows of
+ * patches [B,n,P P 3] with opts.spatial_shapes. If `pixels` is NULL, from n frames through the model's own preprocessing.
+ * Errors: INVALID (a tensor that is missing or does not fit), LIMIT, UNSUPPORTED, NOMEM, EXTERNAL (the receiver stopped). */
 PARE_API int pare_trace(const pare_model *model, const pare_trace_opts *opts, const pare_tensor *pixels,
                         const pare_frame *frames, int32_t n, pare_stage_fn stage, void *user, pare_error *err);
 
