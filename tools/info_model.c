@@ -66,7 +66,10 @@ static void add_places(const cli_common *c, json_t *o, const pare_model_info *in
     cli_json_bool(o, "merger", info->has_merger);
     cli_json_int(o, "dim_out", info->dim_out);
     add_count(c, o, "deepstack", info->n_deepstack, 0);
-    snprintf(text, sizeof text, "(t, row, col), %.6g per second", info->mrope_per_second);
+    if (info->mrope_per_second > 0)
+        snprintf(text, sizeof text, "(t, row, col), %.6g per second", info->mrope_per_second);
+    else
+        snprintf(text, sizeof text, "(t, row, col), one per step");
     cli_json_text(o, "mrope", info->has_mrope ? text : NULL);
 }
 

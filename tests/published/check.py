@@ -12,7 +12,8 @@ import sys
 import tempfile
 import time
 
-import make
+sys.dont_write_bytecode = True
+import make  # noqa: E402
 
 
 def ask(pare, folder, sizes, frames):

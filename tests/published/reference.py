@@ -26,7 +26,8 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers.core_model_loading import revert_weight_conversion
 
-import make
+sys.dont_write_bytecode = True
+import make  # noqa: E402
 
 SIZES = [(640, 480), (480, 640), (1920, 1080), (1080, 1920), (224, 224), (336, 1000), (1000, 300), (333, 517), (97, 65),
          (3000, 2000)]  # width, height
