@@ -25,6 +25,12 @@ typedef struct pare__option {
     const char *def_text; /* TEXT: default; INT, FLOAT: how "not given" is shown ("auto"), else NULL */
 } pare__option;
 
+/* Made by PARE__OPTION_BLOCK: its number is a block of the encoder. */
+static inline int pare__option_is_block(const pare__option *o)
+{
+    return o->type == PARE__INT && o->min == -PARE__MAX_BLOCKS && o->max == PARE__MAX_BLOCKS - 1;
+}
+
 /* Entries of a table: the option is called as the field of `owner` that it is stored in. In the forms _AUTO `auto_text` is
  * how "not given" is typed and shown; what it stores, `fallback`, may then lie outside least..most.
  *

@@ -146,18 +146,19 @@ static int step_reads(const pare__features *f, const pare__step *s, pare__array 
     for (int i = 0; i < n; i++) {
         if (need[i].array != array) continue;
         if (!f->n_layer || layer == PARE__LAYER_ANY || s->site == PARE__SITE_BLOCK) return 1;
-        if (pare__layer_index(need[i].layer, f->n_layer, f->n_run) == layer) return 1;
+        if (pare__step_layer(s, need[i].layer, f->n_layer, f->n_run) == layer) return 1;
     }
     return 0;
 }
 
-/* Keys are also read for their mean. */
+/* Keys are also read for their mean, received attention in place of a CLS token's. */
 static int is_read(const pare__features *f, pare__array array, int32_t layer)
 {
     for (int32_t i = 0; i < f->recipe->n; i++) {
         const pare__step *s = &f->recipe->step[i];
         if (step_reads(f, s, array, layer)) return 1;
         if (array == PARE__ARRAY_K && step_reads(f, s, PARE__ARRAY_K_MEAN, layer)) return 1;
+        if (array == PARE__ARRAY_COL_MEAN && step_reads(f, s, PARE__ARRAY_CLS_ROW, layer)) return 1;
     }
     return 0;
 }

@@ -54,7 +54,9 @@ static int32_t offer(const pare__step_plan *sp, const pare__pack *pack, int32_t 
         const int is_here = sp->layer[i] == PARE__LAYER_HERE;
         pare__view_array a = {.need = need, .width = pack->d};
         const float *data = need.array == PARE__ARRAY_TOKENS && is_here ? pack->tokens : NULL;
-        const pare__capture *c = data ? NULL : find_capture(pack, need.array, is_here ? block : sp->layer[i]);
+        const int32_t at = is_here ? block : sp->layer[i];
+        const pare__capture *c = data ? NULL : find_capture(pack, need.array, at);
+        if (!c && need.array == PARE__ARRAY_CLS_ROW) c = find_capture(pack, PARE__ARRAY_COL_MEAN, at);
         if (c) {
             a.width = c->width;
             data = c->data;

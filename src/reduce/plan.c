@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/error.h"
+
 /* Which capture bit serves a need; 0 = none: the tokens at the site are there anyway. */
 static uint32_t capture_bit(const pare__need *need)
 {
@@ -59,11 +61,12 @@ static int collect(const pare__step *s, pare__need *need, int32_t *n_own)
     return n;
 }
 
-int32_t pare__layer_index(int32_t asked, int32_t n_layer, int32_t n_run)
+int32_t pare__step_layer(const pare__step *s, int32_t asked, int32_t n_layer, int32_t n_run)
 {
     if (asked == PARE__LAYER_HERE) return n_run - 1;
     const int32_t layer = asked < 0 ? asked + n_layer : asked;
-    return asked < 0 && layer >= n_run ? n_run - 1 : layer;
+    if (!s->gives_block && asked < 0 && layer < 0) return 0;
+    return (asked < 0 || !s->gives_block) && layer >= n_run ? n_run - 1 : layer;
 }
 
 /* The layer asked for, counted from 0; HERE at a block site stays. */
@@ -71,7 +74,7 @@ static int count_layer(const pare__plan *plan, const pare__step *s, int32_t aske
 {
     *out = asked;
     if (asked == PARE__LAYER_HERE && s->site == PARE__SITE_BLOCK) return 0;
-    *out = pare__layer_index(asked, plan->n_layer, plan->n_run);
+    *out = pare__step_layer(s, asked, plan->n_layer, plan->n_run);
     if (*out >= 0 && *out < plan->n_run) return 0;
     return pare_fail(err, PARE_E_INVALID, "recipe step '%s': layer %d, but the model runs layers 0..%d", s->sel->name,
                      asked, plan->n_run - 1);
@@ -92,11 +95,13 @@ static int resolve_layer(const pare__plan *plan, const pare__step *s, pare__need
     return 0;
 }
 
-static int check_family(const pare__step *s, const pare__need *need, const pare_model *model, pare_error *err)
+/* Without a CLS token, the attention that tokens receive stands in for the attention that it pays them. */
+static void replace_cls(const pare__step *s, pare__need *need, const pare_model *model)
 {
-    if (need->array != PARE__ARRAY_CLS_ROW || model->hp.has_cls) return 0;
-    return pare_fail(err, PARE_E_UNSUPPORTED, "recipe step '%s' needs the attention of a CLS token, which '%s' lacks",
-                     s->sel->name, model->name);
+    if (need->array != PARE__ARRAY_CLS_ROW || model->hp.has_cls) return;
+    need->array = PARE__ARRAY_COL_MEAN;
+    pare__log(PARE_LOG_INFO, "recipe step '%s': '%s' has no CLS token, the attention that tokens receive stands in",
+              s->sel->name, model->name);
 }
 
 /* Captured where it arises, and held on to if it is read later. */
@@ -146,9 +151,9 @@ static int plan_needs(pare__plan *plan, int32_t i, const pare_model *model, pare
         pare__need need = sp->need[sp->n_need];
         if (need.array == PARE__ARRAY_PIXELS) sp->wants_pixels = 1;
         if (capture_bit(&need)) {
-            int rc = model ? resolve_layer(plan, s, &need, err) : 0;
-            if (!rc && model) rc = check_family(s, &need, model, err);
+            const int rc = model ? resolve_layer(plan, s, &need, err) : 0;
             if (rc) return rc;
+            if (model) replace_cls(s, &need, model);
             if (model) want(plan, s, &need);
             needs_own |= is_own_block(s, &need);
         }

@@ -38,8 +38,9 @@ int pare__plan_make(pare__plan *plan, pare__recipe *recipe, const pare_model *mo
 int pare__plan_layers(pare__plan *plan, int32_t n_layer, int32_t n_run, pare_error *err);
 
 /* The block that `asked` means: negatives count from the end of all n_layer blocks, as publications do; those that are not
- * run stand for the last one that is, and so does HERE. Not checked. */
-int32_t pare__layer_index(int32_t asked, int32_t n_layer, int32_t n_run);
+ * run stand for the last one that is, and so does HERE. Where the user named no block, a default made for a deeper model
+ * ends at this one's first or last. Not checked. */
+int32_t pare__step_layer(const pare__step *s, int32_t asked, int32_t n_layer, int32_t n_run);
 
 /* What the selector and the score of a step ask for, need[PARE__MAX_STEP_NEEDS]; returns the count. */
 int pare__step_needs(const pare__step *step, pare__need *need);

@@ -194,12 +194,19 @@ static int unknown_key(const pare__step *s, const char *key, pare_error *err)
 
 static int set_option(pare__step *s, const pair *kv, pare_error *err)
 {
-    const pare__option *o = pare__option_find(s->sel->options, kv->key);
-    if (o) return pare__option_set(o, s->priv, s->sel->name, kv->value, err);
-    o = s->score ? pare__option_find(s->score->options, kv->key) : NULL;
-    if (o) return pare__option_set(o, s->score_priv, s->score->name, kv->value, err);
-    o = pare__option_find(s->alloc->options, kv->key);
-    if (o) return pare__option_set(o, s->alloc_priv, s->alloc->name, kv->value, err);
+    const struct {
+        const pare__option *options;
+        void *priv;
+        const char *name;
+    } part[] = {{s->sel->options, s->priv, s->sel->name},
+                {s->score ? s->score->options : NULL, s->score_priv, s->score ? s->score->name : NULL},
+                {s->alloc->options, s->alloc_priv, s->alloc->name}};
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
+        const pare__option *o = part[i].options ? pare__option_find(part[i].options, kv->key) : NULL;
+        if (!o) continue;
+        s->gives_block |= pare__option_is_block(o);
+        return pare__option_set(o, part[i].priv, part[i].name, kv->value, err);
+    }
     return unknown_key(s, kv->key, err);
 }
 

@@ -26,9 +26,10 @@ typedef struct pare__step {
     int32_t site;    /* one PARE__SITE_* bit */
     int32_t n_block; /* block site: blocks named; 0 = every block (until the plan resolves it) */
     int32_t block[PARE__MAX_BLOCKS];
-    double keep; /* own share of the step's input, 0 = not given */
-    int64_t k;   /* own rows per frame, 0 = not given */
-    void *carry; /* selector state from window to window */
+    double keep;         /* own share of the step's input, 0 = not given */
+    int64_t k;           /* own rows per frame, 0 = not given */
+    int32_t gives_block; /* an option of the user's own names a block: it has to be there */
+    void *carry;         /* selector state from window to window */
     size_t carry_size;
 } pare__step;
 

@@ -28,7 +28,7 @@ static int is_row_array(pare__array kind)
 }
 
 /* Offers each need of the step from the `first` on under the name it was asked by. */
-static int offer_arrays(const pare__rows *rows, const pare__plan *plan, int32_t i_step, int32_t first,
+static int offer_arrays(const pare__rows *rows, const pare__plan *plan, int32_t i_step, int32_t first, int32_t n_prefix,
                         pare__view_array *array, int32_t *n_array, pare_error *err)
 {
     const pare__step *step = &plan->recipe->step[i_step];
@@ -40,6 +40,8 @@ static int offer_arrays(const pare__rows *rows, const pare__plan *plan, int32_t 
         pare__view_array found = {.width = rows->d, .data = rows->x, .prefix = rows->x_prefix};
         const int is_here = kind == PARE__ARRAY_TOKENS && sp->need[i].layer == PARE__LAYER_HERE;
         const pare__view_array *a = is_here ? NULL : find_array(rows, kind, sp->layer[i], plan->n_layer);
+        if (!a && kind == PARE__ARRAY_CLS_ROW && !n_prefix)
+            a = find_array(rows, PARE__ARRAY_COL_MEAN, sp->layer[i], plan->n_layer);
         if (a) {
             found = *a;
             if (!rows->has_prefix[a - rows->array]) found.prefix = NULL;
@@ -120,7 +122,7 @@ int pare__window_view(const pare__context *ctx, const pare__plan *plan, int32_t 
                       .floor = ctx->per_picture > 1 ? 0 : ctx->floor,
                       .array = array,
                       .pixels = pixels};
-    const int rc = offer_arrays(rows, plan, i, first_need, array, &v->n_array, err);
+    const int rc = offer_arrays(rows, plan, i, first_need, ctx->n_prefix, array, &v->n_array, err);
     return rc ? rc : pare__view_fill(ctx, step, v);
 }
 

@@ -5,7 +5,7 @@
  * one, c = c/2 + score/2. Where the blocks still to come are even in number, round((n - k_final) / sqrt(blocks to come)
  * (1 - (entropy of a / ln n)^2)) tokens with the lowest c go (half to even, never below k_final); the last block cuts to
  * k_final exactly. So it decides itself what each block but the last leaves. cls_row [n]; v [n, n_head * head_dim] with
- * its prefix rows; state [n, 1] = c. */
+ * its prefix rows; state [n, 1] = c. Without a CLS token the mean value stands in for its own. */
 #include <math.h>
 #include <string.h>
 
@@ -30,6 +30,7 @@ static int32_t state_width(const void *priv)
 typedef struct flow {
     const float *attention;      /* [n] */
     const float *value, *prefix; /* [n, width], [n_prefix, width] */
+    const float *cls;            /* [width] value of the CLS token */
     int32_t width, head_dim;
     double *rel, *sem, *score; /* [n] */
     double *logit;             /* [n_prefix + n] */
@@ -46,8 +47,9 @@ static int flow_init(flow *f, const pare__view *v, pare_error *err)
     f->value = f->attention ? pare__require(v, "flowcut", PARE__ARRAY_V, PARE__LAYER_HERE, &f->width, err) : NULL;
     if (!f->value) return PARE_E_INVALID;
     f->prefix = pare__view_prefix(v, PARE__ARRAY_V, PARE__LAYER_HERE);
-    if (!f->prefix || v->n_prefix < 1)
-        return pare_fail(err, PARE_E_UNSUPPORTED, "'flowcut' needs the value of a CLS token: this model has none");
+    f->cls = v->n_prefix ? f->prefix : pare__mean_row(v, f->value, f->width);
+    if (!f->cls)
+        return pare_fail(err, PARE_E_INVALID, "'flowcut' needs the values of the prefix tokens (prefix.v), not there");
     if (v->n_head < 1 || f->width % v->n_head)
         return pare_fail(err, PARE_E_INVALID, "'flowcut': values of width %d do not split into %d heads", f->width,
                          v->n_head);
@@ -74,7 +76,7 @@ static void sum_to_one(double *x, int64_t n)
 static void add_head(flow *f, const pare__view *v, int32_t head)
 {
     const int64_t n = v->n_prefix + v->n;
-    const float *cls = f->prefix + head * f->head_dim;
+    const float *cls = f->cls + head * f->head_dim;
     double most = -INFINITY, sum = 0;
     for (int64_t i = 0; i < n; i++) {
         const float *x = value_of(f, v, i) + head * f->head_dim;

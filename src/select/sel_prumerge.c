@@ -6,7 +6,8 @@
  * PruMerge+ also keeps every s-th of the first n - 1 tokens, s = floor(floor(1 / share of outliers) / 3), at least 1.
  * A budget counts the extra row: k - 1 tokens are kept (k = 1: one, without an extra row; k = n: all, untouched), in
  * PruMerge+ a quarter of them by attention and the others evenly spread over the rest. Sizes: 1 for a kept token, the
- * dropped ones together in the extra row. q, k [n, C] with the prefix rows of both. */
+ * dropped ones together in the extra row. q, k [n, C] with the prefix rows of both. Without a CLS token the mean query
+ * stands in for its own. */
 #include <math.h>
 #include <string.h>
 
@@ -92,7 +93,9 @@ static int prepare(work *w, const prumerge *p, const pare__view *v, const char *
     const int32_t layer = (int32_t)p->layer;
     int32_t width = 0;
     const float *q = pare__require(v, name, PARE__ARRAY_Q, layer, &width, err);
-    const float *query = q ? pare__view_prefix(v, PARE__ARRAY_Q, layer) : NULL;
+    const float *query = !q            ? NULL
+                         : v->n_prefix ? pare__view_prefix(v, PARE__ARRAY_Q, layer)
+                                       : pare__mean_row(v, q, width);
     const float *prefix_key = pare__view_prefix(v, PARE__ARRAY_K, layer);
     *w = (work){.p = p, .v = v, .attention = PARE__ARENA(v->arena, double, v->n)};
     w->score = PARE__ARENA(v->arena, float, v->n);
@@ -101,8 +104,9 @@ static int prepare(work *w, const prumerge *p, const pare__view *v, const char *
     if (!w->key) return PARE_E_INVALID;
     if (w->c != width)
         return pare_fail(err, PARE_E_INVALID, "'%s': queries of width %d, keys of width %d", name, width, w->c);
-    if (!query || !prefix_key || v->n_prefix < 1)
-        return pare_fail(err, PARE_E_UNSUPPORTED, "'%s' needs the query of a CLS token: this model has none", name);
+    if (!query || (v->n_prefix && !prefix_key))
+        return pare_fail(err, PARE_E_INVALID, "'%s' needs the prefix tokens' rows (prefix.q, prefix.k), not there",
+                         name);
     if (!w->attention || !w->score || !w->kept) return PARE_E_NOMEM;
     memset(w->kept, 0, (size_t)v->n);
     return attend(w, query, prefix_key);

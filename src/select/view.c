@@ -2,6 +2,8 @@
 /* Looking up the arrays of a view. */
 #include "select/view.h"
 
+#include <string.h>
+
 /* What the encoder stored for `layer`; negatives and HERE resolved. */
 static int32_t resolve(const pare__view *v, int32_t layer)
 {
@@ -36,6 +38,15 @@ const float *pare__view_prefix(const pare__view *v, pare__array array, int32_t l
 {
     const pare__view_array *a = find(v, array, layer);
     return a ? a->prefix : NULL;
+}
+
+const float *pare__mean_row(const pare__view *v, const float *x, int64_t width)
+{
+    float *mean = PARE__ARENA(v->arena, float, width + 1);
+    if (!mean) return NULL;
+    memset(mean, 0, (size_t)width * sizeof *mean);
+    for (int64_t i = 0; i < v->n; i++) v->vec->axpy(mean, 1.0F / (float)v->n, x + i * width, width);
+    return mean;
 }
 
 const char *pare__array_name(pare__array array)

@@ -26,7 +26,8 @@ typedef enum {
     PARE__ARRAY_K,      /* [n, n_head * head_dim] */
     PARE__ARRAY_V,
     PARE__ARRAY_K_MEAN,     /* [n, head_dim] mean over heads */
-    PARE__ARRAY_CLS_ROW,    /* [n] attention of the CLS query, mean over heads; needs a family with CLS */
+    PARE__ARRAY_CLS_ROW,    /* [n] attention of the CLS query, mean over heads; of a family without CLS it is
+                             * COL_MEAN */
     PARE__ARRAY_COL_MEAN,   /* [n] attention received, mean over heads and over all queries of the segment */
     PARE__ARRAY_GIVEN,      /* view->given: the caller's score (--scores) */
     PARE__ARRAY_TEXT_QUERY, /* view->text: embedded text (text_query) */
@@ -110,6 +111,9 @@ typedef struct pare__view {
 const float *pare__view_get(const pare__view *v, pare__array array, int32_t layer, int32_t *width);
 /* The rows of the prefix tokens in that array [n_frame, n_prefix, width], or NULL. */
 const float *pare__view_prefix(const pare__view *v, pare__array array, int32_t layer);
+/* Mean of the rows x [n, width] -> [width] of the arena: what stands in for a row of the CLS token where a family has none.
+ * NULL: no memory. */
+const float *pare__mean_row(const pare__view *v, const float *x, int64_t width);
 /* "cls_row": the name under which files and messages know an array. */
 const char *pare__array_name(pare__array array);
 
