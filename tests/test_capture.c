@@ -363,7 +363,6 @@ START_TEST(capture_refuses_what_cannot_be_kept)
     refuse("none", "stride@output,random@block=1", PARE_E_INVALID, "'block'");
     refuse("none", "stirde@output", PARE_E_INVALID, "did you mean 'stride'");
     refuse("none", NULL, PARE_E_INVALID, "missing");
-    refuse("none", "topk:score=cls-attn@output", PARE_E_UNSUPPORTED, "CLS");
     refuse("stride:k=4@output", "stride@output", PARE_E_INVALID, "must be 'none', not 'stride'");
     refuse(NULL, "custom:needs=k.12@output", PARE_E_INVALID, "layer 12");
 }

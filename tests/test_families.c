@@ -178,6 +178,11 @@ static void reduce_all(const scene *s)
     for (int32_t t = 0; t < all->grid[0]; t++) units += (int64_t)all->slot[t].grid_h * all->slot[t].grid_w;
     ck_assert_int_eq(all->n, units);
     if (!is_pooled(s)) ck_assert_int_eq(all->k, units);
+    pare_reducer_opts o = options(s, "none", 0);
+    o.n_threads = 3;
+    pare_result *threads = reduce(s, &o);
+    same_result(s, "three threads", all, pare_result_get(threads));
+    pare_result_free(&threads);
     for (int i = 0; i < N_RECIPE; i++) {
         pare_result *half = run(s, recipes[i], .5), *same = run(s, recipes[i], 1);
         check_count(s, recipes[i], all, pare_result_get(half));
