@@ -204,7 +204,7 @@ static int set_option(pare__step *s, const pair *kv, pare_error *err)
     for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
         const pare__option *o = part[i].options ? pare__option_find(part[i].options, kv->key) : NULL;
         if (!o) continue;
-        s->gives_block |= pare__option_is_block(o);
+        s->gives_block |= pare__option_is_block(o) || o->type == PARE__TEXT; /* a text may name some */
         return pare__option_set(o, part[i].priv, part[i].name, kv->value, err);
     }
     return unknown_key(s, kv->key, err);
