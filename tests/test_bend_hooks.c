@@ -16,21 +16,27 @@ static float *add(scene *sc, pare__array array, int32_t layer, int32_t width, in
 
 static float *prefix_of(scene *sc, int32_t i) { return (float *)(uintptr_t)sc->own[i].prefix; }
 
-/* One step on the scene's only frame. Returns the code of select. */
-static int try_step(const char *name, const char *options, scene *sc, int32_t site, int64_t k, pare__map *map,
-                    pare_error *err)
+/* One step on the scene's only frame, behind so many prefix tokens. Returns the code of select. */
+static int try_behind(int32_t n_prefix, const char *name, const char *options, scene *sc, int32_t site, int64_t k,
+                      pare__map *map, pare_error *err)
 {
     step s;
     scene_view look;
     int rc = step_open(&s, name, options, err);
     ck_assert_msg(rc == 0, "%s", err->text);
-    scene_look(sc, site, 0, 1, 1, &look);
+    scene_look(sc, site, 0, 1, n_prefix, &look);
     look.view.k = k;
     if (k < 0 && s.sel->amount) look.view.k = s.sel->amount(s.priv, sc->n, sc->grid_h, sc->grid_w, 0, 1);
     if (look.view.k < 0) look.view.k = -1;
     rc = step_run(&s, sc, &look.view, map, err);
     step_close(&s);
     return rc;
+}
+
+static int try_step(const char *name, const char *options, scene *sc, int32_t site, int64_t k, pare__map *map,
+                    pare_error *err)
+{
+    return try_behind(1, name, options, sc, site, k, map, err);
 }
 
 static void run(const char *name, const char *options, scene *sc, int32_t site, int64_t k, pare__map *map)
@@ -232,7 +238,8 @@ START_TEST(prumerge_loses_an_outlier_in_compat)
 }
 END_TEST
 
-START_TEST(prumerge_needs_a_class_token)
+/* Without prefix rows the mean query asks: keys along it are kept. */
+START_TEST(prumerge_asks_with_the_mean_query)
 {
     scene sc;
     scene_make(&sc, 1, 2, 4, 1);
@@ -241,7 +248,21 @@ START_TEST(prumerge_needs_a_class_token)
     add(&sc, PARE__ARRAY_K, LAST, 3, 0);
     expect_error("prumerge-plus", "", &sc, PARE_E_INVALID, "queries of width 2, keys of width 3");
     sc.own[1].width = 2;
-    expect_error("prumerge", "", &sc, PARE_E_UNSUPPORTED, "'prumerge' needs the query of a CLS token");
+    expect_error("prumerge", "", &sc, PARE_E_INVALID, "'prumerge' needs the prefix tokens' rows");
+    float *query = (float *)(uintptr_t)sc.own[0].data, *key = (float *)(uintptr_t)sc.own[1].data;
+    for (int i = 0; i < 8; i++) {
+        query[2 * i] = i % 2 ? 5 : 7;
+        query[2 * i + 1] = i % 2 ? 1 : -1;
+        key[2 * i] = i == 3 || i == 6 ? 2 : 0;
+        key[2 * i + 1] = 1;
+    }
+    pare__map map = {0};
+    pare_error err = {0};
+    ck_assert_msg(!try_behind(0, "prumerge", "neighbours=0", &sc, PARE__SITE_OUTPUT, 3, &map, &err), "%s", err.text);
+    ck_assert_int_eq(map.m.n_out, 3);
+    ck_assert_int_eq(map.m.anchor[1], 3);
+    ck_assert_int_eq(map.m.anchor[2], 6);
+    pare__map_fini(&map);
     scene_free(&sc);
 }
 END_TEST
@@ -320,7 +341,7 @@ START_TEST(flowcut_checks_its_arrays)
     expect_error("flowcut", "", &sc, PARE_E_INVALID, "values of width 2 do not split into 3 heads");
     pare__free(prefix_of(&sc, 1));
     sc.own[1].prefix = NULL;
-    expect_error("flowcut", "", &sc, PARE_E_UNSUPPORTED, "'flowcut' needs the value of a CLS token");
+    expect_error("flowcut", "", &sc, PARE_E_INVALID, "'flowcut' needs the values of the prefix tokens");
     scene_free(&sc);
 }
 END_TEST
@@ -457,7 +478,7 @@ int main(void)
     tcase_add_test(c, prumerge_keeps_outliers_and_sums_the_rest);
     tcase_add_test(c, prumerge_counts_its_extra_row);
     tcase_add_test(c, prumerge_loses_an_outlier_in_compat);
-    tcase_add_test(c, prumerge_needs_a_class_token);
+    tcase_add_test(c, prumerge_asks_with_the_mean_query);
     tcase_add_test(c, flowcut_runs_its_own_schedule);
     tcase_add_test(c, flowcut_accumulates);
     tcase_add_test(c, flowcut_checks_its_arrays);
