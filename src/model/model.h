@@ -64,15 +64,15 @@ typedef enum {
     PARE__RESIZE_NONE,
     PARE__RESIZE_EXACT,
     PARE__RESIZE_SHORTEST,
-    PARE__RESIZE_SMART, /* Qwen: sides rounded half to even to whole units, area within min_pixels .. max_pixels */
+    PARE__RESIZE_SMART,  /* Qwen: sides rounded half to even to whole units, area within min_pixels .. max_pixels */
     PARE__RESIZE_PATCHES /* NaFlex: the largest size of whole patches, aspect kept, of at most max_patches */
 } pare__resize_rule;
 /* How a photo becomes several pictures of the model's own size (encode/tiles.c). */
 typedef enum {
     PARE__TILES_NONE,
-    PARE__TILES_RATIO,     /* InternVL: the grid of min .. max_tiles tiles nearest in aspect; the whole last if several */
+    PARE__TILES_RATIO, /* InternVL: the grid of min .. max_tiles tiles nearest in aspect; the whole last if several */
     PARE__TILES_PINPOINTS, /* LLaVA-NeXT, OneVision: the pinpoint that keeps most pixels, padded; the whole first */
-    PARE__TILES_LONGEST    /* Idefics3, SmolVLM: longest edge to tiles_longest, sides up to whole tiles; the whole last */
+    PARE__TILES_LONGEST /* Idefics3, SmolVLM: longest edge to tiles_longest, sides up to whole tiles; the whole last */
 } pare__tiles_rule;
 enum { PARE__MAX_PINPOINTS = 64, PARE__MAX_DEEPSTACK = 8 };
 /* Odd margins: floor((n - c) / 2) (HF numpy/PIL) or round half to even of it (torchvision, timm). */
@@ -94,13 +94,15 @@ typedef struct pare__prep_rule {
     /* SMART, of clips: min_pixels .. max_pixels of all frames together (Qwen3-VL) where clip_volume is 1, else of a frame */
     int64_t clip_min_pixels, clip_max_pixels; /* 0 = as photos */
     int32_t clip_volume;
-    pare__tiles_rule tiles; /* of photos; every tile has the size that resize makes */
+    pare__tiles_rule tiles;       /* of photos; every tile has the size that resize makes */
     int32_t min_tiles, max_tiles; /* RATIO; LONGEST: max_tiles 1 = the photo is not cut */
     int32_t tiles_longest;
     int32_t n_pinpoint, pinpoint[PARE__MAX_PINPOINTS][2]; /* height, width in pixels */
-    int32_t newlines;     /* the language model's input has a learned row behind every row of the tiles put together */
-    int32_t anyres_max;   /* of k x k tiles at most k^2 = this many are kept in full, more are shrunk (OneVision); 0 = all */
-    int32_t clip_pool;    /* a frame of a clip leaves as ceil(rows / this) x ceil(cols / this) rows (OneVision); 0 = as is */
+    int32_t newlines; /* the language model's input has a learned row behind every row of the tiles put together */
+    int32_t
+        anyres_max; /* of k x k tiles at most k^2 = this many are kept in full, more are shrunk (OneVision); 0 = all */
+    int32_t
+        clip_pool; /* a frame of a clip leaves as ceil(rows / this) x ceil(cols / this) rows (OneVision); 0 = as is */
 } pare__prep_rule;
 
 typedef struct pare__hparams {
@@ -133,10 +135,11 @@ typedef struct pare__hparams {
     float proj_eps;
     pare__act proj_act;
     int32_t d_out;
-    int32_t n_deepstack, deepstack[PARE__MAX_DEEPSTACK]; /* blocks whose output is projected too (norm of the joined row) */
-    int32_t n_embed;                   /* width of the joint embedding with a text tower (CLIP); 0 = none */
-    int32_t steps;                     /* temporal steps that attend to each other, with positions of their own; 0 = 1 */
-    int32_t fixed_grid;                /* frames of a clip, too, come at the grid of the position table */
+    int32_t n_deepstack,
+        deepstack[PARE__MAX_DEEPSTACK]; /* blocks whose output is projected too (norm of the joined row) */
+    int32_t n_embed;                    /* width of the joint embedding with a text tower (CLIP); 0 = none */
+    int32_t steps;           /* temporal steps that attend to each other, with positions of their own; 0 = 1 */
+    int32_t fixed_grid;      /* frames of a clip, too, come at the grid of the position table */
     int32_t has_mrope;       /* the language model behind it places tokens by (t, row, col) */
     double mrope_per_second; /* t of M-RoPE per second of video; 0 = one per temporal step */
     int32_t mrope_stamps;    /* every temporal step of a clip stands behind a time stamp and is placed like a picture */
