@@ -99,10 +99,10 @@ typedef struct pare__prep_rule {
     int32_t tiles_longest;
     int32_t n_pinpoint, pinpoint[PARE__MAX_PINPOINTS][2]; /* height, width in pixels */
     int32_t newlines; /* the language model's input has a learned row behind every row of the tiles put together */
-    int32_t
-        anyres_max; /* of k x k tiles at most k^2 = this many are kept in full, more are shrunk (OneVision); 0 = all */
-    int32_t
-        clip_pool; /* a frame of a clip leaves as ceil(rows / this) x ceil(cols / this) rows (OneVision); 0 = as is */
+    /* Of k x k tiles at most k^2 = this many are kept in full, more are shrunk (OneVision); 0 = all. */
+    int32_t anyres_max;
+    /* A frame of a clip leaves as ceil(rows / this) x ceil(cols / this) rows (OneVision); 0 = as is. */
+    int32_t clip_pool;
 } pare__prep_rule;
 
 typedef struct pare__hparams {
@@ -135,11 +135,12 @@ typedef struct pare__hparams {
     float proj_eps;
     pare__act proj_act;
     int32_t d_out;
-    int32_t n_deepstack,
-        deepstack[PARE__MAX_DEEPSTACK]; /* blocks whose output is projected too (norm of the joined row) */
-    int32_t n_embed;                    /* width of the joint embedding with a text tower (CLIP); 0 = none */
+    /* Blocks whose output is projected, too (norm of the joined row). */
+    int32_t n_deepstack, deepstack[PARE__MAX_DEEPSTACK];
+    int32_t n_embed;         /* width of the joint embedding with a text tower (CLIP); 0 = none */
     int32_t steps;           /* temporal steps that attend to each other, with positions of their own; 0 = 1 */
     int32_t fixed_grid;      /* frames of a clip, too, come at the grid of the position table */
+    int32_t any_grid;        /* the model itself brings its positions to any grid, unasked */
     int32_t has_mrope;       /* the language model behind it places tokens by (t, row, col) */
     double mrope_per_second; /* t of M-RoPE per second of video; 0 = one per temporal step */
     int32_t mrope_stamps;    /* every temporal step of a clip stands behind a time stamp and is placed like a picture */

@@ -6,9 +6,8 @@
 #include "boxes.h"
 #include "task.h"
 
-enum {
-    BENCH_SEGMENT = 5
-}; /* frames of an item: of 100 frames twenty draws, fewer could never pass Holm's correction */
+/* Frames of an item: of 100 frames twenty draws, fewer could never pass Holm's correction. */
+enum { BENCH_SEGMENT = 5 };
 
 typedef struct bench_clip {
     const char *path; /* borrowed */
