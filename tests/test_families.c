@@ -19,8 +19,9 @@ enum { WIDTH = 190, HEIGHT = 130, N_FRAME = 7 };
 static uint8_t picture[N_FRAME][HEIGHT * WIDTH * 3];
 static pare_error err;
 
-static const char *const recipes[] = {"spatial-uniform@patches", "tome@block", "topk:score=mean-attn@output",
-                                      "topk:score=norm@output"};
+static const char *const recipes[] = {"spatial-uniform@patches",     "tome@block",
+                                      "topk:score=mean-attn@output", "topk:score=norm@output",
+                                      "topk:score=cls-attn@output",  "prumerge@output"};
 enum { N_RECIPE = sizeof recipes / sizeof recipes[0], TOPK = 2 };
 
 static void draw(void)

@@ -408,6 +408,7 @@ PARE_API int pare_reduce(const pare_model *model, const pare_reducer_opts *opts,
  *   clip_pool i32/i64 [1]        every slot is pooled first, this many units a side (pare_reducer_opts.keep)
  *   cls_row, col_mean [n], k_mean [n,d'']  with an optional .LAYER; k_mean is computed from k where it is not given
  *   prefix.NAME [slots,p,...]    the same of the p prefix tokens of every slot, CLS first; NAME any of the above
+ *   no_cls i32/i64 [1]           1: the prefix tokens are registers alone
  *   pixels u8 [T,H,W,3], scores [n] (score `given`), mask u8 [n] (PARE_MASK_*), text_query [m,d']
  *   grid_thw i32/i64 [3] or [media,3], tiles i32/i64 [2] or [3] (rows, cols, and where the whole picture stands among
  *   those of grid_thw: 0 before its tiles, 1 behind them, -1 nowhere). Without grid_thw the n tokens are one row.

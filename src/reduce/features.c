@@ -301,6 +301,7 @@ static int read_numbers(pare__features *f, const pare_tensor *arrays, int32_t n_
     f->n_run = f->n_layer;
     if (!rc) rc = pare__features_number(find(arrays, n_arrays, "n_run"), f->n_layer, &f->n_run, err);
     if (!rc) rc = pare__features_number(find(arrays, n_arrays, "clip_pool"), PARE__MAX_SIDE, &f->clip_pool, err);
+    if (!rc) rc = pare__features_number(find(arrays, n_arrays, "no_cls"), 1, &f->no_cls, err);
     return rc;
 }
 

@@ -11,13 +11,13 @@ typedef struct pare__features {
     pare__rows rows;            /* tokens in x, the other arrays beside it; layers as named, or PARE__LAYER_ANY */
     pare_slot *slot;            /* [n_slot] */
     int32_t n_slot, n_head;
-    int32_t n_layer;     /* 0 = unknown: layers are names */
-    int32_t n_run;       /* of them: n_layer, or fewer */
-    int32_t clip_pool;   /* as pare__context.clip_pool */
-    int32_t per_picture; /* slots of a picture: 1, or its tiles and, mostly, the whole */
-    int32_t n_prefix;
-    int32_t grid_h, grid_w; /* the largest */
-    pare__pixels px;        /* frame NULL = none */
+    int32_t n_layer;          /* 0 = unknown: layers are names */
+    int32_t n_run;            /* of them: n_layer, or fewer */
+    int32_t clip_pool;        /* as pare__context.clip_pool */
+    int32_t per_picture;      /* slots of a picture: 1, or its tiles and, mostly, the whole */
+    int32_t n_prefix, no_cls; /* as pare__context */
+    int32_t grid_h, grid_w;   /* the largest */
+    pare__pixels px;          /* frame NULL = none */
     const uint8_t **frame;
     float *x_prefix; /* [n_slot, n_prefix, d] or NULL */
     float *given;    /* [n] or NULL */

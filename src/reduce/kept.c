@@ -182,6 +182,7 @@ static void add_geometry(list *l, const pare__kept_window *w)
         add_numbers(l, "tiles", 3, (int32_t[3]){slot->tile_rows, slot->tile_cols, whole_at(slot, c->per_picture)});
     add_numbers(l, "n_layer", 1, (int32_t[3]){c->n_layer});
     if (c->n_run < c->n_layer) add_numbers(l, "n_run", 1, (int32_t[3]){c->n_run});
+    if (c->n_prefix > 0 && c->no_cls) add_numbers(l, "no_cls", 1, (int32_t[3]){1});
     if (c->clip_pool > 1) add_numbers(l, "clip_pool", 1, (int32_t[3]){c->clip_pool});
 }
 

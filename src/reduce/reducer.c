@@ -111,6 +111,7 @@ int pare__reducer_create(pare_reducer **out, const pare_model *model, const pare
                              .n_layer = model->hp.n_layer,
                              .n_run = model->hp.tap,
                              .n_prefix = model->hp.n_prefix,
+                             .no_cls = !model->hp.has_cls,
                              .text = opts->text,
                              .n_text = opts->n_text,
                              .d_text = opts->d_text,

@@ -44,6 +44,7 @@ static int make_plan(job *j, const pare_reducer_opts *opts, pare_error *err)
                              .n_run = j->in.n_run,
                              .clip_pool = j->in.clip_pool,
                              .n_prefix = j->in.n_prefix,
+                             .no_cls = j->in.no_cls,
                              .slot = j->in.slot,
                              .grid_h = j->in.grid_h,
                              .grid_w = j->in.grid_w,

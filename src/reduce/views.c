@@ -28,7 +28,7 @@ static int is_row_array(pare__array kind)
 }
 
 /* Offers each need of the step from the `first` on under the name it was asked by. */
-static int offer_arrays(const pare__rows *rows, const pare__plan *plan, int32_t i_step, int32_t first, int32_t n_prefix,
+static int offer_arrays(const pare__rows *rows, const pare__plan *plan, int32_t i_step, int32_t first, int has_cls,
                         pare__view_array *array, int32_t *n_array, pare_error *err)
 {
     const pare__step *step = &plan->recipe->step[i_step];
@@ -40,7 +40,7 @@ static int offer_arrays(const pare__rows *rows, const pare__plan *plan, int32_t 
         pare__view_array found = {.width = rows->d, .data = rows->x, .prefix = rows->x_prefix};
         const int is_here = kind == PARE__ARRAY_TOKENS && sp->need[i].layer == PARE__LAYER_HERE;
         const pare__view_array *a = is_here ? NULL : find_array(rows, kind, sp->layer[i], plan->n_layer);
-        if (!a && kind == PARE__ARRAY_CLS_ROW && !n_prefix)
+        if (!a && kind == PARE__ARRAY_CLS_ROW && !has_cls)
             a = find_array(rows, PARE__ARRAY_COL_MEAN, sp->layer[i], plan->n_layer);
         if (a) {
             found = *a;
@@ -84,6 +84,7 @@ int pare__view_fill(const pare__context *ctx, const pare__step *step, pare__view
     v->n_head = ctx->n_head;
     v->n_layer = ctx->n_layer;
     v->n_prefix = ctx->n_prefix;
+    v->no_cls = ctx->no_cls;
     v->origin0 = ctx->origin0;
     v->text = ctx->text;
     v->n_text = ctx->n_text;
@@ -101,6 +102,7 @@ int pare__window_view(const pare__context *ctx, const pare__plan *plan, int32_t 
                       const pare__rows *rows, const pare__pixels *pixels, pare__view *v, pare_error *err)
 {
     const pare__step *step = &plan->recipe->step[i];
+    const int has_cls = ctx->n_prefix > 0 && !ctx->no_cls;
     pare__view_array *array = PARE__ARENA(ctx->arena, pare__view_array, PARE__MAX_STEP_NEEDS);
     if (!array) return PARE_E_NOMEM;
     *v = (pare__view){.block = -1,
@@ -122,7 +124,7 @@ int pare__window_view(const pare__context *ctx, const pare__plan *plan, int32_t 
                       .floor = ctx->per_picture > 1 ? 0 : ctx->floor,
                       .array = array,
                       .pixels = pixels};
-    const int rc = offer_arrays(rows, plan, i, first_need, ctx->n_prefix, array, &v->n_array, err);
+    const int rc = offer_arrays(rows, plan, i, first_need, has_cls, array, &v->n_array, err);
     return rc ? rc : pare__view_fill(ctx, step, v);
 }
 

@@ -24,6 +24,7 @@ typedef struct pare__context {
     const pare__vec *vec;
     uint64_t seed;
     int32_t n_head, n_layer, n_prefix;
+    int32_t no_cls;         /* as pare__view.no_cls */
     int32_t n_run;          /* blocks that are run: n_layer, or fewer where what lies behind a tap is left out */
     const pare_slot *slot;  /* [slots of the window] */
     int32_t grid_h, grid_w; /* units of a slot; the largest where they differ */

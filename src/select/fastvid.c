@@ -24,7 +24,7 @@ static const float *frame_features(const pare__view *v, const float *x, int64_t 
     const float *prefix = pare__view_prefix(v, PARE__ARRAY_TOKENS, PARE__LAYER_HERE);
     float *out = PARE__ARENA(v->arena, float, v->n_frame *d);
     for (int32_t f = 0; out && f < v->n_frame; f++) {
-        if (prefix && v->n_prefix > 0)
+        if (prefix && pare__view_has_cls(v))
             memcpy(out + f * d, prefix + (int64_t)f * v->n_prefix * d, (size_t)d * sizeof *out);
         else
             mean_frame(v, x, d, f, out + f * d);

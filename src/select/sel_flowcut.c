@@ -47,14 +47,14 @@ static int flow_init(flow *f, const pare__view *v, pare_error *err)
     f->value = f->attention ? pare__require(v, "flowcut", PARE__ARRAY_V, PARE__LAYER_HERE, &f->width, err) : NULL;
     if (!f->value) return PARE_E_INVALID;
     f->prefix = pare__view_prefix(v, PARE__ARRAY_V, PARE__LAYER_HERE);
-    f->cls = v->n_prefix ? f->prefix : pare__mean_row(v, f->value, f->width);
-    if (!f->cls)
+    if (v->n_prefix && !f->prefix)
         return pare_fail(err, PARE_E_INVALID, "'flowcut' needs the values of the prefix tokens (prefix.v), not there");
     if (v->n_head < 1 || f->width % v->n_head)
         return pare_fail(err, PARE_E_INVALID, "'flowcut': values of width %d do not split into %d heads", f->width,
                          v->n_head);
     f->head_dim = f->width / v->n_head;
-    return 0;
+    f->cls = pare__view_has_cls(v) ? f->prefix : pare__mean_row(v, f->value, f->width);
+    return f->cls ? 0 : PARE_E_NOMEM;
 }
 
 /* ---- score ------------------------------------------------------------------------------------------------------- */

@@ -93,9 +93,7 @@ static int prepare(work *w, const prumerge *p, const pare__view *v, const char *
     const int32_t layer = (int32_t)p->layer;
     int32_t width = 0;
     const float *q = pare__require(v, name, PARE__ARRAY_Q, layer, &width, err);
-    const float *query = !q            ? NULL
-                         : v->n_prefix ? pare__view_prefix(v, PARE__ARRAY_Q, layer)
-                                       : pare__mean_row(v, q, width);
+    const float *prefix_query = pare__view_prefix(v, PARE__ARRAY_Q, layer);
     const float *prefix_key = pare__view_prefix(v, PARE__ARRAY_K, layer);
     *w = (work){.p = p, .v = v, .attention = PARE__ARENA(v->arena, double, v->n)};
     w->score = PARE__ARENA(v->arena, float, v->n);
@@ -104,10 +102,11 @@ static int prepare(work *w, const prumerge *p, const pare__view *v, const char *
     if (!w->key) return PARE_E_INVALID;
     if (w->c != width)
         return pare_fail(err, PARE_E_INVALID, "'%s': queries of width %d, keys of width %d", name, width, w->c);
-    if (!query || (v->n_prefix && !prefix_key))
+    if (v->n_prefix && (!prefix_query || !prefix_key))
         return pare_fail(err, PARE_E_INVALID, "'%s' needs the prefix tokens' rows (prefix.q, prefix.k), not there",
                          name);
-    if (!w->attention || !w->score || !w->kept) return PARE_E_NOMEM;
+    const float *query = pare__view_has_cls(v) ? prefix_query : pare__mean_row(v, q, width);
+    if (!query || !w->attention || !w->score || !w->kept) return PARE_E_NOMEM;
     memset(w->kept, 0, (size_t)v->n);
     return attend(w, query, prefix_key);
 }

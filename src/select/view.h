@@ -58,7 +58,7 @@ typedef struct pare__view_array {
     pare__need need; /* layer resolved to 0..n_layer-1 */
     int32_t width;
     const float *data;   /* [n, width] */
-    const float *prefix; /* [n_frame, n_prefix, width] the same of the prefix tokens (CLS first), or NULL */
+    const float *prefix; /* [n_frame, n_prefix, width] the same of the prefix tokens (CLS first, if any), or NULL */
 } pare__view_array;
 
 typedef struct pare__view {
@@ -75,6 +75,7 @@ typedef struct pare__view {
     int32_t t0;                 /* index in the clip of the first slot of the view */
     int32_t is_first;           /* its first slot begins a clip, photo or tile: nothing came before */
     int32_t n_prefix;           /* prefix rows that stand before the candidates of every slot in the sequence */
+    int32_t no_cls;             /* 1: the first of them is no CLS token, all are registers */
     const int32_t *thw;         /* [n, 3] place of the anchor: slot (counted from the view's first), row, col */
     const float *size;          /* [n] */
     const int32_t *origin;      /* [n] candidate of the window that each row stands at, or NULL */
@@ -111,6 +112,8 @@ typedef struct pare__view {
 const float *pare__view_get(const pare__view *v, pare__array array, int32_t layer, int32_t *width);
 /* The rows of the prefix tokens in that array [n_frame, n_prefix, width], or NULL. */
 const float *pare__view_prefix(const pare__view *v, pare__array array, int32_t layer);
+/* A CLS token leads the prefix rows. */
+static inline int pare__view_has_cls(const pare__view *v) { return v->n_prefix > 0 && !v->no_cls; }
 /* Mean of the rows x [n, width] -> [width] of the arena: what stands in for a row of the CLS token where a family has none.
  * NULL: no memory. */
 const float *pare__mean_row(const pare__view *v, const float *x, int64_t width);
