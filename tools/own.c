@@ -152,11 +152,12 @@ static int end_scores(const cli_own *own, pare_error *err)
 
 /* ---- one input ------------------------------------------------------------------------------------------------- */
 
-/* By the caller, or by the model's own rule for photos. */
+/* By the caller, or by the model's own rule for photos, which holds only where nothing is asked of their size. */
 static int is_tiled(const pare_model *model, const pare_reducer_opts *opts, const pare_source_info *source)
 {
     pare_model_plan plan = {.struct_size = sizeof plan};
-    if (opts->tile_rows != 0 || !source->is_image) return opts->tile_rows > 0;
+    const int is_sized = opts->width > 0 || opts->max_side > 0 || opts->letterbox;
+    if (opts->tile_rows != 0 || is_sized || !source->is_image) return opts->tile_rows > 0;
     return pare_model_plan_get(model, source->width, source->height, 0, 0, 0, &plan, NULL) == 0 && plan.n_slot > 1;
 }
 

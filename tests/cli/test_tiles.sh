@@ -27,4 +27,6 @@ if [ -d "$model" ]; then
     head -c 80 /dev/zero >zero
     { npy "<f4" "16"; head -c 64 zero; } >s.npy
     one_line 2 "use --tiles none" "$PARE" reduce "$model/image_0.png" -m "$model" --recipe topk:score=given@output --scores s.npy --keep .5
+    # a size of the caller's switches the rule off: one grid
+    "$PARE" reduce "$model/image_0.png" -m "$model" --recipe topk:score=given@output --scores s.npy --keep .5 --letterbox -q -o s.safetensors >/dev/null
 fi
