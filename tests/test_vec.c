@@ -123,8 +123,11 @@ static void check_sums(int64_t n)
     pare__vec_c.axpy(want, -1.7f, b, n);
     compare("axpy", n, 3e-6, 2e-7);
     prepare(a, n);
-    vec->bias(got, b, n);
-    pare__vec_c.bias(want, b, n);
+    vec->bias(got, got, b, n);
+    pare__vec_c.bias(want, want, b, n);
+    compare("bias in place", n, 0, 0);
+    vec->bias(got, b, c, n);
+    pare__vec_c.bias(want, b, c, n);
     compare("bias", n, 0, 0);
     for (int k = 0; k < 4; k++) {
         prepare(a, n);

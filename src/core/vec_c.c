@@ -104,14 +104,9 @@ static void axpy(float *y, float a, const float *x, int64_t n)
     for (int64_t i = 0; i < n; i++) y[i] = (float)((double)a * x[i] + y[i]);
 }
 
-static void bias_to(float *y, const float *x, const float *b, int64_t n)
+static void bias(float *y, const float *x, const float *b, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) y[i] = x[i] + b[i];
-}
-
-static void bias(float *x, const float *b, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++) x[i] += b[i];
 }
 
 static void residual(float *y, const float *x, const float *b, const float *scale, int64_t n)
@@ -206,7 +201,6 @@ const pare__vec pare__vec_c = {
     .softmax = softmax,
     .softmax_raw = softmax_raw,
     .bias = bias,
-    .bias_to = bias_to,
     .bias_gelu = bias_gelu,
     .bias_gelu_tanh = bias_gelu_tanh,
     .bias_gelu_quick = bias_gelu_quick,

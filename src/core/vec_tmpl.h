@@ -246,12 +246,7 @@ static void axpy(float *y, float a, const float *x, int64_t n)
     for (int64_t i = 0; i < n; i += VN) row_store(y, i, n, v_fma(factor, row_load(x, i, n, 0), row_load(y, i, n, 0)));
 }
 
-static void bias(float *x, const float *b, int64_t n)
-{
-    for (int64_t i = 0; i < n; i += VN) row_store(x, i, n, row_load(x, i, n, 0) + row_load(b, i, n, 0));
-}
-
-static void bias_to(float *y, const float *x, const float *b, int64_t n)
+static void bias(float *y, const float *x, const float *b, int64_t n)
 {
     for (int64_t i = 0; i < n; i += VN) row_store(y, i, n, row_load(x, i, n, 0) + row_load(b, i, n, 0));
 }
@@ -403,7 +398,6 @@ const pare__vec VEC_TABLE = {
     .softmax = softmax,
     .softmax_raw = softmax_raw,
     .bias = bias,
-    .bias_to = bias_to,
     .bias_gelu = bias_gelu,
     .bias_gelu_tanh = bias_gelu_tanh,
     .bias_gelu_quick = bias_gelu_quick,

@@ -56,20 +56,15 @@ typedef struct room {
 
 /* ---- shapes ---------------------------------------------------------------------------------------------------- */
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-static int64_t round_up(int64_t n, int64_t grain) { return ceil_div(n, grain) * grain; }
-
 /* Floats between rows of scores: an odd number of cache lines, so that the rows of a block do not share places of the
  * first-level cache. */
-static int64_t score_ld(int64_t n) { return (ceil_div(n, LINE) | 1) * LINE; }
+static int64_t score_ld(int64_t n) { return (pare__ceil_div(n, LINE) | 1) * LINE; }
 
 /* Queries of a tile for a segment of n rows: whole blocks of the product. */
 static int64_t tile_queries(int64_t n)
 {
     const int64_t fit = SCORE_FLOATS / score_ld(n) / PARE__MUL_MAX_ROWS * PARE__MUL_MAX_ROWS;
-    return min64(max64(fit, PARE__MUL_MAX_ROWS), MAX_QUERIES);
+    return pare__min64(pare__max64(fit, PARE__MUL_MAX_ROWS), MAX_QUERIES);
 }
 
 /* Floats of the arrays of a room, each a whole number of cache lines, for any table of products. */
@@ -79,13 +74,13 @@ typedef struct sizes {
 
 static sizes sizes_of(int64_t n, int64_t head_dim)
 {
-    return (sizes){.keys = round_up(n, PARE__MUL_MAX_COLS) * head_dim,
-                   .values = n * round_up(head_dim, PARE__MUL_MAX_COLS),
+    return (sizes){.keys = pare__round_up(n, PARE__MUL_MAX_COLS) * head_dim,
+                   .values = n * pare__round_up(head_dim, PARE__MUL_MAX_COLS),
                    .queries = MAX_QUERIES * head_dim,
-                   .bias = round_up(n, LINE),
+                   .bias = pare__round_up(n, LINE),
                    .share = MAX_QUERIES,
-                   .steps = round_up(n, LINE) + 2 * round_up(head_dim, LINE),
-                   .scores = max64(SCORE_FLOATS, PARE__MUL_MAX_ROWS * score_ld(n))};
+                   .steps = pare__round_up(n, LINE) + 2 * pare__round_up(head_dim, LINE),
+                   .scores = pare__max64(SCORE_FLOATS, PARE__MUL_MAX_ROWS * score_ld(n))};
 }
 
 int64_t pare__attention_scratch(int64_t n, int64_t head_dim)
@@ -97,7 +92,10 @@ int64_t pare__attention_scratch(int64_t n, int64_t head_dim)
 /* ---- tasks ----------------------------------------------------------------------------------------------------- */
 
 /* Only the first query of a segment makes a CLS row. */
-static int64_t queries_of(const pare__attention_job *j, int64_t n) { return j->out || j->col_mean ? n : min64(n, 1); }
+static int64_t queries_of(const pare__attention_job *j, int64_t n)
+{
+    return j->out || j->col_mean ? n : pare__min64(n, 1);
+}
 
 /* Parts that the queries of a segment are cut into; column sums need their order. */
 static int64_t parts_of(const work *w, int64_t n)
@@ -105,8 +103,8 @@ static int64_t parts_of(const work *w, int64_t n)
     const pare__attention_job *j = w->job;
     const int64_t n_query = queries_of(j, n);
     if (n_query == 0 || j->col_mean) return n_query > 0;
-    const int64_t wanted = ceil_div(ENOUGH_TASKS, (int64_t)j->n_seg * j->n_head);
-    return max64(1, min64(wanted, n_query / PART_QUERIES));
+    const int64_t wanted = pare__ceil_div(ENOUGH_TASKS, (int64_t)j->n_seg * j->n_head);
+    return pare__max64(1, pare__min64(wanted, n_query / PART_QUERIES));
 }
 
 static span find(const work *w, int64_t task)
@@ -155,7 +153,7 @@ static const float *row_of(const work *w, const span *s, int64_t part, int64_t i
 {
     const int64_t hd = w->job->head_dim, dim = w->job->n_head * hd;
     const float *from = w->job->qkv + part * dim + s->head * hd;
-    const float *later = from + row_at(w, s, min64(i + ROWS_AHEAD, s->n - 1)) * 3 * dim;
+    const float *later = from + row_at(w, s, pare__min64(i + ROWS_AHEAD, s->n - 1)) * 3 * dim;
     for (int64_t c = 0; c < hd; c += LINE) __builtin_prefetch(later + c);
     return from + row_at(w, s, i) * 3 * dim;
 }
@@ -173,7 +171,7 @@ static void pack(const work *w, const span *s, const room *r)
     const pare__mul *mul = w->ex->vec->mul;
     const int64_t hd = w->job->head_dim;
     for (int64_t i = 0; i < s->n; i += mul->cols) {
-        const int64_t n = min64(mul->cols, s->n - i);
+        const int64_t n = pare__min64(mul->cols, s->n - i);
         gather(w, s, 1, i, n, r->queries);
         mul->pack_t(r->keys + i * hd, r->queries, hd, hd, n);
     }
@@ -249,7 +247,7 @@ static void pack_narrow_values(const work *w, const span *s, const room *r)
 {
     const pare__mul16 *mul = w->ex->mul16;
     const int64_t hd = w->job->head_dim;
-    float *step = r->steps + round_up(s->n, LINE), *inverse = step + round_up(hd, LINE);
+    float *step = r->steps + pare__round_up(s->n, LINE), *inverse = step + pare__round_up(hd, LINE);
     memset(step, 0, (size_t)hd * sizeof *step);
     for (int64_t i = 0; i < s->n; i++) mul->peaks(step, row_of(w, s, 2, i), hd);
     for (int64_t c = 0; c < hd; c++) {
@@ -267,7 +265,7 @@ static void pack_narrow(const work *w, const span *s, const room *r)
     const pare__mul16 *mul = w->ex->mul16;
     const int64_t hd = w->job->head_dim;
     for (int64_t i = 0; i < s->n; i += mul->cols) {
-        const int64_t n = min64(mul->cols, s->n - i);
+        const int64_t n = pare__min64(mul->cols, s->n - i);
         const int16_t *rows = narrow_rows(w, s, r, 1, i, n, r->steps + i);
         mul->pack_t((int16_t *)(void *)r->keys + i * hd, rows, hd, hd, n);
     }
@@ -280,7 +278,7 @@ static void tile_narrow(const work *w, const span *s, const room *r, const float
     const pare__mul16 *mul = w->ex->mul16;
     const pare__attention_job *j = w->job;
     const int64_t hd = j->head_dim;
-    const float scale = (float)(1 / sqrt((double)hd)), *step = r->steps + round_up(s->n, LINE);
+    const float scale = (float)(1 / sqrt((double)hd)), *step = r->steps + pare__round_up(s->n, LINE);
     int32_t *sums = (int32_t *)(void *)r->scores;
     const int16_t *queries = narrow_rows(w, s, r, 0, first, rows, r->share);
     mul->run(rows, s->n, hd, queries, hd, (const int16_t *)(const void *)r->keys, sums, r->ld);
@@ -318,7 +316,7 @@ static void run_task(void *arg, int64_t task, int32_t worker)
     const int narrow = is_narrow(w, &s);
     (narrow ? pack_narrow : pack)(w, &s, &r);
     for (int64_t i = s.first; i < s.last; i += step)
-        (narrow ? tile_narrow : tile)(w, &s, &r, bias, i, min64(step, s.last - i));
+        (narrow ? tile_narrow : tile)(w, &s, &r, bias, i, pare__min64(step, s.last - i));
 }
 
 /* ---- the pack --------------------------------------------------------------------------------------------------- */

@@ -151,7 +151,7 @@ static void prefix_row(const pare_model *m, int32_t i, float *x)
     const pare__hparams *hp = &m->hp;
     const float *from = hp->has_cls && i == 0 ? m->w.cls : m->w.registers + (int64_t)(i - hp->has_cls) * hp->dim;
     memcpy(x, from, (size_t)hp->dim * sizeof(float));
-    if (m->w.pos && i < prefix_positions(hp)) pare__vec_best()->bias(x, m->w.pos + (int64_t)i * hp->dim, hp->dim);
+    if (m->w.pos && i < prefix_positions(hp)) pare__vec_best()->bias(x, x, m->w.pos + (int64_t)i * hp->dim, hp->dim);
 }
 
 static void place_unit(const work *w, int32_t s, const int32_t *thw, int32_t n, float *x)
@@ -162,7 +162,7 @@ static void place_unit(const work *w, int32_t s, const int32_t *thw, int32_t n, 
     for (int32_t i = 0; i < n; i++) {
         const int64_t row = thw[1] * unit + i / unit, col = thw[2] * unit + i % unit;
         const int64_t at = row < grid.rows && col < grid.cols ? row * grid.cols + col : 0;
-        w->e->ex.vec->bias(x + i * d, w->e->seg_pos[s] + at * d, d);
+        w->e->ex.vec->bias(x + i * d, x + i * d, w->e->seg_pos[s] + at * d, d);
     }
 }
 

@@ -131,9 +131,6 @@ static int make_captures(pare__encoder *e, int64_t cap)
     return 0;
 }
 
-static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t round_up(int64_t n, int64_t grain) { return (n + grain - 1) / grain * grain; }
-
 /* Floats per row of `wide`. */
 static int64_t widest(const pare_model *m)
 {
@@ -141,7 +138,7 @@ static int64_t widest(const pare_model *m)
     int64_t width = pare__float_stride(m->w.patch.n_in);
     for (int32_t i = -1; m->hp.has_projector && i < m->hp.n_deepstack; i++) {
         const pare__projector_w *p = i < 0 ? &m->w.projector : &m->w.deepstack[i];
-        width = max64(width, pare__float_stride(p->fc1.n_out) / patches + 1);
+        width = pare__max64(width, pare__float_stride(p->fc1.n_out) / patches + 1);
     }
     for (int32_t b = 0; b < m->hp.n_layer; b++) {
         const pare__block_w *w = &m->w.block[b];
@@ -168,8 +165,8 @@ static int64_t widest_state(const pare__encoder *e)
 {
     const pare__pack *p = &e->pack;
     int64_t width = e->m->hp.dim;
-    for (int32_t i = 0; i < PARE__MAX_STEPS; i++) width = max64(width, e->plan.state_width[i]);
-    if (e->m->hp.n_deepstack) width = max64(width, p->n_prefix ? p->d_out : p->d_out / p->patches + 1);
+    for (int32_t i = 0; i < PARE__MAX_STEPS; i++) width = pare__max64(width, e->plan.state_width[i]);
+    if (e->m->hp.n_deepstack) width = pare__max64(width, p->n_prefix ? p->d_out : p->d_out / p->patches + 1);
     return width;
 }
 
@@ -216,11 +213,11 @@ static int make_extents(pare__encoder *e, int64_t cap)
 static int64_t widest_operand(const pare__encoder *e, const pare__engine *engine)
 {
     const pare_model *m = e->m;
-    const int64_t wide = round_up(pare__float_stride(m->w.projector.fc1.n_in), PARE__ALIGN / (int)sizeof(float));
+    const int64_t wide = pare__round_up(pare__float_stride(m->w.projector.fc1.n_in), PARE__ALIGN / (int)sizeof(float));
     const int64_t joined = m->hp.has_projector ? wide / e->pack.patches + 1 : 0;
-    const int64_t normed = max64(pare__float_stride(m->hp.dim), joined) * (int64_t)sizeof(float);
+    const int64_t normed = pare__max64(pare__float_stride(m->hp.dim), joined) * (int64_t)sizeof(float);
     if (engine->operand == PARE__OPERAND_F32) return normed;
-    return max64(normed, (widest(m) + PARE__ALIGN) * pare__operand_size(engine->operand));
+    return pare__max64(normed, (widest(m) + PARE__ALIGN) * pare__operand_size(engine->operand));
 }
 
 /* What a worker needs for two tiles and the engine's library, or for a head of attention. */
@@ -228,12 +225,12 @@ static int make_scratch(pare__encoder *e, int64_t cap)
 {
     const pare__hparams *hp = &e->m->hp;
     const pare__engine *engine = e->weights->engine, *wide = e->weights->wide;
-    const int64_t library = max64(engine->scratch_size, wide->scratch_size);
+    const int64_t library = pare__max64(engine->scratch_size, wide->scratch_size);
     const int64_t attention = pare__attention_scratch(cap, hp->dim / hp->n_head);
     const int64_t product = 2 * (int64_t)PARE__TILE_FLOATS + library / (int64_t)sizeof(float);
-    e->ex.scratch_size = round_up(max64(attention, product), PARE__ALIGN);
+    e->ex.scratch_size = pare__round_up(pare__max64(attention, product), PARE__ALIGN);
     e->ex.scratch = floats(pare__pool_threads(e->ex.pool), e->ex.scratch_size);
-    e->ex.operand = (char *)pare__malloc(cap, round_up(widest_operand(e, engine), PARE__ALIGN));
+    e->ex.operand = (char *)pare__malloc(cap, pare__round_up(widest_operand(e, engine), PARE__ALIGN));
     e->ex.row_scale = floats(cap, 1);
     e->ex.row_zero = PARE__NEW(int32_t, cap);
     return e->ex.scratch && e->ex.operand && e->ex.row_scale && e->ex.row_zero ? 0 : PARE_E_NOMEM;
@@ -272,7 +269,7 @@ int pare__encoder_create(pare__encoder **out, const pare_model *model, pare__poo
     if (rc == 0) rc = check_plan(model, plan, err);
     if (rc < 0) return rc;
     const int64_t spare = (int64_t)PARE__GRAIN_ROWS * model->hp.unit * model->hp.unit; /* engines round rows up */
-    const int64_t cap = max64(max_rows * max64(model->hp.steps, 1), PARE__PACK_ROWS) + spare;
+    const int64_t cap = pare__max64(max_rows * pare__max64(model->hp.steps, 1), PARE__PACK_ROWS) + spare;
     pare__engine_choice choice = {.engine = plan->engine};
     if (!plan->engine) rc = pare__engine_choose(NULL, NULL, &choice, err);
     if (rc < 0) return rc;

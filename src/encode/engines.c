@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/mem.h"
 #include "core/option.h"
+#include "core/pool.h"
 #include "core/vec.h"
 #include "encode/backend.h"
 
@@ -110,14 +111,12 @@ int pare__engine_at(int32_t i, pare__engine_choice *out)
 
 /* ---- weights ----------------------------------------------------------------------------------------------------- */
 
-static int64_t slice(int64_t n, int64_t i, int64_t n_slice) { return n * i / n_slice; }
-
 pare__columns pare__panel_columns(const pare__prepared *p, int32_t panel)
 {
     const int32_t width = p->n_out / p->n_part, part = panel / p->n_panel, i = panel % p->n_panel;
     const int64_t grains = (width + PARE__GRAIN_COLS - 1) / PARE__GRAIN_COLS;
-    const int64_t first = slice(grains, i, p->n_panel) * PARE__GRAIN_COLS;
-    const int64_t end = slice(grains, i + 1, p->n_panel) * PARE__GRAIN_COLS;
+    const int64_t first = pare__slice(grains, i, p->n_panel) * PARE__GRAIN_COLS;
+    const int64_t end = pare__slice(grains, i + 1, p->n_panel) * PARE__GRAIN_COLS;
     return (pare__columns){(int32_t)(part * width + first), (int32_t)((end < width ? end : width) - first)};
 }
 

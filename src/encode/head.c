@@ -132,7 +132,7 @@ static void add_mlp(const pare_model *m, const float *x, float *y)
         activate(m->hp.act, hidden, fc1->b ? fc1->b + at : NULL, n);
         for (int64_t i = 0; i < fc2->n_out; i++) y[i] += vec->dot(fc2->w + i * fc2->n_in + at, hidden, n);
     }
-    if (fc2->b) vec->bias(y, fc2->b, fc2->n_out);
+    if (fc2->b) vec->bias(y, y, fc2->b, fc2->n_out);
 }
 
 /* The head of a learned query into out [dim]; 0 when no row counts. */

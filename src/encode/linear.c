@@ -27,10 +27,6 @@ typedef struct stretch {
     int64_t first, n, base;
 } stretch;
 
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 /* ---- operands ---------------------------------------------------------------------------------------------------- */
 
 void pare__norm_row(const pare__vec *vec, pare__norm_kind kind, const pare__norm_w *w, float eps, const float *x,
@@ -60,7 +56,7 @@ static int64_t widest_pitch(const pare__linear_job *job, int32_t n)
     int64_t pitch = 0;
     for (int32_t i = 0; i < n; i++)
         if (!is_as_it_is(&job[i]) && operand_bytes(&job[i]) > pitch) pitch = operand_bytes(&job[i]);
-    return ceil_div(pitch, PARE__ALIGN) * PARE__ALIGN;
+    return pare__ceil_div(pitch, PARE__ALIGN) * PARE__ALIGN;
 }
 
 static const void *operand_at(const pare__exec *ex, const pare__linear_job *j, stretch at)
@@ -126,13 +122,13 @@ static void finish_direct(const pare__exec *ex, const pare__linear_job *j, stret
         if (!is_wide)
             widen_row(ex, j, at, c, r, acc, y);
         else if (b)
-            vec->bias_to(y, acc, b, c.n);
+            vec->bias(y, acc, b, c.n);
         else
             memcpy(y, acc, (size_t)c.n * sizeof(float));
         if (is_act)
             activate(vec, j->act, y, is_wide ? NULL : b, c.n);
         else if (!is_wide && b)
-            vec->bias(y, b, c.n);
+            vec->bias(y, y, b, c.n);
     }
 }
 
@@ -149,8 +145,8 @@ static void finish_gated(const pare__exec *ex, const pare__linear_job *j, stretc
 {
     const int32_t half = j->w->n_out / 2;
     for (int64_t r = 0; r < at.n; r++, gate += c.n, up += c.n) {
-        if (j->bias) ex->vec->bias(gate, j->bias + c.first, c.n);
-        if (j->bias) ex->vec->bias(up, j->bias + half + c.first, c.n);
+        if (j->bias) ex->vec->bias(gate, gate, j->bias + c.first, c.n);
+        if (j->bias) ex->vec->bias(up, up, j->bias + half + c.first, c.n);
         ex->vec->silu_mul(j->y + (at.first + r) * j->ldy + c.first, gate, up, c.n);
     }
 }
@@ -194,15 +190,15 @@ static void run_panel(const pare__exec *ex, const pare__linear_job *j, stretch a
 /* Tiles of about equal height, cut at multiples of PARE__GRAIN_ROWS; two threads share them evenly. */
 static int64_t count_tiles(int64_t rows, int64_t tile_rows)
 {
-    const int64_t n = ceil_div(rows, tile_rows);
+    const int64_t n = pare__ceil_div(rows, tile_rows);
     return n > 1 ? n + n % 2 : n;
 }
 
 static stretch tile_at(const chain *c, int64_t i)
 {
-    const int64_t rows = c->job->rows, grains = ceil_div(rows, PARE__GRAIN_ROWS);
+    const int64_t rows = c->job->rows, grains = pare__ceil_div(rows, PARE__GRAIN_ROWS);
     const int64_t first = pare__slice(grains, i, c->n_tile) * PARE__GRAIN_ROWS;
-    return (stretch){first, min64(pare__slice(grains, i + 1, c->n_tile) * PARE__GRAIN_ROWS, rows) - first,
+    return (stretch){first, pare__min64(pare__slice(grains, i + 1, c->n_tile) * PARE__GRAIN_ROWS, rows) - first,
                      first * c->pitch};
 }
 
@@ -210,7 +206,7 @@ static void prepare_grain(void *arg, int64_t task, int32_t worker)
 {
     const chain *c = (const chain *)arg;
     const int64_t first = task * PARE__ROW_GRAIN;
-    prepare_rows(c->ex, c->job, (stretch){first, min64(PARE__ROW_GRAIN, c->job->rows - first), first * c->pitch},
+    prepare_rows(c->ex, c->job, (stretch){first, pare__min64(PARE__ROW_GRAIN, c->job->rows - first), first * c->pitch},
                  worker);
 }
 

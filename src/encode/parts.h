@@ -203,6 +203,11 @@ static inline int64_t pare__joined_width(const pare__hparams *hp)
     return hp->join == PARE__JOIN_MEAN ? hp->dim : (int64_t)hp->unit * hp->unit * hp->dim;
 }
 
+static inline int64_t pare__min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t pare__max64(int64_t a, int64_t b) { return a > b ? a : b; }
+static inline int64_t pare__ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static inline int64_t pare__round_up(int64_t n, int64_t grain) { return pare__ceil_div(n, grain) * grain; }
+
 /* Tasks of PARE__ROW_GRAIN items that n items make, and the first item behind a task. */
 static inline int64_t pare__grains(int64_t n) { return (n + PARE__ROW_GRAIN - 1) / PARE__ROW_GRAIN; }
 static inline int64_t pare__grain_end(int64_t task, int64_t n)

@@ -32,7 +32,7 @@ static void max(const pare__vec *v, rows *r) { r->scale = v->max(r->x, ROW); }
 static void axpy(const pare__vec *v, rows *r) { v->axpy(r->y, 1e-9f, r->x, ROW); }
 static void layer_norm(const pare__vec *v, rows *r) { v->layer_norm(r->y, r->x, r->w, r->b, ROW, 1e-6f); }
 static void rms_norm(const pare__vec *v, rows *r) { v->rms_norm(r->y, r->x, r->w, ROW, 1e-6f); }
-static void bias(const pare__vec *v, rows *r) { v->bias(r->y, r->b, ROW); }
+static void bias(const pare__vec *v, rows *r) { v->bias(r->y, r->y, r->b, ROW); }
 static void silu_mul(const pare__vec *v, rows *r) { v->silu_mul(r->y, r->x, r->w, ROW); }
 static void residual(const pare__vec *v, rows *r) { v->residual(r->y, r->x, r->b, r->w, ROW); }
 static void sad_u8(const pare__vec *v, rows *r) { r->scale = (float)v->sad_u8(r->bytes, r->bytes + ROW, ROW); }
