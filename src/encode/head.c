@@ -10,7 +10,7 @@
 
 #include "core/limits.h"
 #include "core/vec.h"
-#include "encode/encoder.h"
+#include "encode/parts.h"
 
 enum {
     SCORE_TILE = 64, /* rows whose scores are known before any of them is added */
@@ -109,17 +109,6 @@ static int look(const float *u, int64_t d, const float *row, const float *size, 
     return total > 0;
 }
 
-static void activate(pare__act act, float *x, const float *b, int64_t n)
-{
-    const pare__vec *vec = pare__vec_best();
-    if (act == PARE__ACT_GELU)
-        vec->bias_gelu(x, b, n);
-    else if (act == PARE__ACT_GELU_TANH)
-        vec->bias_gelu_tanh(x, b, n);
-    else
-        vec->bias_gelu_quick(x, b, n);
-}
-
 /* y [dim] += fc2(act(fc1 x)), x [dim] */
 static void add_mlp(const pare_model *m, const float *x, float *y)
 {
@@ -129,7 +118,7 @@ static void add_mlp(const pare_model *m, const float *x, float *y)
     for (int64_t at = 0; at < fc1->n_out; at += MLP_TILE) {
         const int64_t n = fc1->n_out - at < MLP_TILE ? fc1->n_out - at : MLP_TILE;
         for (int64_t i = 0; i < n; i++) hidden[i] = vec->dot(fc1->w + (at + i) * fc1->n_in, x, fc1->n_in);
-        activate(m->hp.act, hidden, fc1->b ? fc1->b + at : NULL, n);
+        pare__activate(vec, m->hp.act, hidden, fc1->b ? fc1->b + at : NULL, n);
         for (int64_t i = 0; i < fc2->n_out; i++) y[i] += vec->dot(fc2->w + i * fc2->n_in + at, hidden, n);
     }
     if (fc2->b) vec->bias(y, y, fc2->b, fc2->n_out);

@@ -92,7 +92,7 @@ static void prepare_rows(const pare__exec *ex, const pare__linear_job *j, stretc
 
 /* ---- epilogues: acc [n, cols] of a tile that begins at row at.first ------------------------------------------------ */
 
-static void activate(const pare__vec *vec, pare__act act, float *x, const float *b, int64_t n)
+void pare__activate(const pare__vec *vec, pare__act act, float *x, const float *b, int64_t n)
 {
     if (act == PARE__ACT_GELU)
         vec->bias_gelu(x, b, n);
@@ -126,7 +126,7 @@ static void finish_direct(const pare__exec *ex, const pare__linear_job *j, stret
         else
             memcpy(y, acc, (size_t)c.n * sizeof(float));
         if (is_act)
-            activate(vec, j->act, y, is_wide ? NULL : b, c.n);
+            pare__activate(vec, j->act, y, is_wide ? NULL : b, c.n);
         else if (!is_wide && b)
             vec->bias(y, y, b, c.n);
     }
