@@ -36,6 +36,7 @@ static void norm(const pare_model *m, const pare__norm_w *w, const double *x, do
 
 static double activate(pare__act act, double x)
 {
+    if (act == PARE__ACT_SILU) return x / (1 + exp(-x));
     if (act == PARE__ACT_GELU_QUICK) return x / (1 + exp(-1.702 * x));
     if (act == PARE__ACT_GELU_TANH) return 0.5 * x * (1 + tanh(sqrt(2 / acos(-1)) * (x + 0.044715 * x * x * x)));
     return 0.5 * x * erfc(-x * sqrt(0.5));
@@ -183,8 +184,7 @@ void ref_mlp(ref_state *s, int block)
         double h[REF_DIM], wide[2 * WIDE], y[REF_DIM];
         norm(s->m, &w->norm2, s->x[r], h);
         linear(&w->fc1, h, wide);
-        for (int i = 0; i < mlp; i++)
-            wide[i] = s->m->hp.gated ? wide[i] / (1 + exp(-wide[i])) * wide[mlp + i] : activate(s->m->hp.act, wide[i]);
+        for (int i = 0; i < mlp; i++) wide[i] = activate(s->m->hp.act, wide[i]) * (s->m->hp.gated ? wide[mlp + i] : 1);
         linear(&w->fc2, wide, y);
         for (int i = 0; i < s->m->hp.dim; i++) s->x[r][i] += y[i];
     }

@@ -71,11 +71,12 @@ END_TEST
 START_TEST(test_vit)
 {
     configured("{" VIT ",\"torch_dtype\":17}", NULL);
-    ck_assert(hp.dim == 8 && hp.n_layer == 2 && hp.n_head == 2 && hp.mlp_dim == 32 && hp.patch == 16);
+    ck_assert(hp.dim == 8 && hp.n_layer == 2 && hp.n_head == 2 && hp.mlp_dim == 3072 && hp.patch == 16);
     ck_assert(hp.pos_rows == 14 && hp.pos_cols == 14 && hp.video_units == 196 && hp.unit == 1 && hp.temporal == 1);
     ck_assert(hp.eps == 1e-12F && hp.n_prefix == 1 && hp.n_class == 0 && hp.interp == PARE__INTERP_BICUBIC);
     ck_assert(prep.resize == PARE__RESIZE_EXACT && prep.resize_width == 224 && prep.crop == PARE__CROP_NONE);
     ck_assert(prep.resample == PARE__RESAMPLE_BILINEAR && prep.mean[0] == .5F && prep.rescale == 1.0 / 255);
+    refused("{" VIT ",\"pooler_act\":\"relu\"}", NULL, PARE_E_UNSUPPORTED, "pooler_act \"relu\"");
     configured("{" VIT ",\"image_size\":[32,64],\"architectures\":[\"ViTForImageClassification\"]}", NULL);
     ck_assert(hp.pos_rows == 2 && hp.pos_cols == 4 && hp.n_class == 2);
     configured("{" VIT ",\"architectures\":[\"ViTForImageClassification\"],\"id2label\":{\"0\":\"a\",\"1\":\"b\",\"2\":"
@@ -90,7 +91,8 @@ END_TEST
 START_TEST(test_dinov2)
 {
     configured("{" DINO "}", NULL);
-    ck_assert(hp.mlp_dim == 256 && !hp.gated && hp.patch == 14 && hp.pos_rows == 37 && hp.video_units == 768);
+    ck_assert(hp.mlp_dim == 256 && !hp.gated && hp.patch == 14 && hp.pos_rows == 16 && hp.any_grid &&
+              hp.video_units == 768);
     ck_assert(hp.pos_prefix == PARE__POS_CLS_ONLY && hp.interp == PARE__INTERP_BICUBIC && hp.has_scale);
     ck_assert(prep.resize == PARE__RESIZE_SHORTEST && prep.shortest == 256 && prep.crop_width == 224);
     configured("{" DINO ",\"use_swiglu_ffn\":true}", NULL);
@@ -99,7 +101,11 @@ START_TEST(test_dinov2)
     ck_assert_int_eq(pare__family_axis(&hp, 'H'), 128);
     configured("{" DINO ",\"num_register_tokens\":4}", NULL);
     ck_assert(hp.n_prefix == 5 && hp.interp == PARE__INTERP_BICUBIC_AA);
-    ck_assert_int_eq(pare__family_axis(&hp, 'N'), 1 + 37 * 37);
+    ck_assert_int_eq(pare__family_axis(&hp, 'N'), 1 + 16 * 16);
+    configured("{\"model_type\":\"dinov2_with_registers\",\"hidden_size\":64,\"num_hidden_layers\":2,"
+               "\"num_attention_heads\":2,\"num_register_tokens\":0}",
+               NULL);
+    ck_assert(hp.n_prefix == 1 && hp.interp == PARE__INTERP_BICUBIC_AA);
     configured("{\"model_type\":\"dinov2\",\"hidden_size\":1536,\"num_hidden_layers\":40,\"num_attention_heads\":24,"
                "\"use_swiglu_ffn\":true}",
                NULL);
@@ -126,6 +132,10 @@ START_TEST(test_timm)
     ck_assert(!hp.has_cls && !hp.has_qkv_bias && hp.has_norm && !hp.has_fc_norm && hp.pool == PARE__POOL_MEAN);
     configured("{\"architecture\":\"vit_base_patch16_clip_quickgelu_224\"}", NULL);
     ck_assert(hp.has_pre_norm && !hp.has_patch_bias && hp.eps == 1e-5F && hp.act == PARE__ACT_GELU_QUICK);
+    configured("{\"architecture\":\"vit_small_patch14_dinov2\",\"model_args\":{\"dynamic_img_size\":true}}", NULL);
+    ck_assert(hp.any_grid);
+    refused("{\"architecture\":\"vit_small_patch14_dinov2\",\"model_args\":{\"dynamic_img_pad\":true}}", NULL,
+            PARE_E_UNSUPPORTED, "model_args.dynamic_img_pad is true");
     configured("{\"architecture\":\"vit_giant_patch14_dinov2\"}", NULL);
     ck_assert(hp.gated && hp.mlp_dim == 4096 && hp.dim == 1536 && hp.act == PARE__ACT_SILU);
 }

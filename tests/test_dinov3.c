@@ -60,8 +60,13 @@ START_TEST(hugging_face)
     ck_assert(hp.gated && hp.act == PARE__ACT_SILU && !hp.has_qkv_bias && !hp.has_attn_bias && !hp.has_mlp_bias);
     ck_assert(hp.rope_theta == 50 && prep.resize_width == 112 && prep.resample == PARE__RESAMPLE_BICUBIC);
     refused("{\"model_type\":\"dinov3_vit\"}", PARE_E_FORMAT, "hidden_size is missing");
-    refused("{\"model_type\":\"dinov3_vit\",\"hidden_size\":384,\"use_gated_mlp\":true}", PARE_E_UNSUPPORTED,
-            "use_gated_mlp is true");
+    /* An absent activation is the class's own, gate or not; a setting of other models is none of this one. */
+    configured("{\"model_type\":\"dinov3_vit\",\"hidden_size\":384,\"use_gated_mlp\":true,\"rope_parameters\":{"
+               "\"rope_theta\":7}}",
+               NULL);
+    ck_assert(hp.gated && hp.act == PARE__ACT_GELU && hp.rope_theta == 100);
+    refused("{\"model_type\":\"dinov3_vit\",\"hidden_size\":384,\"hidden_act\":\"silu\"}", PARE_E_UNSUPPORTED,
+            "hidden_act \"silu\" without use_gated_mlp");
     refused("{\"model_type\":\"dinov3_vit\",\"hidden_size\":36,\"num_attention_heads\":6}", PARE_E_FORMAT,
             "6 channels of a head cannot turn");
 }

@@ -58,6 +58,25 @@ START_TEST(test_smart)
 }
 END_TEST
 
+/* At 200 to 1 smart_resize still answers, beyond it raises; a size that was asked for is taken. */
+START_TEST(test_aspect)
+{
+    pare_model m = tower();
+    pare__fit fit;
+    ck_assert_int_eq(pare__prep_fit(&m, 2000, 10, 0, 0, 0, 0, &fit, &err), 0);
+    ck_assert_int_eq(pare__prep_fit(&m, 2001, 10, 0, 0, 0, 0, &fit, &err), PARE_E_LIMIT);
+    ck_assert_msg(strstr(err.text, "2001 x 10") && strstr(err.text, "200 times"), "%s", err.text);
+    ck_assert_int_eq(pare__prep_fit(&m, 10, 2001, 0, 280, 140, 0, &fit, &err), 0);
+    ck_assert_int_eq(pare__prep_clip(&m, 10, 2001, 4, 0, 0, &fit, &err), PARE_E_LIMIT);
+    ck_assert_int_eq(pare__prep_clip(&m, 10, 2001, 4, 280, 140, &fit, &err), 0);
+    m.prep.clip_volume = 1;
+    ck_assert_int_eq(pare__prep_clip(&m, 1, 201, 4, 0, 0, &fit, &err), PARE_E_LIMIT);
+    ck_assert_int_eq(pare__prep_clip(&m, 1, 200, 4, 0, 0, &fit, &err), 0);
+    m.prep = (pare__prep_rule){.resize = PARE__RESIZE_EXACT, .resize_width = 84, .resize_height = 56};
+    ck_assert_int_eq(pare__prep_fit(&m, 2001, 10, 0, 0, 0, 0, &fit, &err), 0);
+}
+END_TEST
+
 START_TEST(test_sizes)
 {
     pare_model m = tower();
@@ -268,6 +287,7 @@ int main(void)
     Suite *s = suite_create("grids");
     TCase *tc = tcase_create("grids");
     tcase_set_timeout(tc, 60);
+    tcase_add_test(tc, test_aspect);
     tcase_add_loop_test(tc, test_smart, 0, (int)(sizeof smarts / sizeof *smarts));
     tcase_add_test(tc, test_sizes);
     tcase_add_loop_test(tc, test_volumes, 0, (int)(sizeof volumes / sizeof *volumes));

@@ -76,7 +76,7 @@ static void make(layer *l, int64_t rows, int64_t n_in, int64_t n_out, pare__epil
                                 .ldy = ldy,
                                 .rows = rows,
                                 .epilogue = epilogue,
-                                .act = PARE__ACT_GELU,
+                                .act = gated ? PARE__ACT_SILU : PARE__ACT_GELU,
                                 .scale = with ? l->scale : NULL};
 }
 

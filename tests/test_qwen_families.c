@@ -77,6 +77,8 @@ START_TEST(qwen2)
     /* the defaults of the class */
     configured("qwen2vl", "{\"model_type\":\"qwen2_vl\"}", NULL, NULL);
     ck_assert(hp.dim == 1280 && hp.d_out == 3584 && hp.mlp_dim == 5120 && hp.n_layer == 32 && hp.n_head == 16);
+    configured("qwen2vl", "{\"model_type\":\"qwen2_vl\",\"vision_config\":{\"mlp_ratio\":5}}", NULL, NULL);
+    ck_assert_int_eq(hp.mlp_dim, 6400);
     configured("qwen2vl", QWEN2(",\"hidden_act\":\"gelu\""), "{\"min_pixels\":3136,\"max_pixels\":12845056}", "{}");
     ck_assert(hp.act == PARE__ACT_GELU && prep.max_pixels == 12845056);
     ck_assert(prep.clip_min_pixels == 128 * 784 && prep.clip_max_pixels == 768 * 784);

@@ -47,6 +47,22 @@ START_TEST(queries_and_keys_are_normed)
 }
 END_TEST
 
+/* ---- gates --------------------------------------------------------------------------------------------------------- */
+
+START_TEST(every_activation_is_a_gate)
+{
+    static const pare__act acts[] = {PARE__ACT_SILU, PARE__ACT_GELU, PARE__ACT_GELU_TANH, PARE__ACT_GELU_QUICK};
+    pare__hparams hp = ref_bent;
+    pare__encode_plan plan = {0};
+    hp.act = acts[_i];
+    kit_use(&hp, 23);
+    pare__encoder *e = kit_create(&plan, 0);
+    pare__segment seg[] = {kit_segment(0), kit_segment(1)};
+    same_end(kit_run(e, seg, 2), seg);
+    pare__encoder_free(&e);
+}
+END_TEST
+
 /* ---- projectors ---------------------------------------------------------------------------------------------------- */
 
 /* What differs between families: {unit, join, joined norm, kind, norm, fc2, activation, prefix, final norm}. */
@@ -312,6 +328,7 @@ int main(void)
     tcase_set_timeout(t, 120);
     tcase_add_checked_fixture(t, kit_setup, kit_teardown);
     tcase_add_loop_test(t, queries_and_keys_are_normed, 0, 4);
+    tcase_add_loop_test(t, every_activation_is_a_gate, 0, 4);
     tcase_add_loop_test(t, projectors_are_the_reference, 0, n_kind);
     tcase_add_loop_test(t, many_units_at_once, 0, n_kind);
     tcase_add_loop_test(t, blocks_behind_the_tap_are_not_run, 0, n_kind);

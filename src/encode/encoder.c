@@ -94,10 +94,8 @@ static int check_plan(const pare_model *m, const pare__encode_plan *plan, pare_e
 static int check_model(const pare_model *m, pare_error *err)
 {
     const pare__hparams *hp = &m->hp;
-    if (hp->gated != (hp->act == PARE__ACT_SILU)) {
-        return pare_fail(err, PARE_E_UNSUPPORTED, "model '%s': activation %d with gate %d; SiLU is the only gated one",
-                         m->name, hp->act, hp->gated);
-    }
+    if (hp->act == PARE__ACT_SILU && !hp->gated)
+        return pare_fail(err, PARE_E_UNSUPPORTED, "model '%s': SiLU is there as a gate only", m->name);
     if (hp->n_layer > PARE__MAX_BLOCKS || hp->tap < 0 || hp->tap > hp->n_layer || hp->dim % hp->n_head) {
         return pare_fail(err, PARE_E_UNSUPPORTED, "model '%s': %d of %d blocks of %d heads on %d channels", m->name,
                          hp->tap, hp->n_layer, hp->n_head, hp->dim);

@@ -140,6 +140,17 @@ static void finish_residual(const pare__exec *ex, const pare__linear_job *j, str
         ex->vec->residual(j->y + (at.first + r) * j->ldy + c.first, acc + r * c.n, b, scale, c.n);
 }
 
+/* y = act(gate) * up of a row; the gate is lost. */
+static void pass_gate(const pare__vec *vec, pare__act act, float *y, float *gate, const float *up, int64_t n)
+{
+    if (act == PARE__ACT_SILU) {
+        vec->silu_mul(y, gate, up, n);
+        return;
+    }
+    pare__activate(vec, act, gate, NULL, n);
+    for (int64_t i = 0; i < n; i++) y[i] = gate[i] * up[i];
+}
+
 static void finish_gated(const pare__exec *ex, const pare__linear_job *j, stretch at, pare__columns c, float *gate,
                          float *up)
 {
@@ -147,7 +158,7 @@ static void finish_gated(const pare__exec *ex, const pare__linear_job *j, stretc
     for (int64_t r = 0; r < at.n; r++, gate += c.n, up += c.n) {
         if (j->bias) ex->vec->bias(gate, gate, j->bias + c.first, c.n);
         if (j->bias) ex->vec->bias(up, up, j->bias + half + c.first, c.n);
-        ex->vec->silu_mul(j->y + (at.first + r) * j->ldy + c.first, gate, up, c.n);
+        pass_gate(ex->vec, j->act, j->y + (at.first + r) * j->ldy + c.first, gate, up, c.n);
     }
 }
 

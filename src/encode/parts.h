@@ -36,7 +36,7 @@ typedef struct pare__exec {
 typedef enum {
     PARE__EPILOGUE_BIAS,    /* y = x W^T + b */
     PARE__EPILOGUE_ACT,     /* y = act(x W^T + b) */
-    PARE__EPILOGUE_GATED,   /* y[:, :n_out/2] = silu(first half of x W^T + b) * second half */
+    PARE__EPILOGUE_GATED,   /* y[:, :n_out/2] = act(first half of x W^T + b) * second half */
     PARE__EPILOGUE_RESIDUAL /* y += scale * (x W^T + b) */
 } pare__epilogue;
 

@@ -13,6 +13,9 @@
 #include "core/limits.h"
 #include "encode/prep.h"
 
+/* Of a picture whose size follows areas: the longer side over the shorter one. */
+enum { MAX_ASPECT = 200 };
+
 /* What the caller asked for, checked. */
 typedef struct wish {
     int32_t src_width, src_height, width, height, max_side;
@@ -109,14 +112,35 @@ static pare__prep_rule rule_for_size(const pare__prep_rule *rule, int32_t width,
     return r;
 }
 
+/* Sides as the rule of areas finds them: a frame of a clip whose frames share an area grows first to one unit. */
+static void grow_sides(const wish *w, double *width, double *height)
+{
+    const double unit = w->unit, small = fmax(unit / w->src_width, unit / w->src_height);
+    const double grown = w->frames && small > 1 ? small : 1;
+    *width = floor(w->src_width * grown);
+    *height = floor(w->src_height * grown);
+}
+
+/* What smart_resize refuses. */
+static int check_aspect(const pare__prep_rule *r, const wish *w, pare_error *err)
+{
+    double width, height;
+    if (!r || r->resize != PARE__RESIZE_SMART || w->width) return 0;
+    grow_sides(w, &width, &height);
+    if (fmax(width, height) / fmin(width, height) <= MAX_ASPECT) return 0;
+    return pare_fail(err, PARE_E_LIMIT,
+                     "frame is %d x %d pixels; this model takes no side more than %d times the other", w->src_width,
+                     w->src_height, MAX_ASPECT);
+}
+
 /* Sides to whole units, ties to even, as Python rounds; a picture outside the range of areas is scaled into it first,
  * then cut down to units or filled up to them. Source: transformers' smart_resize, of Qwen2-VL for pictures, of Qwen3-VL
- * for clips: there a frame below one unit grows first, and areas are those of all frames. */
+ * for clips: there areas are those of all frames. */
 static void smart_resize(const pare__prep_rule *r, const wish *w, pare__fit *fit)
 {
     const double unit = w->unit, frames = w->frames ? (double)w->frames : 1;
-    const double small = fmax(unit / w->src_width, unit / w->src_height), grown = w->frames && small > 1 ? small : 1;
-    const double src_width = floor(w->src_width * grown), src_height = floor(w->src_height * grown);
+    double src_width, src_height;
+    grow_sides(w, &src_width, &src_height);
     const double area = frames * src_width * src_height;
     double width = rint(src_width / unit), height = rint(src_height / unit);
     const double made = (w->frames ? (double)w->whole_frames : 1) * width * height * unit * unit;
@@ -227,6 +251,7 @@ static int fit_wish(const pare_model *m, const pare__prep_rule *rule, const wish
                     pare_error *err)
 {
     int rc = check_wish(w, err);
+    if (rc == 0) rc = check_aspect(rule, w, err);
     if (rc < 0) return rc;
     pare__fit made = {.src_width = w->src_width, .src_height = w->src_height};
     if (rule)

@@ -20,7 +20,7 @@ static int check_size(const trace *t, pare_error *err)
     const pare__hparams *hp = &t->m->hp;
     const pare__prep_rule *r = &t->m->prep;
     const pare__batch *b = &t->batch;
-    const int is_any = hp->interp == PARE__INTERP_BUCKET || hp->interp == PARE__INTERP_BILINEAR_ENDS;
+    const int is_any = hp->any_grid || hp->interp == PARE__INTERP_BUCKET || hp->interp == PARE__INTERP_BILINEAR_ENDS;
     int32_t width = hp->pos_cols * hp->patch, height = hp->pos_rows * hp->patch;
     int32_t made_w = r->crop ? r->crop_width : r->resize == PARE__RESIZE_EXACT ? r->resize_width : 0;
     int32_t made_h = r->crop ? r->crop_height : r->resize == PARE__RESIZE_EXACT ? r->resize_height : 0;

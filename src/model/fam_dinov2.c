@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* DINOv2 under Hugging Face names, with and without registers, and as GGUF (architecture "dinov2"): LayerScale in
  * every block, registers between CLS and patches without a position, SwiGLU in the giant, classifier on
- * [CLS ; mean of the patches]. Positions are resized by bicubic interpolation, with antialias only where there are
- * registers. Source: transformers' modeling_dinov2.py and modeling_dinov2_with_registers.py. */
+ * [CLS ; mean of the patches]. Positions are resized by bicubic interpolation, with antialias only in the class that has
+ * registers, be they none. Source: transformers' modeling_dinov2.py and modeling_dinov2_with_registers.py. */
 #include <string.h>
 
 #include "core/limits.h"
@@ -61,20 +61,20 @@ static void read_mlp(pare__config *c, pare__hparams *hp)
 
 static void read_dims(pare__config *c, pare__hparams *hp)
 {
-    int32_t height = 518, width = 518;
+    int32_t height = PHOTO_SIDE, width = PHOTO_SIDE;
     const char *type = pare__config_text(c, PARE__CONFIG, "model_type");
-    int32_t default_registers = type && !strcmp(type, "dinov2_with_registers") ? 4 : 0;
+    const int is_with_registers = type && !strcmp(type, "dinov2_with_registers");
     hp->dim = pare__config_int(c, PARE__CONFIG, "hidden_size", 0, 1, PARE__MAX_DIM);
     hp->n_layer = pare__config_int(c, PARE__CONFIG, "num_hidden_layers", 0, 1, PARE__MAX_BLOCKS);
     hp->n_head = pare__config_int(c, PARE__CONFIG, "num_attention_heads", 0, 1, PARE__MAX_HEADS);
     hp->patch = pare__config_int(c, PARE__CONFIG, "patch_size", 14, 1, PARE__MAX_SIDE);
     hp->n_register =
-        pare__config_int(c, PARE__CONFIG, "num_register_tokens", default_registers, 0, PARE__MAX_REGISTERS);
+        pare__config_int(c, PARE__CONFIG, "num_register_tokens", is_with_registers ? 4 : 0, 0, PARE__MAX_REGISTERS);
     pare__config_int(c, PARE__CONFIG, "num_channels", 3, 3, 3);
     pare__config_size(c, PARE__CONFIG, "image_size", &height, &width);
     hp->pos_rows = height / hp->patch;
     hp->pos_cols = width / hp->patch;
-    hp->interp = hp->n_register ? PARE__INTERP_BICUBIC_AA : PARE__INTERP_BICUBIC;
+    hp->interp = is_with_registers || hp->n_register ? PARE__INTERP_BICUBIC_AA : PARE__INTERP_BICUBIC;
     read_mlp(c, hp);
 }
 
@@ -103,6 +103,7 @@ static int configure(pare__config *c, pare__hparams *hp, pare__prep_rule *prep)
     hp->logits = PARE__LOGITS_CLS_MEAN;
     hp->n_class = pare__config_classes(c);
     hp->video_units = VIDEO_UNITS;
+    hp->any_grid = 1;
     *prep = default_prep;
     pare__config_prep(c, 0, prep);
     return c->rc;

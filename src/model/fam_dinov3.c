@@ -70,7 +70,9 @@ static const size_row sizes[] = {
     {"vit_7b_", 4096, 40, 32, 8192, 1},
 };
 
-static const pare__choice acts[] = {{"gelu", PARE__ACT_GELU}, {"silu", PARE__ACT_SILU}, {NULL, 0}};
+static const pare__choice acts[] = {{"gelu", PARE__ACT_GELU},          {"gelu_pytorch_tanh", PARE__ACT_GELU_TANH},
+                                    {"gelu_new", PARE__ACT_GELU_TANH}, {"quick_gelu", PARE__ACT_GELU_QUICK},
+                                    {"silu", PARE__ACT_SILU},          {NULL, 0}};
 static const pare__choice pools[] = {{"token", PARE__POOL_CLS}, {"avg", PARE__POOL_MEAN}, {NULL, 0}};
 static const pare__choice interpolations[] = {
     {"bilinear", PARE__RESAMPLE_BILINEAR}, {"bicubic", PARE__RESAMPLE_BICUBIC}, {NULL, 0}};
@@ -118,10 +120,9 @@ static void read_mlp(pare__config *c, pare__hparams *hp)
     hp->gated = read_bool(c, "use_gated_mlp", 0);
     hp->has_mlp_bias = read_bool(c, "mlp_bias", 1);
     hp->act = (pare__act)pare__config_choice(c, PARE__CONFIG, "hidden_act", acts, PARE__ACT_GELU);
-    if (hp->gated != (hp->act == PARE__ACT_SILU))
-        pare__config_fail(c, PARE_E_UNSUPPORTED,
-                          "%s: use_gated_mlp is %s, which hidden_act does not fit: SiLU is the gate", c->file,
-                          hp->gated ? "true" : "false");
+    if (hp->act == PARE__ACT_SILU && !hp->gated)
+        pare__config_fail(c, PARE_E_UNSUPPORTED, "%s: hidden_act \"silu\" without use_gated_mlp is not supported",
+                          c->file);
 }
 
 static void read_dims(pare__config *c, pare__hparams *hp)
@@ -133,7 +134,7 @@ static void read_dims(pare__config *c, pare__hparams *hp)
     hp->patch = read_int(c, "patch_size", PATCH, 1, PARE__MAX_SIDE);
     hp->n_register = read_int(c, "num_register_tokens", 0, 0, PARE__MAX_REGISTERS);
     hp->eps = (float)pare__config_float(c, PARE__CONFIG, "layer_norm_eps", 1e-5, 1e-30, 1);
-    hp->rope_theta = (float)pare__config_float(c, PARE__CONFIG, "rope_theta|rope_parameters.rope_theta", 100, 1, 1e12);
+    hp->rope_theta = (float)pare__config_float(c, PARE__CONFIG, "rope_theta", 100, 1, 1e12);
     hp->has_qkv_bias = read_bool(c, "query_bias", 1) | read_bool(c, "key_bias", 0) | read_bool(c, "value_bias", 1);
     hp->has_attn_bias = read_bool(c, "proj_bias", 1);
     read_int(c, "num_channels", 3, 3, 3);

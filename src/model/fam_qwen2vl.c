@@ -56,7 +56,7 @@ static void read_dims(pare__config *c, pare__hparams *hp)
         pare__qwen_int(c, "vision_config.embed_dim|vision.embedding_length", is_gguf ? 0 : WIDTH, 1, PARE__MAX_DIM);
     hp->d_out = pare__qwen_int(c, "vision_config.hidden_size|vision.projection_dim", 3584, 1, PARE__MAX_DIM);
     hp->mlp_dim =
-        (int32_t)(hp->dim * pare__config_float(c, PARE__CONFIG, "vision_config.mlp_ratio", 4, 1.0 / PARE__MAX_DIM, 4));
+        (int32_t)(hp->dim * pare__config_float(c, PARE__CONFIG, "vision_config.mlp_ratio", 4, 1.0 / PARE__MAX_DIM, 64));
     pare__qwen_tower(c, hp, DEPTH, PATCH);
     hp->form[0] = 1;
     read_act(c, hp);

@@ -57,6 +57,8 @@ static void check_args(pare__config *c)
         for (const char *const *k = known_args; *k && !is_known; k++) is_known = !strcmp(*k, key);
         if (!is_known) pare__config_fail(c, PARE_E_UNSUPPORTED, "%s: model_args.%.60s is not supported", c->file, key);
     }
+    if (pare__config_bool(c, PARE__CONFIG, "model_args.dynamic_img_pad", 0))
+        pare__config_fail(c, PARE_E_UNSUPPORTED, "%s: model_args.dynamic_img_pad is true", c->file);
 }
 
 static void read_sizes(pare__config *c, pare__timm_args *a)
@@ -144,6 +146,7 @@ static int configure(pare__config *c, pare__hparams *hp, pare__prep_rule *prep)
     read_flags(c, &a);
     pare__timm_use(&a, hp);
     read_grid(c, hp);
+    hp->any_grid = pare__config_bool(c, PARE__CONFIG, "model_args.dynamic_img_size", 0);
     hp->n_class = read_classes(c);
     hp->has_head2 = a.distilled && hp->n_class > 0;
     read_prep(c, hp, prep);

@@ -39,6 +39,8 @@ static const pare__binding block_rows[] = {
     {0},
 };
 
+static const pare__choice pooler_acts[] = {{"tanh", 1}, {NULL, 0}};
+
 static int is_type(const pare__config *c, const char *type)
 {
     const char *given = json_string_value(pare__config_at(c, PARE__CONFIG, "model_type"));
@@ -53,7 +55,7 @@ static void read_dims(pare__config *c, pare__hparams *hp)
     hp->dim = pare__config_int(c, PARE__CONFIG, "hidden_size", 0, 1, PARE__MAX_DIM);
     hp->n_layer = pare__config_int(c, PARE__CONFIG, "num_hidden_layers", 0, 1, PARE__MAX_BLOCKS);
     hp->n_head = pare__config_int(c, PARE__CONFIG, "num_attention_heads", 0, 1, PARE__MAX_HEADS);
-    hp->mlp_dim = pare__config_int(c, PARE__CONFIG, "intermediate_size", 4 * hp->dim, 1, 4 * PARE__MAX_DIM);
+    hp->mlp_dim = pare__config_int(c, PARE__CONFIG, "intermediate_size", 3072, 1, 4 * PARE__MAX_DIM);
     hp->patch = pare__config_int(c, PARE__CONFIG, "patch_size", 16, 1, PARE__MAX_SIDE);
     pare__config_int(c, PARE__CONFIG, "num_channels", 3, 3, 3);
     pare__config_size(c, PARE__CONFIG, "image_size", &height, &width);
@@ -102,7 +104,7 @@ static int configure(pare__config *c, pare__hparams *hp, pare__prep_rule *prep)
     hp->has_qkv_bias = pare__config_bool(c, PARE__CONFIG, "qkv_bias", 1);
     hp->has_norm = 1;
     hp->has_patch_bias = 1;
-    hp->pooler_tanh = 1;
+    hp->pooler_tanh = pare__config_choice(c, PARE__CONFIG, "pooler_act", pooler_acts, 1);
     read_head(c, hp);
     default_prep(hp, is_type(c, "deit"), prep);
     pare__config_prep(c, 1, prep);
