@@ -72,14 +72,15 @@ int pare__trace_angles(const pare__trace_run *t, pare_error *err)
 {
     const pare__segment *s = t->batch.seg;
     const int64_t n = (int64_t)s->grid_h * s->grid_w, width = t->m->hp.dim / t->m->hp.n_head;
-    float *angle = (float *)pare__malloc(2 * n * width, (int64_t)sizeof(float)), *sine = angle + n * width;
-    int rc = angle ? pare__rope_tables(&t->m->hp, s->grid_h, s->grid_w, angle, sine) : PARE_E_NOMEM;
+    float *cosine = PARE__NEW(float, n *width), *sine = PARE__NEW(float, n *width);
+    int rc = cosine && sine ? pare__rope_tables(&t->m->hp, s->grid_h, s->grid_w, cosine, sine) : PARE_E_NOMEM;
     if (rc) {
         rc = pare_fail(err, rc, "out of memory for the angles of %lld patches", (long long)n);
     } else {
-        rc = pare__trace_give(t, "rope_cos", angle, (int64_t[]){n, width}, 2, err);
+        rc = pare__trace_give(t, "rope_cos", cosine, (int64_t[]){n, width}, 2, err);
         if (!rc) rc = pare__trace_give(t, "rope_sin", sine, (int64_t[]){n, width}, 2, err);
     }
-    pare__free(angle);
+    pare__free(cosine);
+    pare__free(sine);
     return rc;
 }
