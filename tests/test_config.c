@@ -50,6 +50,7 @@ START_TEST(test_messages)
     refused("{}", NULL, PARE_E_FORMAT, "neither model_type nor architecture");
     refused("{\"model_type\":\"bert\"}", NULL, PARE_E_UNSUPPORTED, "\"bert\"");
     refused("{\"model_type\":\"vit\"}", NULL, PARE_E_FORMAT, "hidden_size is missing, must be an integer in 1..16384");
+    refused("{\"model_type\":\"llava\",\"vision_config\":[3]}", NULL, PARE_E_FORMAT, "vision_config must be an object");
     refused("{\"model_type\":\"vit\",\"hidden_size\":-3}", NULL, PARE_E_FORMAT,
             "config.json: hidden_size is -3, must be");
     refused("{\"model_type\":\"vit\",\"hidden_size\":\"8\"}", NULL, PARE_E_FORMAT, "hidden_size is \"8\"");

@@ -252,12 +252,21 @@ static void derive(pare__hparams *hp)
     hp->has_qk = hp->qk_norm != PARE__QK_PLAIN;
 }
 
+/* A number in the place of a group reads as if the group were absent. */
+static int check_groups(pare__config *c)
+{
+    const json_t *group = pare__config_at(c, PARE__CONFIG, "vision_config");
+    if (!group || json_is_object(group)) return 0;
+    return pare__config_fail(c, PARE_E_FORMAT, "%s: vision_config must be an object", c->file);
+}
+
 int pare__family_configure(const pare__family *family, pare__config *c, pare__hparams *hp, pare__prep_rule *prep)
 {
     memset(hp, 0, sizeof *hp);
     memset(prep, 0, sizeof *prep);
     hp->unit = hp->temporal = hp->steps = 1;
-    int rc = family->configure(c, hp, prep);
+    int rc = check_groups(c);
+    if (!rc) rc = family->configure(c, hp, prep);
     if (!rc && family->settle && c->files) rc = family->settle(c, hp, find_tensor, c->files);
     if (rc) return rc;
     derive(hp);
