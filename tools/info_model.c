@@ -13,7 +13,7 @@ enum { EXAMPLE_FRAMES = 16 };
 
 const cli_option cli_info_model_options[] = {
     {"source", 0, CLI_LIST, offsetof(cli_info_opts, source), "WxH", 0, 0,
-     "tokens of a photo of this size, or of --frames N of a clip; may be repeated"},
+     "tokens of a photo of this size, or of --frames N of a clip, by the model's own rule; may be repeated"},
     {"tiles", 0, CLI_TILES, offsetof(cli_info_opts, tiles), "none|auto|RxC", 0, 0,
      "how photos are tiled (default: auto, the model's own rule)"},
     {0},

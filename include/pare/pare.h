@@ -157,7 +157,9 @@ typedef struct pare_model_plan {
     int64_t n_tokens;
 } pare_model_plan;
 
-/* n_frames = 0: a photo, else a clip of so many frames. `tile_rows`, `tile_cols` as in pare_reducer_opts;
+/* n_frames = 0: a photo, else a clip of so many frames. A clip is planned by the checkpoint's own rule for clips (Qwen's
+ * areas); a reducer with opts.video brings frames to the size of pare_model_fit instead, about video_units units a step,
+ * unless it is given the plan's width and height. `tile_rows`, `tile_cols` as in pare_reducer_opts;
  * `plan->struct_size` must be set. Any thread. Errors: INVALID, LIMIT. */
 PARE_API int pare_model_plan_get(const pare_model *m, int32_t src_width, int32_t src_height, int64_t n_frames,
                                  int32_t tile_rows, int32_t tile_cols, pare_model_plan *plan, pare_error *err);
