@@ -120,7 +120,9 @@ json_t *bench_header(const bench *b)
     json_object_set_new(h, "sections", sections);
     cli_json_int(h, "seed", b->seed);
     cli_json_int(h, "bootstrap", BENCH_BOOTSTRAP);
-    cli_json_text(h, "warm_up", "the first run of every row in a process is repeated and dropped; of a clip, that of its first frames");
+    cli_json_text(
+        h, "warm_up",
+        "the first run of every row in a process is repeated and dropped; of a clip, that of its first frames");
     cli_json_real(h, "peak_rss_mb", cli_peak_rss_mb(), 1);
     if (b->interrupted) cli_json_bool(h, "interrupted", 1);
     return h;
