@@ -324,6 +324,24 @@ static double check_float(pare__config *c, const char *file, const char *key, co
     return min;
 }
 
+int32_t pare__config_count(pare__config *c, const char *key, int32_t def, int32_t max)
+{
+    return pare__config_int(c, PARE__CONFIG, key, def, 1, max);
+}
+
+int pare__config_is(const pare__config *c, const char *key, const char *text)
+{
+    const char *given = json_string_value(pare__config_at(c, PARE__CONFIG, key));
+    return given && !strcmp(given, text);
+}
+
+int pare__config_is_mmproj(const pare__config *c) { return pare__config_is(c, "model_type", "clip"); }
+
+int pare__config_is_projector(const pare__config *c, const char *type)
+{
+    return pare__config_is_mmproj(c) && pare__config_is(c, "projector_type|vision.projector_type", type);
+}
+
 double pare__config_float(pare__config *c, pare__config_part part, const char *key, double def, double min, double max)
 {
     char name[MAX_KEY];

@@ -60,6 +60,13 @@ int32_t pare__config_bool(pare__config *c, pare__config_part part, const char *k
 int32_t pare__config_int(pare__config *c, pare__config_part part, const char *key, int32_t def, int32_t min,
                          int32_t max);
 double pare__config_float(pare__config *c, pare__config_part part, const char *key, double def, double min, double max);
+/* An integer of the config in 1..max. */
+int32_t pare__config_count(pare__config *c, const char *key, int32_t def, int32_t max);
+/* 1 if the text of the config at the key is this. */
+int pare__config_is(const pare__config *c, const char *key, const char *text);
+/* An mmproj file of llama.cpp (GGUF architecture "clip"); with this projector. */
+int pare__config_is_mmproj(const pare__config *c);
+int pare__config_is_projector(const pare__config *c, const char *type);
 /* NULL if absent. */
 const char *pare__config_text(pare__config *c, pare__config_part part, const char *key);
 /* Unknown names are UNSUPPORTED. */

@@ -7,10 +7,9 @@
 #include <string.h>
 
 #include "core/limits.h"
-#include "model/family.h"
+#include "model/tower.h"
 
 #define MODEL(field) .offset = offsetof(pare__weights, field)
-#define BLOCK(field) .offset = offsetof(pare__block_w, field)
 #define HAS(field) offsetof(pare__hparams, field)
 
 /* Whole checkpoints and most towers, towers within a model, towers that transformers 5 saves. */
@@ -28,55 +27,12 @@ static const pare__binding model_rows[] = {
     {0},
 };
 
-static const pare__binding block_rows[] = {
-    {BLOCK(norm1), PARE__ROLE_NORM, "encoder.layers.%d.layer_norm1", "D"},
-    {BLOCK(qkv), PARE__ROLE_LINEAR,
-     "encoder.layers.%d.self_attn.q_proj+encoder.layers.%d.self_attn.k_proj+encoder.layers.%d.self_attn.v_proj", "TD"},
-    {BLOCK(proj), PARE__ROLE_LINEAR, "encoder.layers.%d.self_attn.out_proj", "DD"},
-    {BLOCK(norm2), PARE__ROLE_NORM, "encoder.layers.%d.layer_norm2", "D"},
-    {BLOCK(fc1), PARE__ROLE_LINEAR, "encoder.layers.%d.mlp.fc1", "GD"},
-    {BLOCK(fc2), PARE__ROLE_LINEAR, "encoder.layers.%d.mlp.fc2", "DF"},
-    {0},
-};
-
 /* GGUF projectors are of architecture "clip", too. */
 static int matches(const pare__config *c)
 {
     static const char gguf[] = "projector_type|vision.projector_type|has_vision_encoder|vision.embedding_length";
-    const char *type = json_string_value(pare__config_at(c, PARE__CONFIG, "model_type"));
-    return type && (!strcmp(type, "clip") || !strcmp(type, "clip_vision_model")) &&
+    return (pare__config_is(c, "model_type", "clip") || pare__config_is(c, "model_type", "clip_vision_model")) &&
            !pare__config_at(c, PARE__CONFIG, gguf);
-}
-
-static int32_t read_int(pare__config *c, const char *key, int32_t def, int32_t max)
-{
-    return pare__config_int(c, PARE__CONFIG, key, def, 1, max);
-}
-
-/* Side of the square picture that the position table was made for. */
-static int32_t read_side(pare__config *c)
-{
-    int32_t height = 224, width = 224;
-    if (!pare__config_size(c, PARE__CONFIG, "vision_config.image_size", &height, &width))
-        pare__config_size(c, PARE__CONFIG, "image_size", &height, &width);
-    if (height != width)
-        pare__config_fail(c, PARE_E_UNSUPPORTED, "%s: image_size %dx%d is no square", c->file, width, height);
-    return height;
-}
-
-static void read_dims(pare__config *c, pare__hparams *hp)
-{
-    hp->dim = read_int(c, "vision_config.hidden_size|hidden_size", 768, PARE__MAX_DIM);
-    hp->n_layer = read_int(c, "vision_config.num_hidden_layers|num_hidden_layers", 12, PARE__MAX_BLOCKS);
-    hp->n_head = read_int(c, "vision_config.num_attention_heads|num_attention_heads", 12, PARE__MAX_HEADS);
-    hp->mlp_dim = read_int(c, "vision_config.intermediate_size|intermediate_size", 3072, 4 * PARE__MAX_DIM);
-    hp->patch = read_int(c, "vision_config.patch_size|patch_size", 32, PARE__MAX_SIDE);
-    pare__config_int(c, PARE__CONFIG, "vision_config.num_channels|num_channels", 3, 3, 3);
-    hp->eps = (float)pare__config_float(c, PARE__CONFIG, "vision_config.layer_norm_eps|layer_norm_eps", 1e-5, 1e-30, 1);
-    hp->act = (pare__act)pare__config_choice(c, PARE__CONFIG, "vision_config.hidden_act|hidden_act", pare__act_names,
-                                             PARE__ACT_GELU_QUICK);
-    hp->pos_rows = hp->pos_cols = read_side(c) / hp->patch;
-    hp->video_units = hp->pos_rows * hp->pos_cols;
 }
 
 /* A classifier averages the patches as they leave the blocks; everything else pools the CLS token. */
@@ -88,7 +44,7 @@ static void read_head(pare__config *c, pare__hparams *hp)
         return;
     }
     hp->has_fc_norm = 1;
-    hp->n_embed = read_int(c, "projection_dim|vision_config.projection_dim", 512, PARE__MAX_DIM);
+    hp->n_embed = pare__config_count(c, "projection_dim|vision_config.projection_dim", 512, PARE__MAX_DIM);
     hp->has_embed = 1;
 }
 
@@ -107,7 +63,9 @@ static pare__prep_rule default_prep(int32_t side)
 
 static int configure(pare__config *c, pare__hparams *hp, pare__prep_rule *prep)
 {
-    read_dims(c, hp);
+    pare__tower_alone(c, hp, 32, 1e-5, PARE__ACT_GELU_QUICK);
+    hp->pos_rows = hp->pos_cols = pare__tower_side(c) / hp->patch;
+    hp->video_units = hp->pos_rows * hp->pos_cols;
     read_head(c, hp);
     hp->has_cls = 1;
     hp->pos_prefix = PARE__POS_ALL_PREFIX;
@@ -135,7 +93,7 @@ const pare__family pare__family_clip = {
     .prefixes = prefixes,
     .probe = "embeddings.patch_embedding.weight",
     .model = model_rows,
-    .block = block_rows,
+    .block = pare__tower_blocks,
     .matches = matches,
     .configure = configure,
     .settle = settle,

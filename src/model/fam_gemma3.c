@@ -31,13 +31,13 @@ static const pare__binding model_rows[] = {
 
 static int matches(const pare__config *c)
 {
-    return pare__tower_is(c, "model_type", "gemma3") || pare__tower_is_projector(c, "gemma3");
+    return pare__config_is(c, "model_type", "gemma3") || pare__config_is_projector(c, "gemma3");
 }
 
 /* Patches on the side of a unit: as many as leave the square root of mm_tokens_per_image on the side of the picture. */
 static int32_t read_unit(pare__config *c, const pare__hparams *hp)
 {
-    if (pare__tower_is_gguf(c))
+    if (pare__config_is_mmproj(c))
         return pare__config_int(c, PARE__CONFIG, "vision.projector.scale_factor", GGUF_UNIT, 1, MAX_UNIT);
     const int32_t n = pare__config_int(c, PARE__CONFIG, "mm_tokens_per_image", 256, 1, PARE__MAX_UNITS_PER_FRAME);
     const int32_t side = (int32_t)lrint(sqrt(n));

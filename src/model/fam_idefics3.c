@@ -23,8 +23,8 @@ static const pare__binding model_rows[] = {
 
 static int matches(const pare__config *c)
 {
-    return pare__tower_is(c, "model_type", "idefics3") || pare__tower_is(c, "model_type", "smolvlm") ||
-           pare__tower_is_projector(c, "idefics3");
+    return pare__config_is(c, "model_type", "idefics3") || pare__config_is(c, "model_type", "smolvlm") ||
+           pare__config_is_projector(c, "idefics3");
 }
 
 /* max_image_size is a tile, size the longest edge, to which photos that are not cut are brought first as well. */

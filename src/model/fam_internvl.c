@@ -61,7 +61,7 @@ static const pare__binding block_rows[] = {
 
 /* ---- which one ------------------------------------------------------------------------------------------------- */
 
-static int is_type(const pare__config *c, const char *type) { return pare__tower_is(c, "model_type", type); }
+static int is_type(const pare__config *c, const char *type) { return pare__config_is(c, "model_type", type); }
 
 static int is_alone(const pare__config *c) { return is_type(c, "intern_vit_6b") || is_type(c, "internvl_vision"); }
 
@@ -71,7 +71,7 @@ static int is_hf(const pare__config *c) { return is_type(c, "internvl") || is_ty
 static int matches(const pare__config *c)
 {
     return is_type(c, "internvl_chat") || is_type(c, "internvl") || is_alone(c) ||
-           pare__tower_is_projector(c, "internvl");
+           pare__config_is_projector(c, "internvl");
 }
 
 /* ---- the tower ------------------------------------------------------------------------------------------------- */
@@ -79,15 +79,16 @@ static int matches(const pare__config *c)
 /* "vision_config.NAME", "NAME" where the tower is all there is, or GGUF's; "" is a key that GGUF has not. */
 static const char *tower_key(const pare__config *c, const char *name, const char *gguf, char key[MAX_KEY])
 {
-    const char *group = pare__tower_is_gguf(c) ? "vision." : is_alone(c) ? "" : "vision_config.";
-    snprintf(key, MAX_KEY, "%s%s", group, pare__tower_is_gguf(c) ? gguf : name);
+    const char *group = pare__config_is_mmproj(c) ? "vision." : is_alone(c) ? "" : "vision_config.";
+    snprintf(key, MAX_KEY, "%s%s", group, pare__config_is_mmproj(c) ? gguf : name);
     return key;
 }
 
 static int32_t read_int(pare__config *c, const char *name, const char *gguf, int32_t def, int32_t max)
 {
     char key[MAX_KEY];
-    return pare__config_int(c, PARE__CONFIG, tower_key(c, name, gguf, key), pare__tower_is_gguf(c) ? 0 : def, 1, max);
+    return pare__config_int(c, PARE__CONFIG, tower_key(c, name, gguf, key), pare__config_is_mmproj(c) ? 0 : def, 1,
+                            max);
 }
 
 static int32_t read_bool(pare__config *c, const char *name, int32_t def)
@@ -122,7 +123,7 @@ static void read_dims(pare__config *c, pare__hparams *hp)
 static void read_kinds(pare__config *c, pare__hparams *hp)
 {
     static const pare__choice norms[] = {{"layer_norm", PARE__NORM_LAYER}, {"rms_norm", PARE__NORM_RMS}, {NULL, 0}};
-    const int hf = is_hf(c), is_gguf = pare__tower_is_gguf(c);
+    const int hf = is_hf(c), is_gguf = pare__config_is_mmproj(c);
     char key[MAX_KEY];
     hp->norm = (pare__norm_kind)pare__config_choice(c, PARE__CONFIG, tower_key(c, "norm_type", "", key), norms,
                                                     hf || is_gguf ? PARE__NORM_LAYER : PARE__NORM_RMS);
@@ -158,7 +159,7 @@ static void read_tower(pare__config *c, pare__hparams *hp)
 /* downsample_ratio .5 puts 2 x 2 patches together. */
 static int32_t read_unit(pare__config *c)
 {
-    if (pare__tower_is_gguf(c))
+    if (pare__config_is_mmproj(c))
         return pare__config_int(c, PARE__CONFIG, "vision.projector.scale_factor", 2, 1, MAX_UNIT);
     const double ratio = pare__config_float(c, PARE__CONFIG, "downsample_ratio", .5, 1.0 / MAX_UNIT, 1);
     const double unit = rint(1 / ratio);
@@ -171,7 +172,7 @@ static void read_projector(pare__config *c, pare__hparams *hp)
 {
     pare__tower_tap(c, hp, -1);
     if (is_hf(c)) pare__tower_select(c, hp, "default");
-    if (pare__tower_is(c, "ps_version", "v1"))
+    if (pare__config_is(c, "ps_version", "v1"))
         pare__config_fail(c, PARE_E_UNSUPPORTED, "%s: ps_version \"v1\" turns the picture, v2 is supported", c->file);
     pare__tower_project(c, hp);
     hp->unit = read_unit(c);
@@ -214,16 +215,16 @@ static void read_hf_tiles(pare__config *c, pare__prep_rule *prep)
 static void read_chat_tiles(pare__config *c, pare__prep_rule *prep, int32_t side)
 {
     const int32_t size = pare__config_int(c, PARE__CONFIG, "force_image_size", side, 1, PARE__MAX_SIDE);
-    const int32_t is_on = pare__config_bool(c, PARE__CONFIG, "dynamic_image_size", pare__tower_is_gguf(c));
+    const int32_t is_on = pare__config_bool(c, PARE__CONFIG, "dynamic_image_size", pare__config_is_mmproj(c));
     const int32_t min =
         pare__config_int(c, PARE__CONFIG, "min_dynamic_patch|vision.preproc_min_tiles", 1, 1, PARE__MAX_TILES);
     const int32_t max = pare__config_int(c, PARE__CONFIG, "max_dynamic_patch|vision.preproc_max_tiles",
-                                         pare__tower_is_gguf(c) ? GGUF_TILES : 6, 1, PARE__MAX_TILES);
+                                         pare__config_is_mmproj(c) ? GGUF_TILES : 6, 1, PARE__MAX_TILES);
     prep->crop = PARE__CROP_NONE;
     prep->resize = PARE__RESIZE_EXACT;
     prep->resize_width = prep->resize_height = size;
     set_tiles(prep, is_on, min, max);
-    if (is_on && !pare__config_bool(c, PARE__CONFIG, "use_thumbnail", pare__tower_is_gguf(c)))
+    if (is_on && !pare__config_bool(c, PARE__CONFIG, "use_thumbnail", pare__config_is_mmproj(c)))
         pare__config_fail(c, PARE_E_UNSUPPORTED, "%s: tiles without use_thumbnail are not supported", c->file);
 }
 
@@ -252,7 +253,7 @@ static int settle(pare__config *c, pare__hparams *hp, const pare_tensor *(*find)
                                        "model.multi_modal_projector.linear_2.weight", NULL};
     const pare__tower_files f = {find, files};
     if (hp->has_projector) pare__tower_settle_width(c, hp, &f, last, 0);
-    if (!pare__tower_is_gguf(c)) return c->rc;
+    if (!pare__config_is_mmproj(c)) return c->rc;
     if (!find(files, "v.blk.0.ln1.bias")) hp->norm = PARE__NORM_RMS;
     hp->has_qk = find(files, "v.blk.0.attn_q_norm.weight") != NULL;
     hp->qk_norm = hp->has_qk ? PARE__QK_NORM_ROW : PARE__QK_PLAIN;

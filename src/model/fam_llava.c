@@ -28,20 +28,20 @@ static const pare__binding model_rows[] = {
 /* The first GGUF files name no projector. */
 static int is_old_gguf(const pare__config *c)
 {
-    return pare__tower_is_gguf(c) && !pare__config_at(c, PARE__CONFIG, "projector_type|vision.projector_type") &&
+    return pare__config_is_mmproj(c) && !pare__config_at(c, PARE__CONFIG, "projector_type|vision.projector_type") &&
            json_is_true(pare__config_at(c, PARE__CONFIG, "has_llava_projector"));
 }
 
 static int is_next(const pare__config *c)
 {
-    return pare__tower_is(c, "model_type", "llava_next") ||
-           (pare__tower_is_gguf(c) && pare__config_at(c, PARE__CONFIG, "vision.image_grid_pinpoints"));
+    return pare__config_is(c, "model_type", "llava_next") ||
+           (pare__config_is_mmproj(c) && pare__config_at(c, PARE__CONFIG, "vision.image_grid_pinpoints"));
 }
 
 static int matches(const pare__config *c)
 {
-    return pare__tower_is(c, "model_type", "llava") || pare__tower_is(c, "model_type", "llava_next") ||
-           pare__tower_is_projector(c, "mlp") || is_old_gguf(c);
+    return pare__config_is(c, "model_type", "llava") || pare__config_is(c, "model_type", "llava_next") ||
+           pare__config_is_projector(c, "mlp") || is_old_gguf(c);
 }
 
 /* CLIP's own rule. */
@@ -87,7 +87,7 @@ static int settle(pare__config *c, pare__hparams *hp, const pare_tensor *(*find)
                                        "model.multi_modal_projector.linear_2.weight", NULL};
     const pare__tower_files f = {find, files};
     pare__tower_settle_width(c, hp, &f, last, 0);
-    if (!pare__tower_is_gguf(c)) return c->rc;
+    if (!pare__config_is_mmproj(c)) return c->rc;
     const pare_tensor *down = find(files, "v.blk.0.ffn_down.weight");
     hp->form[1] = down && down->n_dim == 2 && down->shape[1] == hp->dim && down->shape[0] != hp->dim;
     hp->form[0] = !hp->form[1];

@@ -27,7 +27,7 @@ static const pare__binding model_rows[] = {
     {0},
 };
 
-static int matches(const pare__config *c) { return pare__tower_is(c, "model_type", "llava_onevision"); }
+static int matches(const pare__config *c) { return pare__config_is(c, "model_type", "llava_onevision"); }
 
 /* "anyres_max_9" -> 9 */
 static int32_t read_anyres(pare__config *c)

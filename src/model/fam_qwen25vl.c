@@ -10,7 +10,7 @@
 #define BLOCK(field) .offset = offsetof(pare__block_w, field)
 #define HAS(field) offsetof(pare__hparams, field)
 
-enum { DEPTH = 32, PATCH = 14, MIN_PIXELS = 56 * 56, MAX_PIXELS = 28 * 28 * 1280 };
+enum { DEPTH = 32, PATCH = 14 };
 
 static const pare__binding model_rows[] = {
     {MODEL(patch), PARE__ROLE_LINEAR, "patch_embed.proj|v.patch_embd/v.patch_embd*.1", "DCEPP",
@@ -67,7 +67,7 @@ static void read_full(pare__config *c, pare__hparams *hp)
     static const char key[] = "vision_config.fullatt_block_indexes";
     size_t i;
     const json_t *block, *list = pare__config_at(c, PARE__CONFIG, key);
-    if (!list || pare__qwen_is_gguf(c)) {
+    if (!list || pare__config_is_mmproj(c)) {
         read_pattern(c, hp);
         return;
     }
@@ -93,25 +93,14 @@ static void read_windows(pare__config *c, pare__hparams *hp)
     read_full(c, hp);
 }
 
-static const pare__prep_rule default_prep = {
-    .resize = PARE__RESIZE_SMART,
-    .min_pixels = MIN_PIXELS,
-    .max_pixels = MAX_PIXELS,
-    .resample = PARE__RESAMPLE_BICUBIC,
-    .clip_resample = PARE__RESAMPLE_BICUBIC_TORCH,
-    .rescale = 1.0 / 255.0,
-    .mean = {.48145466F, .4578275F, .40821073F},
-    .std = {.26862954F, .26130258F, .27577711F},
-};
-
 static int configure(pare__config *c, pare__hparams *hp, pare__prep_rule *prep)
 {
     read_dims(c, hp);
     read_windows(c, hp);
     /* GGUF has no such key: 2 is what all released checkpoints say */
-    hp->mrope_per_second =
-        pare__config_float(c, PARE__CONFIG, "vision_config.tokens_per_second", pare__qwen_is_gguf(c) ? 2 : 4, 0, 1e4);
-    *prep = default_prep;
+    hp->mrope_per_second = pare__config_float(c, PARE__CONFIG, "vision_config.tokens_per_second",
+                                              pare__config_is_mmproj(c) ? 2 : 4, 0, 1e4);
+    *prep = pare__qwen_photos;
     pare__qwen_prep(c, hp, prep);
     return c->rc;
 }

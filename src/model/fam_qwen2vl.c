@@ -11,7 +11,7 @@
 #define BLOCK(field) .offset = offsetof(pare__block_w, field)
 #define HAS(field) offsetof(pare__hparams, field)
 
-enum { DEPTH = 32, WIDTH = 1280, PATCH = 14, MIN_PIXELS = 56 * 56, MAX_PIXELS = 28 * 28 * 1280 };
+enum { DEPTH = 32, WIDTH = 1280, PATCH = 14 };
 
 static const pare__binding model_rows[] = {
     {MODEL(patch), PARE__ROLE_LINEAR, "patch_embed.proj|v.patch_embd/v.patch_embd*.1", "DCEPP",
@@ -51,7 +51,7 @@ static void read_act(pare__config *c, pare__hparams *hp)
 
 static void read_dims(pare__config *c, pare__hparams *hp)
 {
-    const int is_gguf = pare__qwen_is_gguf(c);
+    const int is_gguf = pare__config_is_mmproj(c);
     hp->dim =
         pare__qwen_int(c, "vision_config.embed_dim|vision.embedding_length", is_gguf ? 0 : WIDTH, 1, PARE__MAX_DIM);
     hp->d_out = pare__qwen_int(c, "vision_config.hidden_size|vision.projection_dim", 3584, 1, PARE__MAX_DIM);
@@ -62,21 +62,10 @@ static void read_dims(pare__config *c, pare__hparams *hp)
     read_act(c, hp);
 }
 
-static const pare__prep_rule default_prep = {
-    .resize = PARE__RESIZE_SMART,
-    .min_pixels = MIN_PIXELS,
-    .max_pixels = MAX_PIXELS,
-    .resample = PARE__RESAMPLE_BICUBIC,
-    .clip_resample = PARE__RESAMPLE_BICUBIC_TORCH,
-    .rescale = 1.0 / 255.0,
-    .mean = {.48145466F, .4578275F, .40821073F},
-    .std = {.26862954F, .26130258F, .27577711F},
-};
-
 static int configure(pare__config *c, pare__hparams *hp, pare__prep_rule *prep)
 {
     read_dims(c, hp);
-    *prep = default_prep;
+    *prep = pare__qwen_photos;
     pare__qwen_prep(c, hp, prep);
     return c->rc;
 }
@@ -85,7 +74,7 @@ static int configure(pare__config *c, pare__hparams *hp, pare__prep_rule *prep)
 static int settle(pare__config *c, pare__hparams *hp, const pare_tensor *(*find)(void *files, const char *name),
                   void *files)
 {
-    const pare_tensor *up = pare__qwen_is_gguf(c) ? find(files, "v.blk.0.ffn_up.weight") : NULL;
+    const pare_tensor *up = pare__config_is_mmproj(c) ? find(files, "v.blk.0.ffn_up.weight") : NULL;
     const pare_tensor *down = up ? find(files, "v.blk.0.ffn_down.weight") : NULL;
     const int is_swapped = down && down->n_dim == 2 && down->shape[1] == hp->dim && down->shape[0] != hp->dim;
     const pare_tensor *fc1 = is_swapped ? down : up;

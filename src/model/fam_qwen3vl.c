@@ -98,7 +98,7 @@ static void add_tap(pare__config *c, pare__hparams *hp, json_int_t block)
 static void read_deepstack(pare__config *c, pare__hparams *hp)
 {
     static const char flags_key[] = "vision.is_deepstack_layers", list_key[] = "vision_config.deepstack_visual_indexes";
-    const int is_gguf = pare__qwen_is_gguf(c);
+    const int is_gguf = pare__config_is_mmproj(c);
     size_t i;
     const json_t *item, *list = pare__config_at(c, PARE__CONFIG, is_gguf ? flags_key : list_key);
     if (!list && !is_gguf)
@@ -142,7 +142,7 @@ static int configure(pare__config *c, pare__hparams *hp, pare__prep_rule *prep)
 static int settle(pare__config *c, pare__hparams *hp, const pare_tensor *(*find)(void *files, const char *name),
                   void *files)
 {
-    const pare_tensor *pos = pare__qwen_is_gguf(c) ? find(files, "v.position_embd.weight") : NULL;
+    const pare_tensor *pos = pare__config_is_mmproj(c) ? find(files, "v.position_embd.weight") : NULL;
     if (!pos) return c->rc;
     if (pos->n_dim < 1 || pos->shape[0] < 1 || pos->shape[0] > PARE__MAX_UNITS_PER_FRAME)
         return pare__config_fail(c, PARE_E_LIMIT, "%s: tensor %s has %lld rows, must be 1..%d", c->file, pos->name,

@@ -8,12 +8,12 @@
 #include <string.h>
 
 #include "core/limits.h"
-#include "model/family.h"
+#include "model/tower.h"
 
-enum { MAX_PATCHES = 256 }; /* of a picture, as of its processor */
+#define EPS 1e-6
+enum { PATCH = 16, MAX_PATCHES = 256 }; /* MAX_PATCHES: of a picture, as of its processor */
 
 #define MODEL(field) .offset = offsetof(pare__weights, field)
-#define BLOCK(field) .offset = offsetof(pare__block_w, field)
 #define HAS(field) offsetof(pare__hparams, field)
 
 /* Whole checkpoints and most towers, towers within a model, towers that transformers 5 saves. */
@@ -36,44 +36,14 @@ static const pare__binding model_rows[] = {
     {0},
 };
 
-static const pare__binding block_rows[] = {
-    {BLOCK(norm1), PARE__ROLE_NORM, "encoder.layers.%d.layer_norm1", "D"},
-    {BLOCK(qkv), PARE__ROLE_LINEAR,
-     "encoder.layers.%d.self_attn.q_proj+encoder.layers.%d.self_attn.k_proj+encoder.layers.%d.self_attn.v_proj", "TD"},
-    {BLOCK(proj), PARE__ROLE_LINEAR, "encoder.layers.%d.self_attn.out_proj", "DD"},
-    {BLOCK(norm2), PARE__ROLE_NORM, "encoder.layers.%d.layer_norm2", "D"},
-    {BLOCK(fc1), PARE__ROLE_LINEAR, "encoder.layers.%d.mlp.fc1", "GD"},
-    {BLOCK(fc2), PARE__ROLE_LINEAR, "encoder.layers.%d.mlp.fc2", "DF"},
-    {0},
-};
-
 static int is_type(const pare__config *c, const char *whole, const char *tower)
 {
-    const char *type = json_string_value(pare__config_at(c, PARE__CONFIG, "model_type"));
-    return type && (!strcmp(type, whole) || !strcmp(type, tower));
+    return pare__config_is(c, "model_type", whole) || pare__config_is(c, "model_type", tower);
 }
 
 static int matches(const pare__config *c) { return is_type(c, "siglip", "siglip_vision_model"); }
 
 static int matches_naflex(const pare__config *c) { return is_type(c, "siglip2", "siglip2_vision_model"); }
-
-static int32_t read_int(pare__config *c, const char *key, int32_t def, int32_t max)
-{
-    return pare__config_int(c, PARE__CONFIG, key, def, 1, max);
-}
-
-static void read_dims(pare__config *c, pare__hparams *hp)
-{
-    hp->dim = read_int(c, "vision_config.hidden_size|hidden_size", 768, PARE__MAX_DIM);
-    hp->n_layer = read_int(c, "vision_config.num_hidden_layers|num_hidden_layers", 12, PARE__MAX_BLOCKS);
-    hp->n_head = read_int(c, "vision_config.num_attention_heads|num_attention_heads", 12, PARE__MAX_HEADS);
-    hp->mlp_dim = read_int(c, "vision_config.intermediate_size|intermediate_size", 3072, 4 * PARE__MAX_DIM);
-    hp->patch = read_int(c, "vision_config.patch_size|patch_size", 16, PARE__MAX_SIDE);
-    pare__config_int(c, PARE__CONFIG, "vision_config.num_channels|num_channels", 3, 3, 3);
-    hp->eps = (float)pare__config_float(c, PARE__CONFIG, "vision_config.layer_norm_eps|layer_norm_eps", 1e-6, 1e-30, 1);
-    hp->act = (pare__act)pare__config_choice(c, PARE__CONFIG, "vision_config.hidden_act|hidden_act", pare__act_names,
-                                             PARE__ACT_GELU_TANH);
-}
 
 /* A classifier averages the normed patches and leaves the head of the learned query alone. What that head gives is the joint
  * embedding. */
@@ -100,17 +70,13 @@ static void read_common(pare__config *c, pare__hparams *hp, int32_t rows, int32_
 
 static int configure(pare__config *c, pare__hparams *hp, pare__prep_rule *prep)
 {
-    int32_t height = 224, width = 224;
-    read_dims(c, hp);
-    if (!pare__config_size(c, PARE__CONFIG, "vision_config.image_size", &height, &width))
-        pare__config_size(c, PARE__CONFIG, "image_size", &height, &width);
-    if (height != width)
-        pare__config_fail(c, PARE_E_UNSUPPORTED, "%s: image_size %dx%d is no square", c->file, width, height);
-    read_common(c, hp, height / hp->patch, width / hp->patch);
+    pare__tower_alone(c, hp, PATCH, EPS, PARE__ACT_GELU_TANH);
+    const int32_t side = pare__tower_side(c);
+    read_common(c, hp, side / hp->patch, side / hp->patch);
     hp->interp = PARE__INTERP_BICUBIC;
     *prep = (pare__prep_rule){.resize = PARE__RESIZE_EXACT,
-                              .resize_width = width,
-                              .resize_height = height,
+                              .resize_width = side,
+                              .resize_height = side,
                               .resample = PARE__RESAMPLE_BICUBIC,
                               .rescale = 1.0 / 255.0,
                               .mean = {.5F, .5F, .5F},
@@ -121,8 +87,8 @@ static int configure(pare__config *c, pare__hparams *hp, pare__prep_rule *prep)
 
 static int configure_naflex(pare__config *c, pare__hparams *hp, pare__prep_rule *prep)
 {
-    read_dims(c, hp);
-    const int32_t n = read_int(c, "vision_config.num_patches|num_patches", 256, PARE__MAX_UNITS_PER_FRAME);
+    pare__tower_alone(c, hp, PATCH, EPS, PARE__ACT_GELU_TANH);
+    const int32_t n = pare__config_count(c, "vision_config.num_patches|num_patches", 256, PARE__MAX_UNITS_PER_FRAME);
     const int32_t side = (int32_t)lrint(sqrt(n));
     if (side * side != n) pare__config_fail(c, PARE_E_FORMAT, "%s: num_patches %d is no square number", c->file, n);
     read_common(c, hp, side, side);
@@ -145,7 +111,7 @@ const pare__family pare__family_siglip = {
     .prefixes = prefixes,
     .probe = "embeddings.patch_embedding.weight",
     .model = model_rows,
-    .block = block_rows,
+    .block = pare__tower_blocks,
     .matches = matches,
     .configure = configure,
 };
@@ -157,7 +123,7 @@ const pare__family pare__family_siglip2 = {
     .prefixes = prefixes,
     .probe = "embeddings.patch_embedding.weight",
     .model = model_rows,
-    .block = block_rows,
+    .block = pare__tower_blocks,
     .matches = matches_naflex,
     .configure = configure_naflex,
 };

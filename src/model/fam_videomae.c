@@ -51,21 +51,16 @@ static int matches(const pare__config *c)
     return type && !strcmp(type, "videomae");
 }
 
-static int32_t read_int(pare__config *c, const char *key, int32_t def, int32_t max)
-{
-    return pare__config_int(c, PARE__CONFIG, key, def, 1, max);
-}
-
 static void read_dims(pare__config *c, pare__hparams *hp)
 {
     int32_t height = 224, width = 224;
-    hp->dim = read_int(c, "hidden_size", 768, PARE__MAX_DIM);
-    hp->n_layer = read_int(c, "num_hidden_layers", 12, PARE__MAX_BLOCKS);
-    hp->n_head = read_int(c, "num_attention_heads", 12, PARE__MAX_HEADS);
-    hp->mlp_dim = read_int(c, "intermediate_size", 3072, 4 * PARE__MAX_DIM);
-    hp->patch = read_int(c, "patch_size", 16, PARE__MAX_SIDE);
-    hp->temporal = read_int(c, "tubelet_size", 2, MAX_TEMPORAL);
-    hp->steps = read_int(c, "num_frames", 16, MAX_CLIP_STEPS * MAX_TEMPORAL) / hp->temporal;
+    hp->dim = pare__config_count(c, "hidden_size", 768, PARE__MAX_DIM);
+    hp->n_layer = pare__config_count(c, "num_hidden_layers", 12, PARE__MAX_BLOCKS);
+    hp->n_head = pare__config_count(c, "num_attention_heads", 12, PARE__MAX_HEADS);
+    hp->mlp_dim = pare__config_count(c, "intermediate_size", 3072, 4 * PARE__MAX_DIM);
+    hp->patch = pare__config_count(c, "patch_size", 16, PARE__MAX_SIDE);
+    hp->temporal = pare__config_count(c, "tubelet_size", 2, MAX_TEMPORAL);
+    hp->steps = pare__config_count(c, "num_frames", 16, MAX_CLIP_STEPS * MAX_TEMPORAL) / hp->temporal;
     pare__config_int(c, PARE__CONFIG, "num_channels", 3, 3, 3);
     pare__config_size(c, PARE__CONFIG, "image_size", &height, &width);
     hp->pos_rows = height / hp->patch;

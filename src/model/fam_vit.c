@@ -41,11 +41,7 @@ static const pare__binding block_rows[] = {
 
 static const pare__choice pooler_acts[] = {{"tanh", 1}, {NULL, 0}};
 
-static int is_type(const pare__config *c, const char *type)
-{
-    const char *given = json_string_value(pare__config_at(c, PARE__CONFIG, "model_type"));
-    return given && !strcmp(given, type);
-}
+static int is_type(const pare__config *c, const char *type) { return pare__config_is(c, "model_type", type); }
 
 static int matches(const pare__config *c) { return is_type(c, "vit") || is_type(c, "deit"); }
 

@@ -3,29 +3,30 @@
  * video_processing_qwen2_vl.py for the defaults of absent keys. */
 #include "model/qwen.h"
 
-#include <string.h>
-
 #include "core/limits.h"
 
 /* 256 units of 28 pixels cost about what DINOv2's 768 of 14 do; the models' own range for frames is 128 to 768. */
 enum { VIDEO_UNITS = 256, CLIP_MIN_UNITS = 128, CLIP_MAX_UNITS = 768 };
 enum { MAX_UNIT = 8, MAX_TEMPORAL = 4 };
 
+const pare__prep_rule pare__qwen_photos = {
+    .resize = PARE__RESIZE_SMART,
+    .min_pixels = 56 * 56,
+    .max_pixels = 28 * 28 * 1280,
+    .resample = PARE__RESAMPLE_BICUBIC,
+    .clip_resample = PARE__RESAMPLE_BICUBIC_TORCH,
+    .rescale = 1.0 / 255.0,
+    .mean = {.48145466F, .4578275F, .40821073F},
+    .std = {.26862954F, .26130258F, .27577711F},
+};
+
 const char *const pare__qwen_prefixes[] = {"visual.", "model.visual.", "thinker.visual.", "", NULL};
-
-static int is_text(const pare__config *c, const char *key, const char *text)
-{
-    const char *given = json_string_value(pare__config_at(c, PARE__CONFIG, key));
-    return given && !strcmp(given, text);
-}
-
-int pare__qwen_is_gguf(const pare__config *c) { return is_text(c, "model_type", "clip"); }
 
 int pare__qwen_matches(const pare__config *c, const char *const *types, const char *projector)
 {
     for (; *types; types++)
-        if (is_text(c, "model_type", *types)) return 1;
-    return pare__qwen_is_gguf(c) && is_text(c, "projector_type|vision.projector_type", projector);
+        if (pare__config_is(c, "model_type", *types)) return 1;
+    return pare__config_is_projector(c, projector);
 }
 
 int32_t pare__qwen_int(pare__config *c, const char *key, int32_t def, int32_t min, int32_t max)

@@ -13,11 +13,12 @@ extern const char *const pare__qwen_prefixes[];
 
 /* One of the model types (ends with NULL), or a GGUF file with this projector. */
 int pare__qwen_matches(const pare__config *c, const char *const *types, const char *projector);
-int pare__qwen_is_gguf(const pare__config *c);
 /* As pare__config_int of the config. */
 int32_t pare__qwen_int(pare__config *c, const char *key, int32_t def, int32_t min, int32_t max);
 /* Everything they share; hp->dim must be there. depth, patch: where the config does not say. */
 void pare__qwen_tower(pare__config *c, pare__hparams *hp, int32_t depth, int32_t patch);
+/* What the processors of Qwen2-VL and Qwen2.5-VL take for absent keys. */
+extern const pare__prep_rule pare__qwen_photos;
 /* Pictures and clips; `rule` comes with the defaults of pictures. */
 void pare__qwen_prep(pare__config *c, const pare__hparams *hp, pare__prep_rule *rule);
 

@@ -26,21 +26,6 @@ const pare__binding pare__tower_blocks[] = {
     {0},
 };
 
-/* ---- kinds of configuration ------------------------------------------------------------------------------------ */
-
-int pare__tower_is(const pare__config *c, const char *key, const char *text)
-{
-    const char *given = json_string_value(pare__config_at(c, PARE__CONFIG, key));
-    return given && !strcmp(given, text);
-}
-
-int pare__tower_is_gguf(const pare__config *c) { return pare__tower_is(c, "model_type", "clip"); }
-
-int pare__tower_is_projector(const pare__config *c, const char *type)
-{
-    return pare__tower_is_gguf(c) && pare__tower_is(c, "projector_type|vision.projector_type", type);
-}
-
 /* ---- the tower ------------------------------------------------------------------------------------------------- */
 
 /* Defaults of a configuration class: keys that say the same are left out of many files. */
@@ -84,7 +69,7 @@ static tower_class class_of(pare__config *c, const char *type)
     else
         pare__config_fail(c, PARE_E_UNSUPPORTED, "%s: %s \"%.60s\" is not supported", c->file, key,
                           given ? given : type);
-    if (pare__tower_is_gguf(c))
+    if (pare__config_is_mmproj(c))
         k.dim = k.n_layer = k.n_head = k.mlp_dim = k.image = k.patch = 0;
     else if (!pare__config_at(c, PARE__CONFIG, "vision_config"))
         pare__config_fail(c, PARE_E_FORMAT, "%s: no vision_config", c->file);
@@ -94,12 +79,31 @@ static tower_class class_of(pare__config *c, const char *type)
 /* The key as the file at hand spells it. */
 static const char *spelled(const pare__config *c, const char *hf, const char *gguf)
 {
-    return pare__tower_is_gguf(c) ? gguf : hf;
+    return pare__config_is_mmproj(c) ? gguf : hf;
 }
 
-static int32_t read_int(pare__config *c, const char *key, int32_t def, int32_t max)
+void pare__tower_alone(pare__config *c, pare__hparams *hp, int32_t patch, double eps, pare__act act)
 {
-    return pare__config_int(c, PARE__CONFIG, key, def, 1, max);
+    hp->dim = pare__config_count(c, "vision_config.hidden_size|hidden_size", 768, PARE__MAX_DIM);
+    hp->n_layer = pare__config_count(c, "vision_config.num_hidden_layers|num_hidden_layers", 12, PARE__MAX_BLOCKS);
+    hp->n_head = pare__config_count(c, "vision_config.num_attention_heads|num_attention_heads", 12, PARE__MAX_HEADS);
+    hp->mlp_dim = pare__config_count(c, "vision_config.intermediate_size|intermediate_size", 3072, 4 * PARE__MAX_DIM);
+    hp->patch = pare__config_count(c, "vision_config.patch_size|patch_size", patch, PARE__MAX_SIDE);
+    pare__config_int(c, PARE__CONFIG, "vision_config.num_channels|num_channels", 3, 3, 3);
+    hp->eps = (float)pare__config_float(c, PARE__CONFIG, "vision_config.layer_norm_eps|layer_norm_eps", eps, 1e-30, 1);
+    hp->act = (pare__act)pare__config_choice(c, PARE__CONFIG, "vision_config.hidden_act|hidden_act", pare__act_names,
+                                             (int32_t)act);
+    hp->form[0] = 1;
+}
+
+int32_t pare__tower_side(pare__config *c)
+{
+    int32_t height = 224, width = 224;
+    if (!pare__config_size(c, PARE__CONFIG, "vision_config.image_size", &height, &width))
+        pare__config_size(c, PARE__CONFIG, "image_size", &height, &width);
+    if (height != width)
+        pare__config_fail(c, PARE_E_UNSUPPORTED, "%s: image_size %dx%d is no square", c->file, width, height);
+    return height;
 }
 
 /* n or [n, n] */
@@ -107,7 +111,7 @@ static int32_t read_side(pare__config *c, const char *key, int32_t def)
 {
     int32_t height = def, width = def;
     if (!pare__config_size(c, PARE__CONFIG, key, &height, &width) && def < 1)
-        return read_int(c, key, 0, PARE__MAX_SIDE);
+        return pare__config_count(c, key, 0, PARE__MAX_SIDE);
     if (height != width)
         pare__config_fail(c, PARE_E_UNSUPPORTED, "%s: %s is %d x %d, must be a square", c->file, key, height, width);
     return height;
@@ -115,13 +119,14 @@ static int32_t read_side(pare__config *c, const char *key, int32_t def)
 
 static int32_t read_dims(pare__config *c, const tower_class *k, pare__hparams *hp)
 {
-    hp->dim = read_int(c, spelled(c, "vision_config.hidden_size", "vision.embedding_length"), k->dim, PARE__MAX_DIM);
-    hp->n_layer =
-        read_int(c, spelled(c, "vision_config.num_hidden_layers", "vision.block_count"), k->n_layer, PARE__MAX_BLOCKS);
-    hp->n_head = read_int(c, spelled(c, "vision_config.num_attention_heads", "vision.attention.head_count"), k->n_head,
-                          PARE__MAX_HEADS);
-    hp->mlp_dim = read_int(c, spelled(c, "vision_config.intermediate_size", "vision.feed_forward_length"), k->mlp_dim,
-                           4 * PARE__MAX_DIM);
+    hp->dim = pare__config_count(c, spelled(c, "vision_config.hidden_size", "vision.embedding_length"), k->dim,
+                                 PARE__MAX_DIM);
+    hp->n_layer = pare__config_count(c, spelled(c, "vision_config.num_hidden_layers", "vision.block_count"), k->n_layer,
+                                     PARE__MAX_BLOCKS);
+    hp->n_head = pare__config_count(c, spelled(c, "vision_config.num_attention_heads", "vision.attention.head_count"),
+                                    k->n_head, PARE__MAX_HEADS);
+    hp->mlp_dim = pare__config_count(c, spelled(c, "vision_config.intermediate_size", "vision.feed_forward_length"),
+                                     k->mlp_dim, 4 * PARE__MAX_DIM);
     pare__config_int(c, PARE__CONFIG, "vision_config.num_channels", 3, 3, 3);
     hp->patch = read_side(c, spelled(c, "vision_config.patch_size", "vision.patch_size"), k->patch);
     const int32_t image = read_side(c, spelled(c, "vision_config.image_size", "vision.image_size"), k->image);
@@ -133,7 +138,7 @@ static int32_t read_dims(pare__config *c, const tower_class *k, pare__hparams *h
 /* GGUF has one word for both GELUs but the quick one. */
 static pare__act read_act(pare__config *c, const tower_class *k)
 {
-    if (!pare__tower_is_gguf(c))
+    if (!pare__config_is_mmproj(c))
         return (pare__act)pare__config_choice(c, PARE__CONFIG, "vision_config.hidden_act", pare__act_names,
                                               (int32_t)k->act);
     if (pare__config_bool(c, PARE__CONFIG, "use_silu", 0))
@@ -174,7 +179,7 @@ void pare__tower_tap(pare__config *c, pare__hparams *hp, int32_t def)
         pare__config_fail(c, PARE_E_UNSUPPORTED, "%s: vision_feature_layer names %zu layers, one is supported", c->file,
                           json_array_size(v));
     if (json_is_array(v)) v = json_array_get(v, 0);
-    json_int_t at = v ? json_integer_value(v) : pare__tower_is_gguf(c) ? -1 : def;
+    json_int_t at = v ? json_integer_value(v) : pare__config_is_mmproj(c) ? -1 : def;
     if (at < 0) at += hp->n_layer + 1;
     if ((v && !json_is_integer(v)) || at < 1 || at > hp->n_layer) {
         pare__config_fail(c, PARE_E_FORMAT, "%s: vision_feature_layer must be one of %d blocks, -1 the last", c->file,
@@ -189,7 +194,7 @@ void pare__tower_select(pare__config *c, const pare__hparams *hp, const char *de
     static const pare__choice names[] = {{"default", 1}, {"full", 0}, {NULL, 0}};
     const int32_t drops =
         pare__config_choice(c, PARE__CONFIG, "vision_feature_select_strategy", names, strcmp(def, "default") == 0);
-    if (pare__tower_is_gguf(c) || drops == hp->has_cls) return;
+    if (pare__config_is_mmproj(c) || drops == hp->has_cls) return;
     pare__config_fail(c, PARE_E_UNSUPPORTED, "%s: vision_feature_select_strategy \"%s\" %s, which is not supported",
                       c->file, drops ? "default" : "full",
                       drops ? "drops the first patch of a tower without CLS" : "projects the CLS token");
@@ -197,8 +202,9 @@ void pare__tower_select(pare__config *c, const pare__hparams *hp, const char *de
 
 int32_t pare__tower_text_width(pare__config *c)
 {
-    const int32_t def = pare__tower_is(c, "text_config.model_type", "gemma3_text") ? 2304 : 4096;
-    return read_int(c, "text_config.hidden_size|llm_config.hidden_size|vision.projection_dim", def, PARE__MAX_DIM);
+    const int32_t def = pare__config_is(c, "text_config.model_type", "gemma3_text") ? 2304 : 4096;
+    return pare__config_count(c, "text_config.hidden_size|llm_config.hidden_size|vision.projection_dim", def,
+                              PARE__MAX_DIM);
 }
 
 void pare__tower_project(pare__config *c, pare__hparams *hp)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the families of language models behind a CLIP or SigLIP tower share (LLaVA, LLaVA-OneVision, Idefics3, Gemma 3):
+/* What the families of language models behind a CLIP or SigLIP tower share (LLaVA, LLaVA-OneVision, Idefics3, Gemma 3), and such towers alone:
  * the tower's names and numbers, the layer it is tapped at, a projector of two layers, anyres grids. Tables and readers;
  * each family is its own data still.
  * Source: transformers' configuration_{clip,siglip,idefics3,smolvlm,llava*}.py; llama.cpp's mmproj keys. */
@@ -33,11 +33,11 @@ typedef struct pare__tower_files {
     void *files;
 } pare__tower_files;
 
-/* 1 if the text at the key is this. */
-int pare__tower_is(const pare__config *c, const char *key, const char *text);
-/* An mmproj file of llama.cpp; with this projector. */
-int pare__tower_is_gguf(const pare__config *c);
-int pare__tower_is_projector(const pare__config *c, const char *type);
+/* A tower that may stand alone (vision_config, or the keys themselves) -> dims, eps, activation; the others are what its class
+ * takes for absent keys. */
+void pare__tower_alone(pare__config *c, pare__hparams *hp, int32_t patch, double eps, pare__act act);
+/* Side of the square picture that such a tower was made for. */
+int32_t pare__tower_side(pare__config *c);
 
 /* vision_config, or what a GGUF file has for it -> dims, kinds, parts; in `prep` the default rule: stretched to the tower's
  * size, bicubic, mean and deviation .5 (CLIP's own of a CLIP tower). `type`: the vision_config.model_type of configs that
