@@ -34,6 +34,10 @@ typedef struct pare_source_opts {
      * processors take them. */
     int32_t exif;
     int32_t ignore_alpha; /* 1: colours of stills as stored, as PIL's convert("RGB"); 0 = composited on white */
+    int32_t
+        motion; /* 1: frames carry what the decoder predicted them from, where the codec tells (pare_frame.motion) */
+    double timeout;     /* seconds without a packet after which a live input is given up or opened again; 0 = 10 */
+    int32_t reconnects; /* how often in a row a network input that breaks off is opened again; 0 = not */
 } pare_source_opts;
 
 typedef struct pare_source_info {
@@ -43,12 +47,15 @@ typedef struct pare_source_info {
     int32_t width, height; /* upright, pixels */
     int32_t rotation;      /* degrees clockwise applied to make it upright */
     int32_t is_image;
-    int32_t is_live;   /* cannot be read twice */
-    double rate;       /* average frames per second, 0 if unknown */
-    double duration;   /* seconds, 0 if unknown */
-    int64_t n_damaged; /* frames that could not be decoded so far */
-    double origin;     /* pts of the clip's first frame, from which start and end count; known after the first read */
-    int32_t mirrored;  /* as in pare_frame */
+    int32_t is_live;    /* cannot be read twice */
+    double rate;        /* average frames per second, 0 if unknown */
+    double duration;    /* seconds, 0 if unknown */
+    int64_t n_damaged;  /* frames that could not be decoded so far */
+    double origin;      /* pts of the clip's first frame, from which start and end count; known after the first read */
+    int32_t mirrored;   /* as in pare_frame */
+    int32_t has_motion; /* frames can carry motion: H.264, MPEG-1/2/4 and its kin */
+    int32_t n_reconnects;   /* so far */
+    int32_t n_size_changes; /* pictures of another size than the one before, so far */
 } pare_source_info;
 
 /* `path`: a file, URL, device, "-" (stdin: y4m or rgb24), or a printf pattern of numbered images (frame_%03d.png).

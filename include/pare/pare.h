@@ -70,10 +70,40 @@ PARE_API int pare_tensors_save(const char *path, const pare_tensor *t, int64_t n
 /* Values of a mask. Anything between is free. */
 enum { PARE_MASK_IGNORE = 0, PARE_MASK_FREE = 128, PARE_MASK_KEEP = 255 };
 
-/* One RGB picture, upright. Borrowed for the call it is passed to. In an array of frames all have one struct_size. */
+/* Layouts of a frame's pixels: of the chroma planes of NV12 (one, U and V in turn) and I420 (U, then V) rows and columns
+ * are halved, rounded up. */
+enum {
+    PARE_PIXELS_RGB,
+    PARE_PIXELS_BGR,
+    PARE_PIXELS_RGBA, /* alpha is passed over */
+    PARE_PIXELS_BGRA,
+    PARE_PIXELS_GRAY,
+    PARE_PIXELS_NV12,
+    PARE_PIXELS_I420,
+    PARE_PIXELS_YUYV,
+    PARE_PIXELS_COUNT
+};
+
+/* What luma and chroma mean: one matrix, and FULL where 0..255 is used instead of 16..235. */
+enum { PARE_COLOR_BT601 = 0, PARE_COLOR_BT709 = 1, PARE_COLOR_FULL = 16 };
+
+/* What a block's prediction says. STILL: every vector of the block is zero. */
+enum { PARE_BLOCK_INTRA, PARE_BLOCK_MOVED, PARE_BLOCK_STILL };
+
+/* What a decoder knows about a frame, in blocks of the upright picture; the last row and column may hang over. */
+typedef struct pare_motion {
+    uint32_t struct_size;
+    int32_t frame_type;    /* 'I', 'P', 'B'; 0 = unknown */
+    int32_t block;         /* pixels a side: 16 */
+    int32_t rows, cols;    /* blocks */
+    const int16_t *vector; /* [rows, cols, 2] x, y in quarter pixels, the longest of the block's; 0, 0 where intra */
+    const uint8_t *kind;   /* [rows, cols] PARE_BLOCK_* */
+} pare_motion;
+
+/* One picture, upright. Borrowed for the call it is passed to. In an array of frames all have one struct_size. */
 typedef struct pare_frame {
     uint32_t struct_size;
-    const uint8_t *rgb; /* [height, width, 3], rows `stride` bytes apart */
+    const uint8_t *rgb; /* [height, width, 3], rows `stride` bytes apart; of other layouts the first plane */
     int64_t stride;     /* bytes; may be negative */
     int32_t width, height;
     int32_t rotation; /* degrees clockwise (0, 90, 180, 270) that made the stored picture upright */
@@ -86,7 +116,14 @@ typedef struct pare_frame {
     /* The caller's own score of every unit of the grid (score `given`), or NULL; the size must be the grid's. */
     const float *scores; /* [scores_height, scores_width], higher = keep */
     int32_t scores_width, scores_height;
-    int32_t mirrored; /* 1: the stored picture was mirrored left to right before it was turned by `rotation` */
+    int32_t mirrored;        /* 1: the stored picture was mirrored left to right before it was turned by `rotation` */
+    int32_t pixels;          /* PARE_PIXELS_* */
+    int32_t color;           /* PARE_COLOR_* of NV12, I420, YUYV */
+    const uint8_t *plane[2]; /* planes behind the first, NULL where the layout has none; PARE_PIXELS_* */
+    int64_t plane_stride[2]; /* bytes */
+    /* What the decoder predicted this frame from, or NULL. Blocks that are STILL and whose pixels pass a cheap check keep
+     * the pixels of the frame before: they are not resized again. Scores read it (score `codec`). */
+    const pare_motion *motion;
 } pare_frame;
 
 /* ---- model -------------------------------------------------------------------------------------------------- */
@@ -303,7 +340,37 @@ typedef struct pare_reducer_opts {
     int32_t n_capture;
     const char *backend;   /* who multiplies: "auto" (NULL), "openblas", "onednn", ...; PARE_LIST_BACKENDS */
     const char *precision; /* of the encoder's linear layers: "f32" (NULL), "bf16", "int8"; see pare_engine_get */
+    /* Video as a stream. tokens_per_second and quality are budgets as well: at most one of the five is given. */
+    double tokens_per_second; /* a leaky bucket: what a still moment saves is lost after max_delay */
+    double
+        quality; /* 0 < q <= 1: no unit is dropped that differs from the kept one that stands for it by more than 1 - q,
+                     * in the final step's own measure; the count varies. Steps that have no such measure: INVALID */
+    double max_delay; /* seconds: a window is decided before its frames span more; 0 = by `window` alone, with
+                       * tokens_per_second 0.25 */
+    int32_t
+        max_per_frame; /* cap of every temporal step; 0 = none. What it takes away goes to the window's other steps */
+    double
+        quality_floor; /* 0..1: share of the units with fine detail (text) that every step keeps at least, whatever the
+                            * budget says; a step that is mostly detail stays whole. 0 = off */
+    double
+        max_ms; /* deadline: the budget shrinks until a frame takes no longer, and grows back up to what was asked; not
+                    * reproducible. 0 = none */
+    const struct pare_plan *plan; /* spend what was planned (plan.h) step by step; instead of a budget; must outlive the
+                                   * reducer */
+    int32_t dry;       /* 1: decide without encoding: results hold counts and, where known before the encoder, places */
+    int32_t reuse;     /* PARE_REUSE_*: what becomes of units that steps at `patches` drop from a clip */
+    int32_t reference; /* with reuse: every so many temporal steps one is encoded whole; 0 = 32 */
+    const volatile int *stop; /* set to 1 by any thread: push and flush return CANCELLED soon; or NULL */
 } pare_reducer_opts;
+
+/* Cached recompute (as STC's cacher, CVPR 2026): units that a step at `patches` keeps are computed and attend to all units of
+ * their picture, of which the others have the keys and values of the last reference step. */
+enum {
+    PARE_REUSE_NONE,     /* dropped units do not exist */
+    PARE_REUSE_CONTEXT,  /* dropped units are attended to, and leave no row */
+    PARE_REUSE_COMPLETE, /* every unit leaves a row: fresh, or that of the reference step */
+    PARE_REUSE_COUNT
+};
 
 /* Sums since creation, over the windows that are decided. Times in milliseconds. */
 typedef struct pare_reducer_stats {
@@ -313,7 +380,24 @@ typedef struct pare_reducer_stats {
     double prep_ms, embed_ms, encode_ms, select_ms;
     double flops; /* of the encoder as run: linears from patches to merger, attention, passes ahead; multiply-add = 2 */
     const char *backend, *precision; /* what `auto` and NULL became; static */
+    int64_t n_raised,
+        n_whole;    /* temporal steps that quality_floor gave more than the budget; of them those left whole */
+    int64_t n_late; /* frames that took longer than max_ms */
+    int64_t n_reference,
+        n_fresh;              /* with reuse: steps encoded whole; units computed, those of reference steps included */
+    int64_t n_block, n_still; /* blocks with motion; of them those that were not resized again */
 } pare_reducer_stats;
+
+/* What is known of a temporal step (or photo) before it is encoded. Fields and stride of this struct never change. */
+typedef struct pare_step {
+    double pts, end;      /* seconds: first frame, end of the last */
+    int64_t units;        /* candidates */
+    int64_t tokens;       /* rows that leave; -1: only the window's sum is known */
+    float change;         /* mean |difference| of pixels to the step before, 0..255; -1 = nothing came before */
+    float detail;         /* share of units with fine detail, 0..1 */
+    int32_t is_cut;       /* a scene begins */
+    int32_t is_reference; /* encoded whole for reuse */
+} pare_step;
 
 /* What a row stands for. */
 enum {
@@ -366,6 +450,10 @@ typedef struct pare_result_view {
     int32_t n_embed;
     /* [d] what the language model's input has behind every row of the picture (LLaVA-NeXT), or NULL */
     const float *newline;
+    const pare_step *step; /* [steps or photos of the window]; NULL for bare features */
+    int32_t n_step;
+    const uint8_t *fresh; /* [k] 0: the row is that of an earlier step (PARE_REUSE_COMPLETE); NULL = all are fresh */
+    int32_t is_dry;       /* nothing was encoded: no embeds, and no places where a later step would have chosen them */
 } pare_result_view;
 
 /* Errors: INVALID (recipe, budget, geometry: the text names the step or option and offers the nearest name),

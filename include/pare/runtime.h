@@ -31,7 +31,8 @@ extern "C" {
     X(NOTFOUND, -6, "not found")                                                                                       \
     X(LIMIT, -7, "a limit was exceeded")                                                                               \
     X(STATE, -8, "call not allowed in this state")                                                                     \
-    X(EXTERNAL, -9, "a library that pare uses failed")
+    X(EXTERNAL, -9, "a library that pare uses failed")                                                                 \
+    X(CANCELLED, -10, "cancelled")
 
 enum {
     PARE_OK = 0,
