@@ -99,7 +99,8 @@ int pare__reducer_create(pare_reducer **out, const pare_model *model, const pare
     r->per_picture = 1;
     if (opts->custom) r->custom = *opts->custom;
     if (opts->custom) r->opts.custom = &r->custom;
-    int rc = check_window(r, err);
+    r->recycler = pare__recycler_create();
+    int rc = r->recycler ? check_window(r, err) : pare_fail(err, PARE_E_NOMEM, "reducer: out of memory");
     if (!rc) rc = plan_recipe(r, err);
     if (!rc) rc = choose_engine(r, err);
     if (!rc) rc = pare__pool_create(&r->pool, worker_count(opts->n_threads), err);
@@ -140,6 +141,7 @@ void pare__reducer_free(pare_reducer **out)
     if (!out || !*out) return;
     pare_reducer *r = *out;
     drop_results(r);
+    pare__recycler_close(&r->recycler);
     pare__encoder_free(&r->encoder);
     pare__pool_free(&r->pool);
     pare__recipe_fini(&r->recipe);
@@ -274,7 +276,8 @@ static int queue_result(pare_reducer *r)
                                 .image_embeds = hp->n_embed ? r->image_embeds : NULL,
                                 .score = r->score,
                                 .pts = r->pts,
-                                .fit = r->fit};
+                                .fit = r->fit,
+                                .home = r->recycler};
     pare_result *result = NULL;
     const int rc = pare__result_make(&result, &w);
     if (rc) return rc;

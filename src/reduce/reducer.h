@@ -15,6 +15,7 @@
 #include "reduce/kept.h"
 #include "reduce/plan.h"
 #include "reduce/rate.h"
+#include "reduce/recycler.h"
 #include "reduce/result.h"
 #include "reduce/window.h"
 
@@ -86,6 +87,7 @@ struct pare_reducer {
 
     pare__kept_features features; /* what captured recipes read of the window, until its result takes it */
     pare_result *head, *tail;     /* results waiting to be pulled */
+    pare__recycler *recycler;     /* memory of results that were freed */
     pare_reducer_stats stats;
     double encode_ms[2], flops;
     int64_t n_counted;         /* frames of this timeline that the statistics hold */

@@ -4,43 +4,75 @@
 #include <math.h>
 #include <string.h>
 
-void pare__result_free(pare_result **r)
+#include "reduce/recycler.h"
+
+/* ---- memory ---------------------------------------------------------------------------------------------------- */
+
+void pare__result_destroy(pare_result *r)
 {
-    if (!r || !*r) return;
-    pare_result *x = *r;
-    pare__map_fini(&x->map);
-    void *owned[] = {x->embeds, x->box,        x->sizes,   x->prefix,      x->pooled,       x->logits, x->scores,
-                     x->place,  x->kind,       x->index,   x->frame_start, x->pts,          x->fit,    x->mrope,
-                     x->slot,   x->unit_start, x->feature, x->deepstack,   x->image_embeds, x->newline};
-    for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) pare__free(owned[i]);
-    pare__free(x);
-    *r = NULL;
+    pare__map_fini(&r->map);
+    pare__arena_fini(&r->mem);
+    pare__free(r->feature);
+    pare__free(r);
+}
+
+void pare__result_free(pare_result **out)
+{
+    pare_result *r = out ? *out : NULL;
+    if (!r) return;
+    *out = NULL;
+    if (!r->home || !pare__recycler_give(r->home, r)) pare__result_destroy(r);
+}
+
+/* An empty result, with the memory of one that was freed if there is one. */
+static pare_result *obtain(pare__recycler *home)
+{
+    pare_result *r = home ? pare__recycler_take(home) : PARE__NEW(pare_result, 1);
+    if (!r) return NULL;
+    pare__free(r->feature);
+    pare__arena_clear(&r->mem);
+    *r = (pare_result){.map = r->map, .mem = r->mem, .home = home};
+    return r;
+}
+
+/* One block for everything, if the arena has none yet. */
+static int reserve(pare_result *r, const pare__window_out *w)
+{
+    const int64_t t = w->rows->n_frame, d = w->rows->d, k = w->rows->n, n = w->rows->total.m.n_in, f32 = sizeof(float);
+    const int64_t per_row = (1 + w->rows->n_deep) * d * f32 + 72;
+    const int64_t per_slot = ((w->n_prefix + 1) * d + w->n_class + w->n_embed) * f32 + 256;
+    if (r->mem.first) return 0;
+    void *block = pare__arena_alloc(&r->mem, k * per_row + t * per_slot + n * f32 + d * f32 + 4096, 1);
+    pare__arena_clear(&r->mem);
+    return block ? 0 : PARE_E_NOMEM;
 }
 
 /* Copies n elements if there are any; 0 also when `from` is NULL. */
-static int copy(void *to_ptr, const void *from, int64_t n, int64_t size)
+static int copy(pare_result *r, void *to_ptr, const void *from, int64_t n, int64_t size)
 {
     void **to = to_ptr;
     if (!from) return 0;
-    *to = pare__malloc(n > 0 ? n : 1, size);
+    *to = pare__arena_alloc(&r->mem, n > 0 ? n : 1, size);
     if (!*to) return PARE_E_NOMEM;
     if (n > 0) memcpy(*to, from, (size_t)(n * size));
     return 0;
 }
 
+/* ---- arrays ---------------------------------------------------------------------------------------------------- */
+
 static int copy_frames(pare_result *r, const pare__window_out *w)
 {
     const int64_t t = w->rows->n_frame, d = w->rows->d;
-    int rc = copy(&r->prefix, w->n_prefix ? w->prefix : NULL, t * w->n_prefix * d, sizeof(float));
-    if (!rc) rc = copy(&r->pooled, w->pooled, t * d, sizeof(float));
-    if (!rc) rc = copy(&r->logits, w->logits, t * w->n_class, sizeof(float));
-    if (!rc) rc = copy(&r->image_embeds, w->image_embeds, t * w->n_embed, sizeof(float));
-    if (!rc) rc = copy(&r->newline, w->newline, d, sizeof(float));
-    if (!rc) rc = copy(&r->pts, w->pts, 2 * t, sizeof(double));
-    if (!rc) rc = copy(&r->fit, w->fit, t, sizeof(pare__fit));
-    if (!rc) rc = copy(&r->frame_start, w->rows->frame_start, t + 1, sizeof(int64_t));
-    if (!rc) rc = copy(&r->slot, w->slot, t, sizeof(pare_slot));
-    if (!rc) rc = copy(&r->unit_start, w->rows->frame_start, t + 1, sizeof(int64_t));
+    int rc = copy(r, &r->prefix, w->n_prefix ? w->prefix : NULL, t * w->n_prefix * d, sizeof(float));
+    if (!rc) rc = copy(r, &r->pooled, w->pooled, t * d, sizeof(float));
+    if (!rc) rc = copy(r, &r->logits, w->logits, t * w->n_class, sizeof(float));
+    if (!rc) rc = copy(r, &r->image_embeds, w->image_embeds, t * w->n_embed, sizeof(float));
+    if (!rc) rc = copy(r, &r->newline, w->newline, d, sizeof(float));
+    if (!rc) rc = copy(r, &r->pts, w->pts, 2 * t, sizeof(double));
+    if (!rc) rc = copy(r, &r->fit, w->fit, t, sizeof(pare__fit));
+    if (!rc) rc = copy(r, &r->frame_start, w->rows->frame_start, t + 1, sizeof(int64_t));
+    if (!rc) rc = copy(r, &r->slot, w->slot, t, sizeof(pare_slot));
+    if (!rc) rc = copy(r, &r->unit_start, w->rows->frame_start, t + 1, sizeof(int64_t));
     for (int64_t i = 0; !rc && i < t; i++)
         r->unit_start[i + 1] = r->unit_start[i] + (int64_t)w->slot[i].grid_h * w->slot[i].grid_w;
     return rc;
@@ -57,7 +89,7 @@ static int copy_deepstack(pare_result *r, const pare__rows *rows)
 {
     const int64_t n = rows->n * rows->d;
     if (!rows->n_deep) return 0;
-    r->deepstack = pare__malloc(rows->n_deep * n + 1, sizeof(float));
+    r->deepstack = PARE__ARENA(&r->mem, float, rows->n_deep *n + 1);
     if (!r->deepstack) return PARE_E_NOMEM;
     for (int32_t i = 0; i < rows->n_deep && n; i++)
         memcpy(r->deepstack + i * n, rows->deep[i], (size_t)n * sizeof(float));
@@ -68,19 +100,21 @@ static int copy_rows(pare_result *r, const pare__window_out *w)
 {
     const pare__rows *rows = w->rows;
     const int64_t k = rows->n, n = rows->total.m.n_in;
-    int rc = copy(&r->embeds, rows->x, k * rows->d, sizeof(float));
-    if (!rc && w->score && has_score(w->score, n)) rc = copy(&r->scores, w->score, n, sizeof(float));
+    int rc = copy(r, &r->embeds, rows->x, k * rows->d, sizeof(float));
+    if (!rc && w->score && has_score(w->score, n)) rc = copy(r, &r->scores, w->score, n, sizeof(float));
     if (!rc) rc = copy_deepstack(r, rows);
     if (!rc) rc = pare__map_copy(&rows->total.m, &r->map);
     if (rc) return rc;
-    r->place = pare__malloc(6 * k + 1, sizeof(int32_t));
-    r->box = pare__calloc(4 * k + 1, sizeof(float));
-    r->kind = pare__calloc(k + 1, 1);
-    r->index = pare__malloc(k + 1, sizeof(int64_t));
-    r->sizes = pare__malloc(k + 1, sizeof(float));
-    if (w->has_mrope) r->mrope = pare__malloc(3 * k + 1, sizeof(int32_t));
-    if (w->has_mrope && !r->mrope) return PARE_E_NOMEM;
-    return r->place && r->box && r->kind && r->index && r->sizes ? 0 : PARE_E_NOMEM;
+    r->place = PARE__ARENA(&r->mem, int32_t, 6 * k + 1);
+    r->box = PARE__ARENA(&r->mem, float, 4 * k + 1);
+    r->kind = PARE__ARENA(&r->mem, uint8_t, k + 1);
+    r->index = PARE__ARENA(&r->mem, int64_t, k + 1);
+    r->sizes = PARE__ARENA(&r->mem, float, k + 1);
+    if (w->has_mrope) r->mrope = PARE__ARENA(&r->mem, int32_t, 3 * k + 1);
+    if ((w->has_mrope && !r->mrope) || !r->place || !r->box || !r->kind || !r->index || !r->sizes) return PARE_E_NOMEM;
+    memset(r->box, 0, (size_t)(4 * k) * sizeof(float));
+    memset(r->kind, 0, (size_t)k);
+    return 0;
 }
 
 /* Patches that a row stands for: its members where they differ from R, else what was merged. */
@@ -197,9 +231,10 @@ static void fill_view(pare_result *r, const pare__window_out *w)
 
 int pare__result_make(pare_result **out, const pare__window_out *w)
 {
-    pare_result *r = PARE__NEW(pare_result, 1);
+    pare_result *r = obtain(w->home);
     if (!r) return PARE_E_NOMEM;
-    int rc = copy_frames(r, w);
+    int rc = reserve(r, w);
+    if (!rc) rc = copy_frames(r, w);
     if (!rc) rc = copy_rows(r, w);
     if (rc) {
         pare__result_free(&r);

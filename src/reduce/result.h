@@ -9,9 +9,13 @@
 #include "core/map.h"
 #include "reduce/window.h"
 
+struct pare__recycler;
+
 struct pare_result {
     pare_result_view view; /* pointers into the arrays below */
     pare__map map;
+    pare__arena mem;             /* of all arrays but those of the map and of features */
+    struct pare__recycler *home; /* where it goes when it is freed, or NULL */
     float *embeds, *box, *sizes, *prefix, *pooled, *logits, *scores, *deepstack, *image_embeds, *newline;
     int32_t *place, *mrope;
     pare_slot *slot;
@@ -22,7 +26,7 @@ struct pare_result {
     pare__fit *fit;           /* [t] */
     int32_t unit_px;          /* pixels of a unit side on the grid */
     pare_tensor *feature;     /* one block with its names and data, or NULL */
-    struct pare_result *next; /* queue of the reducer */
+    struct pare_result *next; /* queue of the reducer, list of the recycler */
 };
 
 /* What a finished window hands over; everything is copied except `score`. */
@@ -36,17 +40,20 @@ typedef struct pare__window_out {
         media_start;      /* t of M-RoPE per second, 0 = one per step; pts of the medium's first frame */
     int32_t mrope_stamps; /* every step of a clip is placed like a picture: t of M-RoPE is 0 */
     int32_t n_prefix, n_class, n_embed;
-    const float *prefix;       /* [t, n_prefix, d] or NULL */
-    const float *pooled;       /* [t, d] or NULL */
-    const float *logits;       /* [t, n_class] or NULL */
-    const float *image_embeds; /* [t, n_embed] or NULL */
-    const float *newline;      /* [d] or NULL */
-    const float *score;        /* [n] or NULL */
-    const double *pts;         /* [t, 2] or NULL */
-    const pare__fit *fit;      /* [t] or NULL */
+    const float *prefix;         /* [t, n_prefix, d] or NULL */
+    const float *pooled;         /* [t, d] or NULL */
+    const float *logits;         /* [t, n_class] or NULL */
+    const float *image_embeds;   /* [t, n_embed] or NULL */
+    const float *newline;        /* [d] or NULL */
+    const float *score;          /* [n] or NULL */
+    const double *pts;           /* [t, 2] or NULL */
+    const pare__fit *fit;        /* [t] or NULL */
+    struct pare__recycler *home; /* whose memory it uses, or NULL */
 } pare__window_out;
 
 int pare__result_make(pare_result **out, const pare__window_out *w);
+/* Gives it to its home, if that is open, or destroys it. Any thread. */
 void pare__result_free(pare_result **r);
+void pare__result_destroy(pare_result *r);
 
 #endif
