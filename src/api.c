@@ -12,6 +12,7 @@
 #include "api.h"
 #include "core/error.h"
 #include "core/mrope.h"
+#include "core/pixels_in.h"
 #include "core/pool.h"
 #include "core/vec.h"
 #include "encode/backend.h"
@@ -234,20 +235,16 @@ int pare_reducer_create(pare_reducer **out, const pare_model *model, const pare_
     return rc ? rc : pare__reducer_create(out, model, &o, err);
 }
 
-/* A frame as this library knows it, checked. */
-static int take_frame(pare_frame *own, const pare_frame *f, const char *function, pare_error *err)
+int pare__take_frame(pare_frame *own, const pare_frame *f, const char *function, pare_error *err)
 {
     if (!f) return pare__no_argument(function, "frame", err);
     const int rc = pare__take_struct(own, sizeof *own, f, function, err);
     if (rc) return rc;
     if (!own->rgb) return pare__no_argument(function, "frame", err);
-    const int64_t row = 3 * (int64_t)own->width;
     if (own->width < 1 || own->height < 1 || own->width > PARE__MAX_SIDE || own->height > PARE__MAX_SIDE)
         return pare_fail(err, PARE_E_INVALID, "%s: frame of %d x %d pixels, sides must be 1..%d", function, own->width,
                          own->height, PARE__MAX_SIDE);
-    if ((own->stride < row && own->stride > -row) || own->stride > PARE__MAX_BYTES || own->stride < -PARE__MAX_BYTES)
-        return pare_fail(err, PARE_E_INVALID, "%s: stride of %lld bytes, a row has %lld", function,
-                         (long long)own->stride, (long long)row);
+    if (pare__pixels_check(own, function, err)) return PARE_E_INVALID;
     if (own->rotation % 90 || own->rotation < 0 || own->rotation > 270)
         return pare_fail(err, PARE_E_INVALID, "%s: rotation %d, must be 0, 90, 180 or 270", function, own->rotation);
     if (own->mirrored != 0 && own->mirrored != 1)
@@ -271,7 +268,7 @@ int pare_reducer_push(pare_reducer *r, const pare_frame *frame, pare_error *err)
 {
     if (!r) return pare__no_argument("pare_reducer_push", "reducer", err);
     pare_frame own;
-    const int rc = take_frame(&own, frame, "pare_reducer_push", err);
+    const int rc = pare__take_frame(&own, frame, "pare_reducer_push", err);
     return rc ? rc : pare__reducer_push(r, &own, err);
 }
 
@@ -382,8 +379,13 @@ int pare_trace(const pare_model *model, const pare_trace_opts *opts, const pare_
     if (rc || pixels) return rc ? rc : pare__trace(model, &o, pixels, NULL, 0, stage, user, err);
     pare_frame *own = PARE__NEW(pare_frame, n);
     if (!own) return pare_fail(err, PARE_E_NOMEM, "pare_trace: out of memory for %d frames", n);
-    for (int32_t i = 0; !rc && i < n; i++) rc = take_frame(&own[i], frame_at(frames, i), "pare_trace", err);
+    pare__arena arena = {0};
+    for (int32_t i = 0; !rc && i < n; i++) {
+        rc = pare__take_frame(&own[i], frame_at(frames, i), "pare_trace", err);
+        if (!rc) rc = pare__pixels_rgb(&own[i], &arena, NULL, &own[i], err);
+    }
     if (!rc) rc = pare__trace(model, &o, NULL, own, n, stage, user, err);
+    pare__arena_fini(&arena);
     pare__free(own);
     return rc;
 }
@@ -470,7 +472,7 @@ int pare_heatmap_draw(const pare_result *r, int32_t t, const pare_frame *frame, 
     if (t < 0 || t >= r->view.grid[0])
         return pare_fail(err, PARE_E_INVALID, "pare_heatmap_draw: step %d, the result has %d", t, r->view.grid[0]);
     pare_frame own;
-    int rc = take_frame(&own, frame, "pare_heatmap_draw", err);
+    int rc = pare__take_frame(&own, frame, "pare_heatmap_draw", err);
     pare_heatmap_opts o;
     if (!rc) rc = pare__take_struct(&o, sizeof o, opts, "pare_heatmap_draw", err);
     if (!rc && o.other) rc = check_other(r, o.other, t, err);
@@ -478,10 +480,9 @@ int pare_heatmap_draw(const pare_result *r, int32_t t, const pare_frame *frame, 
     pare__arena arena = {0};
     pare__heat heat;
     rc = make_heat(r, o.other, t, &heat, &arena);
-    if (rc)
-        pare_fail(err, rc, "pare_heatmap_draw: out of memory");
-    else
-        rc = pare__heatmap_draw(&heat, &own, &o, rgb, err);
+    if (rc) pare_fail(err, rc, "pare_heatmap_draw: out of memory");
+    if (!rc) rc = pare__pixels_rgb(&own, &arena, NULL, &own, err);
+    if (!rc) rc = pare__heatmap_draw(&heat, &own, &o, rgb, err);
     pare__arena_fini(&arena);
     return rc;
 }

@@ -14,6 +14,7 @@ enum { D = 3, MAX_SIDE = 27, MAX_UNIT = 2 * MAX_SIDE * MAX_SIDE };
 typedef struct world {
     pare__arena arena;
     pare__context ctx;
+    pare__maps maps;
     pare__rows rows;
     pare_slot slot[2];
     uint8_t mask[MAX_UNIT];
@@ -31,6 +32,7 @@ static void make(int32_t h, int32_t width)
         w.slot[t] = (pare_slot){.t = t, .tile_rows = 1, .tile_cols = 1, .grid_h = h, .grid_w = width};
     memset(w.mask, PARE_MASK_FREE, sizeof w.mask);
     w.ctx.arena = &w.arena;
+    w.ctx.maps = &w.maps;
     w.ctx.slot = w.slot;
     w.ctx.mask = w.mask;
     ck_assert_int_eq(pare__rows_reset(&w.rows, w.slot, 2), 0);
@@ -45,6 +47,7 @@ static void make(int32_t h, int32_t width)
 static void unmake(void)
 {
     pare__rows_fini(&w.rows);
+    pare__maps_fini(&w.maps);
     pare__arena_fini(&w.arena);
 }
 

@@ -154,12 +154,11 @@ static int pool_slot(pooling *p, int32_t t, int32_t by, pare__map *map)
 int pare__clip_pool(const pare__context *ctx, pare__rows *rows, int32_t by)
 {
     pooling p = {.ctx = ctx, .rows = rows};
-    pare__map map = {0};
-    pare__map_begin(&map, rows->n);
+    pare__map *map = pare__map_borrow(ctx, rows->n);
     int rc = 0;
-    for (int32_t t = 0; !rc && t < rows->n_frame; t++) rc = pool_slot(&p, t, by, &map);
-    if (!rc) rc = pare__map_finish(&map, rows->size, 1, NULL);
-    if (!rc) rc = pare__rows_reduce(rows, &map, ctx->arena);
-    pare__map_fini(&map);
+    for (int32_t t = 0; !rc && t < rows->n_frame; t++) rc = pool_slot(&p, t, by, map);
+    if (!rc) rc = pare__map_finish(map, rows->size, 1, NULL);
+    if (!rc) rc = pare__rows_reduce(rows, map, ctx->arena);
+    pare__map_return(ctx);
     return rc;
 }

@@ -176,14 +176,14 @@ static int segment_view(pare_reducer *r, const site_call *c, int32_t seg, pare__
 static int select_segment(pare_reducer *r, site_call *c, int32_t seg, pare__map *map, int64_t *n_out, pare_error *err)
 {
     const pare__mark mark = pare__arena_mark(&r->arena);
-    pare__map one = {0};
+    pare__map *one = pare__map_borrow(&r->ctx, 0);
     pare__view v;
     int rc = segment_view(r, c, seg, &v, err);
-    if (!rc && v.n) rc = pare__step_select(&r->ctx, &r->recipe.step[c->i_step], &v, &one, err);
-    if (!rc && v.n) rc = pare__map_append(map, &one.m);
-    n_out[seg] = rc ? 0 : one.m.n_out;
+    if (!rc && v.n) rc = pare__step_select(&r->ctx, &r->recipe.step[c->i_step], &v, one, err);
+    if (!rc && v.n) rc = pare__map_append(map, &one->m);
+    n_out[seg] = rc ? 0 : one->m.n_out;
     c->done += rc ? 0 : v.n;
-    pare__map_fini(&one);
+    pare__map_return(&r->ctx);
     pare__arena_reset(&r->arena, mark);
     return rc;
 }

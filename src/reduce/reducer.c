@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/pixels_in.h"
 #include "encode/backend.h"
 #include "reduce/clip_pool.h"
 
@@ -105,6 +106,7 @@ int pare__reducer_create(pare_reducer **out, const pare_model *model, const pare
     if (!rc) rc = choose_engine(r, err);
     if (!rc) rc = pare__pool_create(&r->pool, worker_count(opts->n_threads), err);
     r->ctx = (pare__context){.arena = &r->arena,
+                             .maps = &r->maps,
                              .gemm = pare__backends[0]->gemm,
                              .vec = pare__vec_best(),
                              .seed = opts->seed,
@@ -148,6 +150,7 @@ void pare__reducer_free(pare_reducer **out)
     pare__rows_fini(&r->rows);
     pare__rows_fini(&r->encoded);
     pare__map_fini(&r->pack_total);
+    pare__maps_fini(&r->maps);
     pare__arena_fini(&r->arena);
     void *owned[] = {r->recipe_text, r->pixels, r->pts,        r->fit,     r->pack_origin,  r->goal,
                      r->slot,        r->held,   r->mask,       r->given,   r->score,        r->prefix,
@@ -376,13 +379,25 @@ static int is_due(const pare_reducer *r)
     return r->window > 0 && r->n_slot == r->cap && !r->n_held && r->rate.kind != PARE__RATE_TOKENS;
 }
 
+static int store(pare_reducer *r, const pare_frame *frame, pare_error *err)
+{
+    const pare__mark mark = pare__arena_mark(&r->arena);
+    const double start = pare__now_ms();
+    pare_frame rgb;
+    int rc = pare__pixels_rgb(frame, &r->arena, r->pool, &rgb, err);
+    r->stats.prep_ms += pare__now_ms() - start;
+    if (!rc) rc = pare__reducer_store(r, &rgb, err);
+    pare__arena_reset(&r->arena, mark);
+    return rc;
+}
+
 int pare__reducer_push(pare_reducer *r, const pare_frame *frame, pare_error *err)
 {
     if (r->error.code) return pare_fail(err, PARE_E_STATE, "reducer failed before: %s", r->error.text);
     if (r->is_flushed) return pare_fail(err, PARE_E_STATE, "push after flush");
     pare_error e = {0};
     int rc = pare__reducer_room(r, frame, &e);
-    if (!rc) rc = pare__reducer_store(r, frame, &e);
+    if (!rc) rc = store(r, frame, &e);
     if (!rc && is_due(r)) rc = pare__reducer_window(r, 0, &e);
     return failed(r, rc, &e, err);
 }

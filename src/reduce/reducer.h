@@ -41,6 +41,7 @@ struct pare_reducer {
     int64_t encoder_rows; /* largest segment it was made for */
     pare__arena arena;
     pare__context ctx;
+    pare__maps maps;
     pare_error error; /* first failure; every later call repeats it */
     int32_t is_flushed;
 

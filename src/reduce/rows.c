@@ -155,15 +155,14 @@ int64_t pare__count_must(const pare__context *ctx, const int32_t *origin, int64_
 int pare__rows_ignore(const pare__context *ctx, pare__rows *rows)
 {
     if (!ctx->mask) return 0;
-    pare__map map = {0};
-    pare__map_begin(&map, rows->n);
+    pare__map *map = pare__map_borrow(ctx, rows->n);
     int rc = 0;
     for (int64_t i = 0; !rc && i < rows->n; i++)
-        if (ctx->mask[i] != PARE_MASK_IGNORE) rc = pare__map_keep(&map, i);
-    if (!rc && map.m.n_out < rows->n) {
-        rc = pare__map_finish(&map, rows->size, 0, NULL);
-        if (!rc) rc = pare__rows_reduce(rows, &map, ctx->arena);
+        if (ctx->mask[i] != PARE_MASK_IGNORE) rc = pare__map_keep(map, i);
+    if (!rc && map->m.n_out < rows->n) {
+        rc = pare__map_finish(map, rows->size, 0, NULL);
+        if (!rc) rc = pare__rows_reduce(rows, map, ctx->arena);
     }
-    pare__map_fini(&map);
+    pare__map_return(ctx);
     return rc;
 }

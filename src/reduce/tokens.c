@@ -16,6 +16,7 @@ typedef struct job {
     pare__rate rate;
     pare__arena arena;
     pare__context ctx;
+    pare__maps maps;
     pare__features in;
     float *score;
     int32_t n_picture; /* or temporal steps */
@@ -36,6 +37,7 @@ static int make_plan(job *j, const pare_reducer_opts *opts, pare_error *err)
     if (!rc && j->in.n_layer) rc = pare__plan_layers(&j->plan, j->in.n_layer, j->in.n_run, err);
     if (rc) return rc;
     j->ctx = (pare__context){.arena = &j->arena,
+                             .maps = &j->maps,
                              .gemm = pare__backends[0]->gemm,
                              .vec = pare__vec_best(),
                              .seed = o.seed,
@@ -110,6 +112,7 @@ static void job_fini(job *j)
 {
     pare__recipe_fini(&j->recipe);
     pare__features_fini(&j->in);
+    pare__maps_fini(&j->maps);
     pare__arena_fini(&j->arena);
     pare__free(j->score);
 }

@@ -122,15 +122,15 @@ static int select_free(const pare__context *ctx, pare__step *step, pare__view *v
 static int select_aside(const pare__context *ctx, pare__step *step, pare__view *v, pare__map *map, pare_error *err)
 {
     pare__view free_rows;
-    pare__map part = {0};
+    pare__map *part = pare__map_borrow(ctx, 0);
     int32_t *row;
     int rc = pare__aside_view(ctx, v, &free_rows, &row, err);
-    if (!rc && free_rows.n) rc = select_free(ctx, step, &free_rows, &part, err);
+    if (!rc && free_rows.n) rc = select_free(ctx, step, &free_rows, part, err);
     const int sort = !(step->sel->flags & PARE__KEEPS_ORDER);
-    if (!rc) rc = pare__aside_map(ctx, v, &free_rows, row, &part.m, map);
+    if (!rc) rc = pare__aside_map(ctx, v, &free_rows, row, &part->m, map);
     if (!rc) rc = pare__map_finish(map, v->size, sort, err);
     if (!rc) rc = pare__map_check(&map->m, sort ? PARE__MAP_SORTED : 0, err);
-    pare__map_fini(&part);
+    pare__map_return(ctx);
     return rc;
 }
 
@@ -268,7 +268,7 @@ static int32_t part_length(const pare__view *window, int32_t f, int by_medium)
 static int select_parts(pare__context *ctx, pare__step *step, const pare__view *window, int by_medium, pare__map *map,
                         pare_error *err)
 {
-    pare__map one = {0};
+    pare__map *one = pare__map_borrow(ctx, 0);
     int rc = 0;
     pare__map_begin(map, 0);
     for (int32_t f = 0, count; !rc && f < window->n_frame; f += count) {
@@ -276,13 +276,13 @@ static int select_parts(pare__context *ctx, pare__step *step, const pare__view *
         pare__view v;
         count = part_length(window, f, by_medium);
         rc = pare__part_view(window, f, count, &v);
-        pare__map_begin(&one, rc ? 0 : v.n);
+        pare__map_begin(one, rc ? 0 : v.n);
         if (!rc && v.n)
-            rc = by_medium ? select_medium(ctx, step, &v, &one, err) : pare__step_select(ctx, step, &v, &one, err);
-        if (!rc && v.n) rc = pare__map_append(map, &one.m);
+            rc = by_medium ? select_medium(ctx, step, &v, one, err) : pare__step_select(ctx, step, &v, one, err);
+        if (!rc && v.n) rc = pare__map_append(map, &one->m);
         pare__arena_reset(ctx->arena, mark);
     }
-    pare__map_fini(&one);
+    pare__map_return(ctx);
     return rc;
 }
 
@@ -292,16 +292,16 @@ int pare__rows_step(pare__context *ctx, const pare__plan *plan, int32_t i, pare_
     if (!rows->n) return 0;
     pare__step *step = &plan->recipe->step[i];
     const pare__mark mark = pare__arena_mark(ctx->arena);
-    pare__map map = {0};
+    pare__map *map = pare__map_borrow(ctx, 0);
     pare__view v;
     int rc = pare__window_view(ctx, plan, i, 0, rows, pixels, &v, err);
     if (!rc) rc = set_counts(ctx, plan, i, rows, k, &v, err);
     if (!rc)
-        rc = part_length(&v, 0, 1) == v.n_frame ? select_medium(ctx, step, &v, &map, err)
-                                                : select_parts(ctx, step, &v, 1, &map, err);
-    if (!rc) rc = pare__rows_reduce(rows, &map, ctx->arena);
+        rc = part_length(&v, 0, 1) == v.n_frame ? select_medium(ctx, step, &v, map, err)
+                                                : select_parts(ctx, step, &v, 1, map, err);
+    if (!rc) rc = pare__rows_reduce(rows, map, ctx->arena);
     if (rc == PARE_E_NOMEM) pare_fail(err, rc, "step '%s': out of memory", step->sel->name);
-    pare__map_fini(&map);
+    pare__map_return(ctx);
     pare__arena_reset(ctx->arena, mark);
     return rc;
 }

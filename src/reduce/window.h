@@ -17,9 +17,17 @@ enum { PARE__MAX_ARRAYS = 64 };
 
 #define PARE__LAYER_ANY INT32_MAX /* an array of the caller's that names no layer */
 
+/* Maps that steps work with, borrowed and returned like plates of a stack: their memory stays. */
+enum { PARE__MOST_MAPS = 4 }; /* window, medium, slot, what a mask leaves free */
+typedef struct pare__maps {
+    pare__map map[PARE__MOST_MAPS];
+    int32_t n;
+} pare__maps;
+
 /* What every view of a clip shares. */
 typedef struct pare__context {
     pare__arena *arena;
+    pare__maps *maps;
     const pare__gemm *gemm;
     const pare__vec *vec;
     uint64_t seed;
@@ -42,6 +50,19 @@ typedef struct pare__context {
     const pare_custom *custom;
     double select_ms;
 } pare__context;
+
+/* An empty map for n_in columns; return it before what was borrowed earlier. */
+static inline pare__map *pare__map_borrow(const pare__context *ctx, int64_t n_in)
+{
+    pare__map *map = &ctx->maps->map[ctx->maps->n++];
+    pare__map_begin(map, n_in);
+    return map;
+}
+static inline void pare__map_return(const pare__context *ctx) { ctx->maps->n--; }
+static inline void pare__maps_fini(pare__maps *maps)
+{
+    for (int32_t i = 0; i < PARE__MOST_MAPS; i++) pare__map_fini(&maps->map[i]);
+}
 
 /* Row-aligned arrays. Growable, reused from window to window; zero is empty. */
 typedef struct pare__rows {
