@@ -210,6 +210,7 @@ static int grow_window(pare_reducer *r, int32_t cap, pare_error *err)
                                   {(void **)&r->fit, sizeof(pare__fit), 0},
                                   {(void **)&r->slot, sizeof(pare_slot), 0},
                                   {(void **)&r->held, sizeof(int32_t), 0},
+                                  {(void **)&r->step, sizeof(pare_step), 0},
                                   {(void **)&r->goal, sizeof(pare__goal), 0},
                                   {(void **)&r->segment, sizeof(pare__segment), 0},
                                   {(void **)&r->mask, units, 0},
@@ -332,7 +333,9 @@ int pare__reducer_store(pare_reducer *r, const pare_frame *f, pare_error *err)
         r->pts[2 * s + 1] = f->pts;
     }
     if (rc) return rc;
+    pare__reducer_step_frame(r, f, first);
     r->n_held = r->opts.video ? (r->n_held + 1) % r->model->hp.temporal : 0;
+    if (!r->n_held) pare__reducer_step_take(r, first);
     r->n_pushed++;
     r->stats.prep_ms += pare__now_ms() - start;
     return 0;

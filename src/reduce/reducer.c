@@ -152,9 +152,9 @@ void pare__reducer_free(pare_reducer **out)
     pare__map_fini(&r->pack_total);
     pare__maps_fini(&r->maps);
     pare__arena_fini(&r->arena);
-    void *owned[] = {r->recipe_text, r->pixels, r->pts,        r->fit,     r->pack_origin,  r->goal,
-                     r->slot,        r->held,   r->mask,       r->given,   r->score,        r->prefix,
-                     r->pooled,      r->logits, r->unit_index, r->segment, r->image_embeds, r->features.t};
+    void *owned[] = {r->recipe_text, r->pixels,     r->pts,     r->fit,          r->pack_origin, r->goal,   r->slot,
+                     r->held,        r->step,       r->mask,    r->given,        r->score,       r->prefix, r->pooled,
+                     r->logits,      r->unit_index, r->segment, r->image_embeds, r->features.t};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) pare__free(owned[i]);
     pare__free(r);
     *out = NULL;
@@ -172,6 +172,7 @@ static void forget_clip(pare_reducer *r)
     r->clip_in = r->clip_out = 0;
     r->has_previous = r->has_mask = r->n_given = 0;
     r->media_start = 0;
+    r->past = (pare__pulse_past){0};
     r->final_left = 0;
 }
 
@@ -279,6 +280,8 @@ static int queue_result(pare_reducer *r)
                                 .image_embeds = hp->n_embed ? r->image_embeds : NULL,
                                 .score = r->score,
                                 .pts = r->pts,
+                                .step = r->step,
+                                .per_picture = r->per_picture,
                                 .fit = r->fit,
                                 .home = r->recycler};
     pare_result *result = NULL;
@@ -353,6 +356,7 @@ int pare__reducer_window(pare_reducer *r, int is_last, pare_error *err)
     const int64_t n_in = (int64_t)r->n_slot * r->ctx.grid_h * r->ctx.grid_w;
     const int64_t units = r->n_slot * pare__reducer_budget_units(r, r->ctx.grid_h, r->ctx.grid_w);
     const int64_t k = pare__rate_window(&r->rate, r->n_slot / r->per_picture, units, is_last);
+    if (r->n_held) pare__reducer_step_take(r, r->n_slot - r->per_picture);
     open_context(r, n_in);
     r->final_left = n_in;
     int rc = pare__rows_reset(&r->rows, r->slot, r->n_slot);

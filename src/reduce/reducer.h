@@ -14,6 +14,7 @@
 #include "encode/tiles.h"
 #include "reduce/kept.h"
 #include "reduce/plan.h"
+#include "reduce/pulse.h"
 #include "reduce/rate.h"
 #include "reduce/recycler.h"
 #include "reduce/result.h"
@@ -25,7 +26,7 @@ typedef struct pare__goal {
     int64_t final;                  /* rows that the final step's last block must leave; -1 = it is no block step */
 } pare__goal;
 
-enum { PARE__SLOT_ARRAYS = 14 }; /* pixels, and those listed in grow_window() */
+enum { PARE__SLOT_ARRAYS = 15 }; /* pixels, and those listed in grow_window() */
 
 struct pare_reducer {
     const pare_model *model;
@@ -64,6 +65,8 @@ struct pare_reducer {
     double media_start;        /* pts of the medium's first frame */
     pare_slot *slot;           /* [cap] */
     int32_t *held;             /* [cap] frames of the slot */
+    pare_step *step;           /* [cap] of a picture: at its first slot; tokens are the result's */
+    pare__pulse_past past;     /* of the steps before */
     double *pts;               /* [cap, 2] */
     pare__fit *fit;            /* [cap] */
     uint8_t *mask;             /* [cap, units] PARE_MASK_* */
@@ -119,6 +122,10 @@ int pare__reducer_store(pare_reducer *r, const pare_frame *frame, pare_error *er
 int pare__reducer_mark(pare_reducer *r, const pare_frame *frame, int32_t slot, pare_error *err);
 /* intake.c: frame j of a slot at grid size; past the frames it holds, the last. slot = cap: the one before the window. */
 uint8_t *pare__reducer_pixels(const pare_reducer *r, int32_t slot, int32_t j);
+/* steps.c: a frame has entered the step (or photo) whose first slot this is. */
+void pare__reducer_step_frame(pare_reducer *r, const pare_frame *frame, int32_t first);
+/* steps.c: all of its frames are there: change, detail, cut. */
+void pare__reducer_step_take(pare_reducer *r, int32_t first);
 /* Decides the window and queues its result. */
 int pare__reducer_window(pare_reducer *r, int is_last, pare_error *err);
 

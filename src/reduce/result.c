@@ -78,6 +78,20 @@ static int copy_frames(pare_result *r, const pare__window_out *w)
     return rc;
 }
 
+/* Steps with the rows that they have left. */
+static int copy_steps(pare_result *r, const pare__window_out *w)
+{
+    if (!w->step) return 0;
+    const int32_t per = w->per_picture, n = w->rows->n_frame / per;
+    r->step = PARE__ARENA(&r->mem, pare_step, n);
+    if (!r->step) return PARE_E_NOMEM;
+    for (int32_t i = 0; i < n; i++) {
+        r->step[i] = w->step[i * per];
+        r->step[i].tokens = w->rows->frame_start[(i + 1) * per] - w->rows->frame_start[i * per];
+    }
+    return 0;
+}
+
 static int has_score(const float *score, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
@@ -226,7 +240,9 @@ static void fill_view(pare_result *r, const pare__window_out *w)
                                  .n_deepstack = w->rows->n_deep,
                                  .image_embeds = r->image_embeds,
                                  .n_embed = w->n_embed,
-                                 .newline = r->newline};
+                                 .newline = r->newline,
+                                 .step = r->step,
+                                 .n_step = w->step ? w->rows->n_frame / w->per_picture : 0};
 }
 
 int pare__result_make(pare_result **out, const pare__window_out *w)
@@ -235,6 +251,7 @@ int pare__result_make(pare_result **out, const pare__window_out *w)
     if (!r) return PARE_E_NOMEM;
     int rc = reserve(r, w);
     if (!rc) rc = copy_frames(r, w);
+    if (!rc) rc = copy_steps(r, w);
     if (!rc) rc = copy_rows(r, w);
     if (rc) {
         pare__result_free(&r);

@@ -23,6 +23,7 @@ struct pare_result {
     uint8_t *kind;
     int64_t *index, *frame_start;
     double *pts;
+    pare_step *step;          /* [t / per_picture] */
     pare__fit *fit;           /* [t] */
     int32_t unit_px;          /* pixels of a unit side on the grid */
     pare_tensor *feature;     /* one block with its names and data, or NULL */
@@ -47,6 +48,8 @@ typedef struct pare__window_out {
     const float *newline;        /* [d] or NULL */
     const float *score;          /* [n] or NULL */
     const double *pts;           /* [t, 2] or NULL */
+    const pare_step *step;       /* [t] of a picture: at its first slot; or NULL */
+    int32_t per_picture;         /* slots of a picture */
     const pare__fit *fit;        /* [t] or NULL */
     struct pare__recycler *home; /* whose memory it uses, or NULL */
 } pare__window_out;
