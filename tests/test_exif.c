@@ -63,7 +63,7 @@ START_TEST(all_orientations)
         for (int is_big = 0; is_big < 2; is_big++) {
             const int orientation = i < 1 || i > 8 ? 1 : i;
             const pare__turn turn = pare__exif_parse(tiff, make_tiff(tiff, is_big, i));
-            pare__turn_pixels(rgb, W, H, turn, out);
+            pare__turn_pixels(rgb, W * 3, W, H, turn, out);
             expect_upright(out, 3 * (orientation >= 5 ? H : W), orientation);
         }
 }

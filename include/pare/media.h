@@ -36,8 +36,11 @@ typedef struct pare_source_opts {
     int32_t ignore_alpha; /* 1: colours of stills as stored, as PIL's convert("RGB"); 0 = composited on white */
     int32_t
         motion; /* 1: frames carry what the decoder predicted them from, where the codec tells (pare_frame.motion) */
-    double timeout;     /* seconds without a packet after which a live input is given up or opened again; 0 = 10 */
+    /* Seconds without a packet after which a network input or a camera is given up or opened again; 0 = 10. A pipe is
+     * waited for as long as its writer lives, unless a time is given. */
+    double timeout;
     int32_t reconnects; /* how often in a row a network input that breaks off is opened again; 0 = not */
+    int32_t stream;     /* 1 = the first video stream of the file, 2 = the second, ...; 0 = the best one */
 } pare_source_opts;
 
 typedef struct pare_source_info {
@@ -55,11 +58,27 @@ typedef struct pare_source_info {
     int32_t mirrored;   /* as in pare_frame */
     int32_t has_motion; /* frames can carry motion: H.264, MPEG-1/2/4 and its kin */
     int32_t n_reconnects;   /* so far */
-    int32_t n_size_changes; /* pictures of another size than the one before, so far */
+    int32_t n_size_changes; /* pictures delivered of another size than the one before, so far */
+    int32_t n_streams;      /* video streams of the file; pictures attached to it (covers) are none */
+    int32_t stream;         /* of them the one that is read, from 1 */
+    /* 1: the frames seen so far, or the file's header, have two fields of different moments. They come woven, as stored:
+     * what moves has combs. */
+    int32_t is_interlaced;
+    double
+        pixel_aspect; /* width : height of an upright picture's pixels; 1 if square or unknown. Frames come as stored,
+                          * not stretched */
 } pare_source_info;
 
-/* `path`: a file, URL, device, "-" (stdin: y4m or rgb24), or a printf pattern of numbered images (frame_%03d.png).
+/* `path`: a file, URL, device, "-" (stdin), or a printf pattern of numbered images (frame_%03d.png).
  * A pattern starts at its first existing index, 0 or 1; its rate is opts.rate, or 25. opts may be NULL.
+ * stdin may hold whatever a file may, if it can be read from its beginning to its end: y4m and, with a size and a rate, raw
+ * RGB are read by pare itself.
+ * Time is what the file says: `pts` of the frames of a clip are its stamps, of variable distance and possibly negative; a
+ * frame without one comes a frame after the one before. A network input that was opened again goes on where it stopped: a
+ * file at the next frame; a broadcast, whatever its new stamps, as much later as passed on the clock.
+ * A broadcast has no end of its own: a network stream that announces neither size nor duration ends with IO, when its
+ * sender has gone.
+ * Of high dynamic range 8 bits of every channel are kept and no tone is mapped.
  * FFmpeg logs to stderr by default: the first open sets its log level to quiet unless the host has set a level.
  * Errors: IO, FORMAT, UNSUPPORTED, INVALID (options), LIMIT (pixels); the text names the path. */
 PARE_API int pare_source_open(pare_source **out, const char *path, const pare_source_opts *opts, pare_error *err);

@@ -3,7 +3,7 @@
  *
  * Matrix and range are the frame's own; what it leaves unspecified is what the ffmpeg command assumes: BT.601, limited
  * (full for yuvj formats and grey). The flags are ffmpeg's default, bicubic, without accurate rounding: the results are
- * then bit-identical with torchcodec's reference frames. Mirroring in a display matrix is ignored, rotation is not. */
+ * then bit-identical with torchcodec's reference frames. */
 #include "media/av_picture.h"
 
 #include <libavutil/display.h>
@@ -69,32 +69,28 @@ static int prepare(pare__av_picture *p, const AVFrame *f, const char *path, pare
     return 0;
 }
 
-int pare__av_rotation(const int32_t *matrix)
+/* A matrix of negative determinant mirrors: taken out left to right, what remains is a turn. */
+pare__turn pare__av_turn(const int32_t *matrix)
 {
-    double degrees = matrix ? -av_display_rotation_get(matrix) : 0;
-    if (isnan(degrees)) return 0;
-    return (int)((lrint(degrees / 90) % 4 + 4) % 4) * 90;
+    pare__turn turn = {0, 0};
+    int32_t m[9];
+    if (!matrix) return turn;
+    memcpy(m, matrix, sizeof m);
+    turn.mirrored = (double)m[0] * m[4] < (double)m[1] * m[3];
+    if (turn.mirrored) m[0] = -m[0], m[1] = -m[1];
+    const double degrees = -av_display_rotation_get(m);
+    if (isnan(degrees)) return (pare__turn){0, 0};
+    turn.rotation = (int)((lrint(degrees / 90) % 4 + 4) % 4) * 90;
+    return turn;
 }
 
-/* Turns rgb [h, w, 3] clockwise into dense out: every rotation is a walk with other steps through the source. */
-static void turn(const uint8_t *rgb, int64_t stride, int w, int h, int degrees, uint8_t *out)
-{
-    const uint8_t *row = rgb + (degrees == 270 ? 0 : (h - 1) * stride) + (degrees == 90 ? 0 : (int64_t)(w - 1) * 3);
-    int64_t step_x = degrees == 180 ? -3 : degrees == 90 ? -stride : stride;
-    int64_t step_y = degrees == 180 ? -stride : degrees == 90 ? 3 : -3;
-    int out_w = degrees == 180 ? w : h, out_h = degrees == 180 ? h : w;
-    for (int y = 0; y < out_h; y++, row += step_y) {
-        const uint8_t *from = row;
-        for (int x = 0; x < out_w; x++, from += step_x, out += 3) memcpy(out, from, 3);
-    }
-}
-
-static int make_upright(int degrees, pare__picture *to, pare_frame *out, pare_error *err)
+static int make_upright(pare__turn turn, pare__picture *to, pare_frame *out, pare_error *err)
 {
     int rc = pare__picture_reserve(to, (size_t)out->width * (size_t)out->height * 3, err);
     if (rc) return rc;
-    turn(out->rgb, out->stride, out->width, out->height, degrees, to->rgb);
-    int width = degrees == 180 ? out->width : out->height, height = degrees == 180 ? out->height : out->width;
+    pare__turn_pixels(out->rgb, out->stride, out->width, out->height, turn, to->rgb);
+    const int is_quarter = turn.rotation % 180 != 0;
+    const int32_t width = is_quarter ? out->height : out->width, height = is_quarter ? out->width : out->height;
     out->rgb = to->rgb;
     out->stride = (int64_t)width * 3;
     out->width = width;
@@ -102,14 +98,15 @@ static int make_upright(int degrees, pare__picture *to, pare_frame *out, pare_er
     return 0;
 }
 
-int pare__av_picture_convert(pare__av_picture *p, const AVFrame *from, int stream_rotation, const char *path,
+int pare__av_picture_convert(pare__av_picture *p, const AVFrame *from, pare__turn of_stream, const char *path,
                              pare__picture *to, pare_frame *out, pare_error *err)
 {
     int rc = prepare(p, from, path, err);
     if (rc) return rc;
     const AVFrameSideData *side = av_frame_get_side_data(from, AV_FRAME_DATA_DISPLAYMATRIX);
-    const int rotation = side ? pare__av_rotation((const int32_t *)side->data) : stream_rotation;
-    pare__picture *rgb = rotation ? &p->stored : to;
+    const pare__turn turn = side ? pare__av_turn((const int32_t *)side->data) : of_stream;
+    const int is_stored_upright = !turn.rotation && !turn.mirrored;
+    pare__picture *rgb = is_stored_upright ? to : &p->stored;
     int64_t stride = ((int64_t)from->width + PIXEL_GROUP - 1) / PIXEL_GROUP * PIXEL_GROUP * 3;
     rc = pare__picture_reserve(rgb, (size_t)(stride * from->height) + PIXEL_GROUP, err);
     if (rc) return rc;
@@ -121,8 +118,9 @@ int pare__av_picture_convert(pare__av_picture *p, const AVFrame *from, int strea
     out->stride = stride;
     out->width = from->width;
     out->height = from->height;
-    out->rotation = rotation;
-    return rotation ? make_upright(rotation, to, out, err) : 0;
+    out->rotation = turn.rotation;
+    out->mirrored = turn.mirrored;
+    return is_stored_upright ? 0 : make_upright(turn, to, out, err);
 }
 
 void pare__av_picture_free(pare__av_picture *p)

@@ -41,7 +41,7 @@ int pare__av_pipe_open(pare__av_pipe **out, const pare__input *input, pare_error
     pare__av_pipe *p = calloc(1, sizeof *p);
     if (!p) return pare_fail(err, PARE_E_NOMEM, "out of memory");
     p->stop = &input->stop;
-    int rc = pare__raw_open(&p->in, input->path, p->stop, err);
+    int rc = pare__raw_open(&p->in, input, err);
     uint8_t *buffer = rc ? NULL : av_malloc(IO_BUFFER);
     if (buffer) p->io = avio_alloc_context(buffer, IO_BUFFER, 0, p, read_pipe, NULL, NULL);
     if (!rc && !p->io) {

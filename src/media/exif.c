@@ -100,14 +100,15 @@ pare__turn pare__exif_read(FILE *f)
 /* ---- pixels ---------------------------------------------------------------------------------------------------- */
 
 /* Every turn is a walk with other steps through the source; a mirror walks its rows backwards. */
-void pare__turn_pixels(const uint8_t *rgb, int32_t width, int32_t height, pare__turn turn, uint8_t *out)
+void pare__turn_pixels(const uint8_t *rgb, int64_t stride, int32_t width, int32_t height, pare__turn turn, uint8_t *out)
 {
     const int r = turn.rotation, is_quarter = r % 180 != 0;
-    const int64_t pixel = turn.mirrored ? -3 : 3, row = (int64_t)width * 3;
+    const int64_t pixel = turn.mirrored ? -3 : 3;
     const int starts_right = (r == 180 || r == 270) != (turn.mirrored != 0), starts_low = r == 90 || r == 180;
-    const uint8_t *line = rgb + (starts_low ? (height - 1) * row : 0) + (starts_right ? (int64_t)(width - 1) * 3 : 0);
-    const int64_t step_x = r == 0 ? pixel : r == 90 ? -row : r == 180 ? -pixel : row;
-    const int64_t step_y = r == 0 ? row : r == 90 ? pixel : r == 180 ? -row : -pixel;
+    const uint8_t *line =
+        rgb + (starts_low ? (height - 1) * stride : 0) + (starts_right ? (int64_t)(width - 1) * 3 : 0);
+    const int64_t step_x = r == 0 ? pixel : r == 90 ? -stride : r == 180 ? -pixel : stride;
+    const int64_t step_y = r == 0 ? stride : r == 90 ? pixel : r == 180 ? -stride : -pixel;
     const int32_t out_width = is_quarter ? height : width, out_height = is_quarter ? width : height;
     for (int32_t y = 0; y < out_height; y++, line += step_y) {
         const uint8_t *from = line;

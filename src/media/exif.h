@@ -17,7 +17,8 @@ pare__turn pare__exif_parse(const uint8_t *tiff, size_t n);
 /* Of a JPEG (APP1) or PNG (eXIf); none for anything else. Leaves the file at its beginning. */
 pare__turn pare__exif_read(FILE *f);
 
-/* rgb [height, width, 3] -> out, dense, [width, height, 3] for quarter turns. */
-void pare__turn_pixels(const uint8_t *rgb, int32_t width, int32_t height, pare__turn turn, uint8_t *out);
+/* rgb [height, width, 3], rows `stride` bytes apart -> out, dense, [width, height, 3] for quarter turns. */
+void pare__turn_pixels(const uint8_t *rgb, int64_t stride, int32_t width, int32_t height, pare__turn turn,
+                       uint8_t *out);
 
 #endif

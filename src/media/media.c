@@ -16,8 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEEK_FROM 2.0 /* seconds; an earlier start is cheaper to reach by decoding */
-#define MAX_RATE 1e6  /* frames per second of any option */
+#define SEEK_FROM 2.0       /* seconds; an earlier start is cheaper to reach by decoding */
+#define MAX_RATE 1e6        /* frames per second of any option */
+#define MAX_TIMEOUT 86400.0 /* seconds */
 #define MAX_AHEAD_BYTES ((int64_t)64 << 20)
 
 struct pare_source {
@@ -38,6 +39,7 @@ struct pare_source {
     double origin, last_pts; /* of the clip's first frame, also before the range; of the last one */
     int has_origin;
     int64_t n_decoded, n_delivered;
+    int32_t width, height, n_size_changes; /* of the last picture that was delivered; so far */
 
     /* the caller's side */
     pare__arrival here;     /* without a thread */
@@ -64,6 +66,9 @@ static int check_opts(const pare_source_opts *o, pare_error *err)
     if (!rc) rc = check_number("every", (double)o->every, 1e15, err);
     if (!rc) rc = check_number("n_threads", o->n_threads, 256, err);
     if (!rc) rc = check_number("read_ahead", o->read_ahead, PARE__MAX_AHEAD, err);
+    if (!rc) rc = check_number("timeout", o->timeout, MAX_TIMEOUT, err);
+    if (!rc) rc = check_number("reconnects", o->reconnects, 1e9, err);
+    if (!rc) rc = check_number("stream", o->stream, PARE__MAX_STREAMS, err);
     if (rc) return rc;
     if (o->width < 0 || o->height < 0)
         return pare_fail(err, PARE_E_INVALID, "source size %d x %d is negative", o->width, o->height);
@@ -93,7 +98,8 @@ static int is_stopped(const pare_source *s) { return pare__is_stopped(&s->input.
 
 static int open_driver(pare_source *s, pare_error *err)
 {
-    s->info = (pare_source_info){.driver = s->driver->name, .codec = ""};
+    s->info =
+        (pare_source_info){.driver = s->driver->name, .codec = "", .n_streams = 1, .stream = 1, .pixel_aspect = 1};
     return s->driver->open(&s->self, &s->input, &s->info, err);
 }
 
@@ -162,7 +168,7 @@ static int open_source(pare_source *s, const char *path, const pare_source_opts 
                                    .fps = s->opts.fps,
                                    .frames = s->opts.frames,
                                    .every = s->opts.every};
-    rc = pare__source_pick(&s->driver, path, &s->opts, err);
+    rc = pare__source_pick(&s->driver, &s->input, err);
     if (!rc) rc = open_driver(s, err);
     s->known = s->info;
     if (!rc && s->opts.frames > 0) rc = list_sampled(s, &s->target, err);
@@ -310,13 +316,22 @@ static int read_sampled(pare_source *s, pare__arrival *a)
     return rc == PARE_EOF ? finish(s, &a->err) : rc;
 }
 
+static void count_delivered(pare_source *s, const pare_frame *f)
+{
+    s->n_size_changes += s->n_delivered > 0 && (f->width != s->width || f->height != s->height);
+    s->width = f->width;
+    s->height = f->height;
+    s->n_delivered++;
+}
+
 static void read_next(void *source, pare__arrival *a)
 {
     pare_source *s = source;
     a->rc = read_sampled(s, a);
-    s->n_delivered += !a->rc;
+    if (!a->rc) count_delivered(s, &a->frame);
     a->info = s->info;
     a->info.origin = s->origin;
+    a->info.n_size_changes = s->n_size_changes;
 }
 
 /* ---- read ------------------------------------------------------------------------------------------------------ */

@@ -3,7 +3,7 @@
  * else says why it does not. */
 #include "media/source.h"
 
-static int probe(const pare__probe *p)
+static int probe(const pare__input *p)
 {
     (void)p;
     return 1;

@@ -5,19 +5,30 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { POLL_MS = 100 };
 
-/* Waits in slices, so that `stop` is seen even if signals restart reads. */
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Waits in slices, so that `stop` is seen even if signals restart reads: 1 = go on, 0 = stopped, -1 = nothing came. */
 static int wait_readable(const pare__raw_input *in)
 {
     struct pollfd p = {.fd = in->fd, .events = POLLIN};
+    const double until = in->patience > 0 ? now() + in->patience : 0;
     for (;;) {
         if (in->stop && pare__is_stopped(in->stop)) return 0;
         int n = poll(&p, 1, POLL_MS);
         if (n > 0 || (n < 0 && errno != EINTR)) return 1;
+        if (until > 0 && now() > until) return -1;
     }
 }
 
@@ -26,7 +37,12 @@ static ssize_t read_some(const pare__raw_input *in, uint8_t *to, size_t n)
 {
     ssize_t got = -1;
     for (errno = EAGAIN; got < 0 && (errno == EAGAIN || errno == EINTR);) {
-        if (in->fd < 0 || !wait_readable(in)) return 0;
+        const int ready = in->fd < 0 ? 0 : wait_readable(in);
+        if (!ready) return 0;
+        if (ready < 0) {
+            errno = ETIMEDOUT;
+            return -1;
+        }
         got = read(in->fd, to, n);
     }
     return got;
@@ -77,19 +93,44 @@ int pare__raw_line(pare__raw_input *in, char line[PARE__RAW_LINE])
 }
 
 /* Without waiting: a pipe that nobody writes to yet is waited for where the stop flag is seen. */
-int pare__raw_open(pare__raw_input *in, const char *path, const pare__stop *stop, pare_error *err)
+int pare__raw_open(pare__raw_input *in, const pare__input *input, pare_error *err)
 {
-    *in = (pare__raw_input){.fd = STDIN_FILENO, .stop = stop};
+    const char *path = input->path;
+    *in = (pare__raw_input){.fd = STDIN_FILENO, .stop = &input->stop, .patience = input->opts->timeout};
     in->data = in->buffer;
-    if (!strcmp(path, "-")) return 0;
+    if (!strcmp(path, "-")) {
+        in->have = (size_t)input->n_head;
+        memcpy(in->buffer, input->head, in->have);
+        return 0;
+    }
     in->fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (in->fd < 0) return pare_fail(err, PARE_E_IO, "cannot open '%.160s': %s", path, strerror(errno));
     in->owned = 1;
     return 0;
 }
 
+int pare__raw_fail(const pare__raw_input *in, const char *path, pare_error *err)
+{
+    if (errno == ETIMEDOUT && in->patience > 0)
+        return pare_fail(err, PARE_E_IO, "'%.160s': no data for %g s", path, in->patience);
+    return pare_fail(err, PARE_E_IO, "'%.160s': %s", path, strerror(errno));
+}
+
 void pare__raw_close(pare__raw_input *in)
 {
     if (in->owned) close(in->fd);
     in->owned = 0;
+}
+
+int pare__raw_head(pare__input *input, pare_error *err)
+{
+    pare__raw_input *in = calloc(1, sizeof *in);
+    if (!in) return pare_fail(err, PARE_E_NOMEM, "out of memory");
+    int rc = pare__raw_open(in, input, err);
+    const int64_t got = rc ? 0 : pare__raw_read(in, input->head, PARE__HEAD);
+    if (got < 0) rc = pare__raw_fail(in, input->path, err);
+    if (got > 0) input->n_head = (int32_t)got;
+    pare__raw_close(in);
+    free(in);
+    return rc;
 }

@@ -11,7 +11,8 @@ enum {
     PARE__MAX_PICTURE_SIDE = 16384, /* pixels */
     PARE__MAX_PICTURE_PIXELS = 1 << 28,
     PARE__MAX_STAMPS = 1 << 26, /* frames of a clip whose stamps are listed */
-    PARE__MAX_AHEAD = 64        /* frames read ahead */
+    PARE__MAX_AHEAD = 64,       /* frames read ahead */
+    PARE__MAX_STREAMS = 1024    /* streams of a file */
 };
 
 /* Growable list of time stamps, seconds. */
@@ -45,26 +46,24 @@ static inline int pare__is_stopped(const pare__stop *s)
     return (s->asked && __atomic_load_n(s->asked, __ATOMIC_RELAXED)) || atomic_load(&s->closing);
 }
 
+enum { PARE__HEAD = 16 };
+
 /* What a driver opens; outlives the driver's state. */
 typedef struct pare__input {
     const char *path;
     const pare_source_opts *opts;
     pare__stop stop;
+    int is_file; /* exists and is regular */
+    uint8_t
+        head[PARE__HEAD]; /* first n_head bytes of a file or of stdin, zeros behind; those of stdin are taken from it */
+    int32_t n_head;
 } pare__input;
-
-/* What is known of an input before it is opened. */
-typedef struct pare__probe {
-    const char *path;
-    const pare_source_opts *opts;
-    int is_file;      /* exists and is regular: `head` is valid */
-    uint8_t head[16]; /* first bytes, zeros after the end */
-} pare__probe;
 
 typedef struct pare__source_driver {
     const char *name;   /* info.driver */
     const char *format; /* value of opts.format that asks for it; NULL: takes every name that is no other driver's */
     /* 0 = not mine, up to 3 = mine by content. */
-    int (*probe)(const pare__probe *p);
+    int (*probe)(const pare__input *p);
     /* `input` and `info` outlive the driver's state; info is filled here and n_damaged grows later. */
     int (*open)(void **self, const pare__input *input, pare_source_info *info, pare_error *err);
     /* The next frame's stamps, without its pixels; PARE_EOF. A wait ends when the input is stopped, whichever thread
@@ -79,8 +78,8 @@ typedef struct pare__source_driver {
     void (*close)(void *self);
 } pare__source_driver;
 
-/* The driver for `path`: by opts.format, else by content, else by name. */
-int pare__source_pick(const pare__source_driver **out, const char *path, const pare_source_opts *opts, pare_error *err);
+/* The driver for an input: by opts.format, else by content, else by name. Fills is_file and head. */
+int pare__source_pick(const pare__source_driver **out, pare__input *input, pare_error *err);
 
 /* 0, or LIMIT naming both numbers. */
 int pare__picture_check(const char *path, int64_t width, int64_t height, pare_error *err);

@@ -35,7 +35,8 @@ static const layout layouts[] = {
 enum { N_LAYOUTS = sizeof layouts / sizeof layouts[0] };
 
 typedef struct raw_source {
-    const char *path; /* borrowed from pare_source */
+    const char *path;         /* borrowed from pare_source, like input and info */
+    const pare__input *input; /* NULL: memory */
     pare_source_info *info;
     pare__raw_input in;
     const layout *layout; /* NULL: rgb24 */
@@ -115,7 +116,7 @@ static int parse_header(raw_source *s, pare_error *err)
 {
     char line[PARE__RAW_LINE], *state = NULL;
     int n = pare__raw_line(&s->in, line);
-    if (n == -3) return pare_fail(err, PARE_E_IO, "'%.160s': %s", s->path, strerror(errno));
+    if (n == -3) return pare__raw_fail(&s->in, s->path, err);
     if (n < 0 || strncmp(line, Y4M_MAGIC, strlen(Y4M_MAGIC)))
         return pare_fail(err, PARE_E_FORMAT, "'%.160s' does not begin with a %s line of at most %d bytes", s->path,
                          Y4M_MAGIC, PARE__RAW_LINE);
@@ -197,7 +198,7 @@ static int read_frame_line(raw_source *s, pare_error *err)
     char line[PARE__RAW_LINE];
     int n = pare__raw_line(&s->in, line);
     if (n == -1) return PARE_EOF;
-    if (n == -3) return pare_fail(err, PARE_E_IO, "'%.160s': %s", s->path, strerror(errno));
+    if (n == -3) return pare__raw_fail(&s->in, s->path, err);
     if (n >= 0 && !strncmp(line, "FRAME", 5) && (!line[5] || line[5] == ' ')) return 0;
     s->info->n_damaged++;
     return PARE_EOF;
@@ -209,7 +210,7 @@ static int next(void *self, pare_frame *frame, pare_error *err)
     int rc = s->layout ? read_frame_line(s, err) : 0;
     if (rc) return rc;
     int64_t got = pare__raw_read(&s->in, s->samples.rgb, s->n_frame);
-    if (got < 0) return pare_fail(err, PARE_E_IO, "'%.160s': %s", s->path, strerror(errno));
+    if (got < 0) return pare__raw_fail(&s->in, s->path, err);
     if (got < (int64_t)s->n_frame) {
         s->info->n_damaged += got > 0 || s->layout;
         return PARE_EOF;
@@ -247,7 +248,7 @@ static int stamps(void *self, pare__stamps *out, pare_error *err)
     const raw_source *s = self;
     raw_source walk = {.path = s->path, .info = &(pare_source_info){0}, .layout = s->layout};
     struct stat st;
-    int rc = pare__raw_open(&walk.in, s->path, s->in.stop, err);
+    int rc = pare__raw_open(&walk.in, s->input, err);
     if (rc) return rc;
     if (fstat(walk.in.fd, &st)) rc = pare_fail(err, PARE_E_IO, "'%.160s': %s", s->path, strerror(errno));
     for (int64_t at = s->n_header, i = 0; !rc; i++) {
@@ -308,10 +309,11 @@ static int conclude(void **self, raw_source *s, int rc)
     return rc;
 }
 
-static int open_file(raw_source *s, const pare__stop *stop, pare_error *err)
+static int open_file(raw_source *s, const pare__input *input, pare_error *err)
 {
     struct stat st;
-    int rc = pare__raw_open(&s->in, s->path, stop, err);
+    s->input = input;
+    int rc = pare__raw_open(&s->in, input, err);
     if (!rc) s->info->is_live = !s->in.owned || fstat(s->in.fd, &st) || !S_ISREG(st.st_mode);
     return rc;
 }
@@ -320,7 +322,7 @@ static int open_y4m(void **self, const pare__input *input, pare_source_info *inf
 {
     raw_source *s = new_source(input->path, info);
     if (!s) return pare_fail(err, PARE_E_NOMEM, "out of memory");
-    int rc = open_file(s, &input->stop, err);
+    int rc = open_file(s, input, err);
     if (!rc) rc = parse_header(s, err);
     if (!rc) rc = allocate(s, err);
     return conclude(self, s, rc);
@@ -350,19 +352,15 @@ static int open_rgb24(void **self, const pare__input *input, pare_source_info *i
     s->rate_num = llrint(opts->rate * 1e6);
     s->rate_den = 1000000;
     int rc = pare__picture_check(s->path, s->width, s->height, err);
-    if (!rc) rc = open_file(s, &input->stop, err);
+    if (!rc) rc = open_file(s, input, err);
     if (!rc) rc = allocate(s, err);
     return conclude(self, s, rc);
 }
 
-/* stdin is y4m unless a size was given. */
-static int probe_y4m(const pare__probe *p)
-{
-    if (!strcmp(p->path, "-")) return p->opts->width > 0 ? 0 : 3;
-    return p->is_file && !memcmp(p->head, Y4M_MAGIC, strlen(Y4M_MAGIC)) ? 3 : 0;
-}
+static int probe_y4m(const pare__input *p) { return !memcmp(p->head, Y4M_MAGIC, strlen(Y4M_MAGIC)) ? 3 : 0; }
 
-static int probe_rgb24(const pare__probe *p)
+/* Raw pixels can be told by nothing: stdin holds them if a size was given. */
+static int probe_rgb24(const pare__input *p)
 {
     static const char *const suffix[] = {".rgb", ".rgb24"};
     if (!strcmp(p->path, "-")) return p->opts->width > 0 ? 3 : 0;

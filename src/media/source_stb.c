@@ -182,7 +182,7 @@ static int make_upright(picture_source *s, pare_error *err)
     if (!s->turn.mirrored && !s->turn.rotation) return 0;
     uint8_t *rgb = malloc((size_t)s->width * (size_t)s->height * 3);
     if (!rgb) return no_room(s, err);
-    pare__turn_pixels(s->rgb, s->width, s->height, s->turn, rgb);
+    pare__turn_pixels(s->rgb, (int64_t)s->width * 3, s->width, s->height, s->turn, rgb);
     stbi_image_free(s->rgb);
     s->rgb = rgb;
     if (s->turn.rotation % 180 == 0) return 0;
@@ -204,7 +204,7 @@ static int load(picture_source *s, const char *name, pare_error *err)
 
 /* ---- driver ---------------------------------------------------------------------------------------------------- */
 
-static int has_magic(const pare__probe *p, const char *magic, size_t n) { return !memcmp(p->head, magic, n); }
+static int has_magic(const pare__input *p, const char *magic, size_t n) { return !memcmp(p->head, magic, n); }
 
 static const char *codec_of(const uint8_t *head)
 {
@@ -216,7 +216,7 @@ static const char *codec_of(const uint8_t *head)
 }
 
 /* Motion JPEG streams begin like a JPEG, and an animated GIF is better read by libav. */
-static int probe(const pare__probe *p)
+static int probe(const pare__input *p)
 {
     static const char *const stream[] = {".mjpeg", ".mjpg"}, *const other[] = {".tga", ".psd", ".hdr", ".pic"};
     conversion c;

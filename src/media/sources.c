@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of drivers and the choice among them. */
+#include "media/raw_input.h"
 #include "media/source.h"
 
 #include <errno.h>
@@ -107,11 +108,12 @@ static int pick_by_format(const pare__source_driver **out, const char *format)
 
 static int is_pattern(const char *path) { return strchr(path, '%') != NULL; }
 
-/* Regular files give their first bytes; pipes, devices and URLs must not be touched twice. */
-static int look(pare__probe *p, pare_error *err)
+/* Regular files give their first bytes, and so does stdin, if they must tell what it is; named pipes, devices and URLs must
+ * not be touched twice. */
+static int look(pare__input *p, pare_error *err)
 {
     struct stat st;
-    if (!strcmp(p->path, "-")) return 0;
+    if (!strcmp(p->path, "-")) return p->opts->width > 0 ? 0 : pare__raw_head(p, err);
     if (stat(p->path, &st)) {
         if (is_pattern(p->path) || strchr(p->path, ':')) return 0;
         return pare_fail(err, PARE_E_IO, "cannot open '%.160s': %s", p->path, strerror(errno));
@@ -120,21 +122,20 @@ static int look(pare__probe *p, pare_error *err)
     if (!S_ISREG(st.st_mode)) return 0;
     FILE *f = fopen(p->path, "rb");
     if (!f) return pare_fail(err, PARE_E_IO, "cannot open '%.160s': %s", p->path, strerror(errno));
-    size_t got = fread(p->head, 1, sizeof p->head, f);
+    p->n_head = (int32_t)fread(p->head, 1, sizeof p->head, f);
     fclose(f);
-    if (!got) return pare_fail(err, PARE_E_FORMAT, "'%.160s' is empty", p->path);
+    if (!p->n_head) return pare_fail(err, PARE_E_FORMAT, "'%.160s' is empty", p->path);
     p->is_file = 1;
     return 0;
 }
 
-int pare__source_pick(const pare__source_driver **out, const char *path, const pare_source_opts *opts, pare_error *err)
+int pare__source_pick(const pare__source_driver **out, pare__input *input, pare_error *err)
 {
-    if (opts->format) return pick_by_format(out, opts->format);
-    pare__probe p = {.path = path, .opts = opts};
-    int rc = look(&p, err), best = 0;
+    if (input->opts->format) return pick_by_format(out, input->opts->format);
+    int rc = look(input, err), best = 0;
     if (rc) return rc;
     for (int i = 0; i < N_DRIVERS; i++) {
-        int score = drivers[i]->probe(&p);
+        int score = drivers[i]->probe(input);
         if (score > best) {
             best = score;
             *out = drivers[i];
