@@ -270,7 +270,7 @@ static int end_of_input(job *j)
     pare_source_get(j->source, &j->info, NULL);
     j->taken.n = j->n_read;
     if (!j->info.is_live || j->info.n_damaged == damaged) {
-        cli_warn_short(&j->o->common, j->input, &j->o->pick, &j->info, &j->taken);
+        cli_warn_input(&j->o->common, j->input, &j->o->pick, &j->info, &j->taken);
         return CLI_OK;
     }
     cli_say(&j->o->common, "%s: the stream ends inside a frame", j->input);

@@ -187,6 +187,10 @@ static int info_media(cli_info_opts *opts, const char *path)
     cli_json_bool(o, "mirrored", info.mirrored);
     cli_json_bool(o, "image", info.is_image);
     cli_json_bool(o, "live", info.is_live);
+    cli_json_int(o, "stream", info.stream);
+    cli_json_int(o, "streams", info.n_streams);
+    cli_json_bool(o, "interlaced", info.is_interlaced);
+    cli_json_real(o, "pixel_aspect", info.pixel_aspect, 6);
     cli_json_real(o, "rate", info.rate, 6);
     cli_json_real(o, "duration", info.duration, 6);
     if (counted == 0) cli_json_int(o, "frames", n);

@@ -141,20 +141,20 @@ static int ended_early(cli_reduce_job *j, int64_t damaged)
 static int end_of_input(cli_reduce_job *j, int got, int64_t n, int64_t damaged, const pare_error *err, int *publish)
 {
     cli_common *c = &j->o->common;
-    *publish = n > 0 && (got == PARE_EOF || *cli_stop_flag() || j->info.is_live);
+    *publish = n > 0 && (got == PARE_EOF || *cli_stop_flag() || j->info.is_live || err->code == PARE_E_IO);
     if (*cli_stop_flag()) return CLI_STOPPED;
     if (got < 0) return cli_fail_read(c, err);
     if (n > 0) {
         int early = ended_early(j, damaged);
         j->taken.n = n;
-        cli_warn_short(c, j->input, &j->o->pick, &j->info, &j->taken);
+        cli_warn_input(c, j->input, &j->o->pick, &j->info, &j->taken);
         return early ? CLI_UNREADABLE : CLI_OK;
     }
     cli_say(c, "%s: no frame in the range asked for", j->input);
     return CLI_UNREADABLE;
 }
 
-/* Reads to the end, to a signal (CLI_STOPPED) or to the unexpected end of a live source (CLI_UNREADABLE): the last two
+/* Reads to the end, to a signal (CLI_STOPPED) or to the unexpected end of a source (CLI_UNREADABLE): the last two
  * leave what was decided so far to be published as incomplete. Other failures publish nothing. */
 static int read_frames(cli_reduce_job *j, int *publish)
 {

@@ -20,6 +20,12 @@ const cli_option cli_pick_options[] = {
      "y4m, rgb24, image or a libav demuxer (default: by content)"},
     {"source-size", 0, CLI_SIZE, offsetof(cli_pick, source_size), "WxH", 0, 0, "picture size of rgb24 input"},
     {"rate", 0, CLI_REAL, offsetof(cli_pick, rate), "F", 1e-6, 1e6, "frame rate of rgb24 input or of a camera"},
+    {"stream", 0, CLI_INT, offsetof(cli_pick, stream), "N", 1, 1024,
+     "N-th video stream of the file, from 1 (default: the best)"},
+    {"timeout", 0, CLI_REAL, offsetof(cli_pick, timeout), "SECONDS", 1e-3, 86400,
+     "silence after which a live input is given up (default 10; a pipe: never)"},
+    {"reconnects", 0, CLI_INT, offsetof(cli_pick, reconnects), "N", 0, 1e9,
+     "how often in a row a network input that breaks off is opened again (default 0)"},
     {"exif", 0, CLI_FLAG, offsetof(cli_pick, exif), NULL, 0, 0, "turn photos upright as their EXIF orientation says"},
     {"ignore-alpha", 0, CLI_FLAG, offsetof(cli_pick, ignore_alpha), NULL, 0, 0,
      "colours as stored, where transparent pixels otherwise come out on white"},
@@ -155,6 +161,9 @@ int cli_source_try(const cli_pick *pick, const char *path, pare_source **out, pa
                              .exif = pick->exif,
                              .ignore_alpha = pick->ignore_alpha,
                              .read_ahead = pick->read_ahead,
+                             .timeout = pick->timeout,
+                             .reconnects = (int32_t)pick->reconnects,
+                             .stream = (int32_t)pick->stream,
                              .stop = cli_stop_flag()};
     *info = (pare_source_info){.struct_size = sizeof *info};
     *out = NULL;
@@ -174,8 +183,8 @@ int cli_source_open(cli_common *c, const cli_pick *pick, const char *path, pare_
     return cli_fail(c, &err, CLI_UNREADABLE);
 }
 
-void cli_warn_short(cli_common *c, const char *path, const cli_pick *pick, const pare_source_info *info,
-                    const cli_taken *taken)
+static void warn_short(cli_common *c, const char *path, const cli_pick *pick, const pare_source_info *info,
+                       const cli_taken *taken)
 {
     char text[256];
     double step = pick->fps > 0                       ? 1 / pick->fps
@@ -195,6 +204,37 @@ void cli_warn_short(cli_common *c, const char *path, const cli_pick *pick, const
     else
         return;
     cli_log(c, PARE_LOG_WARN, text);
+}
+
+/* What moves has combs, which a selector takes for fine detail. */
+static void warn_interlaced(cli_common *c, const char *path, const pare_source_info *info)
+{
+    char text[256];
+    if (!info->is_interlaced) return;
+    snprintf(text, sizeof text,
+             "%.120s is interlaced and read as stored, both fields woven; ffmpeg -vf bwdif makes frames of them", path);
+    cli_log(c, PARE_LOG_WARN, text);
+}
+
+static void warn_changes(cli_common *c, const char *path, const pare_source_info *info)
+{
+    char text[256];
+    if (info->n_size_changes > 0) {
+        snprintf(text, sizeof text, "%.120s: the size of the picture changed %d times", path, info->n_size_changes);
+        cli_log(c, PARE_LOG_WARN, text);
+    }
+    if (info->n_reconnects > 0) {
+        snprintf(text, sizeof text, "%.120s broke off and was opened again %d times", path, info->n_reconnects);
+        cli_log(c, PARE_LOG_WARN, text);
+    }
+}
+
+void cli_warn_input(cli_common *c, const char *path, const cli_pick *pick, const pare_source_info *info,
+                    const cli_taken *taken)
+{
+    warn_short(c, path, pick, info, taken);
+    warn_interlaced(c, path, info);
+    warn_changes(c, path, info);
 }
 
 int64_t cli_pick_estimate(const cli_pick *pick, const pare_source_info *info)

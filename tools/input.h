@@ -20,7 +20,8 @@ typedef struct cli_pick {
     const char *format;
     cli_size source_size;
     double rate, start, end, fps;
-    int64_t frames, every;
+    int64_t frames, every, stream, reconnects;
+    double timeout;
     int32_t exif, ignore_alpha;
     int32_t read_ahead; /* no option: set by who reads whole clips */
 } cli_pick;
@@ -57,8 +58,9 @@ typedef struct cli_taken {
     int64_t n, listed;
     double end; /* seconds, as stamped */
 } cli_taken;
-/* Says on stderr that a recorded clip gave less than it announced. */
-void cli_warn_short(cli_common *c, const char *path, const cli_pick *pick, const pare_source_info *info,
+/* Says on stderr what a reader of the result should know of the input: a recorded clip gave less than it announced, fields
+ * are woven, the picture's size changed, the network broke off. */
+void cli_warn_input(cli_common *c, const char *path, const cli_pick *pick, const pare_source_info *info,
                     const cli_taken *taken);
 /* Frames that will probably be read; 0 = unknown. */
 int64_t cli_pick_estimate(const cli_pick *pick, const pare_source_info *info);
