@@ -12,6 +12,7 @@ pare_test(test_tiling MODULES core model encode SOURCES test_tiling.c)
 pare_test(test_units MODULES core model encode SOURCES test_units.c encoder_ref.c)
 pare_test(test_head MODULES core model encode SOURCES test_head.c)
 pare_test(test_ways MODULES core model encode SOURCES test_ways.c encoder_kit.c encoder_ref.c)
+pare_test(test_past MODULES core model encode SOURCES test_past.c encoder_kit.c encoder_ref.c)
 pare_test(test_extents MODULES core model encode SOURCES test_extents.c encoder_kit.c encoder_ref.c)
 pare_test(test_videomae MODULES core model encode select reduce measure view write api SOURCES test_videomae.c)
 

@@ -51,6 +51,10 @@ const cli_option cli_layout_options[] = {
     {"seed", 0, CLI_INT, offsetof(cli_layout, seed), "N", 0, MANY, "seed of everything random (default 0)"},
     {"size", 's', CLI_SIZE, offsetof(cli_layout, size), "WxH", 0, 0, "pixels of the grid (default: the model's rule)"},
     {"max-side", 0, CLI_INT, offsetof(cli_layout, max_side), "N", 1, 16384, "upper bound of the grid's longer side"},
+    {"reuse", 0, CLI_TEXT, offsetof(cli_layout, reuse), "none|context|complete", 0, 0,
+     "units dropped at patches: gone; attended to as a whole step before left them; or leaving its row, too"},
+    {"reference", 0, CLI_INT, offsetof(cli_layout, reference), "N", 1, 1e9,
+     "with --reuse: every N-th step is encoded whole (default 32)"},
     {0},
 };
 
@@ -86,11 +90,24 @@ int cli_budget_check(cli_common *c, const cli_budget *budget)
     return CLI_OK;
 }
 
+/* PARE_REUSE_*, -1 = no such name. */
+static int32_t reuse_of(const cli_layout *layout)
+{
+    static const char *const names[PARE_REUSE_COUNT] = {"none", "context", "complete"};
+    if (layout->reuse == NULL) return PARE_REUSE_NONE;
+    for (int32_t i = 0; i < PARE_REUSE_COUNT; i++)
+        if (strcmp(layout->reuse, names[i]) == 0) return i;
+    return -1;
+}
+
 int cli_layout_check(cli_common *c, const cli_layout *layout, int32_t *window)
 {
     int64_t n = 0;
     *window = 0;
     if (layout->size.width > 0 && layout->max_side > 0) return cli_usage(c, "--size and --max-side exclude each other");
+    if (reuse_of(layout) < 0) return cli_usage(c, "--reuse: '%s' is not none, context or complete", layout->reuse);
+    if (layout->reference > 0 && reuse_of(layout) == PARE_REUSE_NONE)
+        return cli_usage(c, "--reference goes with --reuse context or complete");
     if (layout->window == NULL) return CLI_OK;
     if (strcmp(layout->window, "all") == 0) {
         *window = -1;
@@ -271,6 +288,8 @@ pare_reducer_opts cli_reducer_opts(const cli_common *c, const cli_budget *budget
         .tile_cols = layout->tiles.height,
         .backend = c->backend,
         .precision = c->precision,
+        .reuse = reuse_of(layout),
+        .reference = (int32_t)layout->reference,
     };
 }
 

@@ -37,8 +37,8 @@ extern const cli_option cli_budget_options[];
 
 /* How frames become grids and windows. */
 typedef struct cli_layout {
-    const char *window;
-    int64_t seed, max_side;
+    const char *window, *reuse;
+    int64_t seed, max_side, reference;
     cli_size size, tiles; /* tiles: rows, columns; 0, 0 = the model's rule, -1, -1 = none */
     int32_t letterbox;
 } cli_layout;

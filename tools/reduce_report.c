@@ -27,6 +27,16 @@ static json_t *site_json(const char *recipe)
     return sites;
 }
 
+/* Steps that were encoded whole, and units that were computed. */
+static json_t *reuse_json(const cli_reduce_job *j, const pare_reducer_stats *s)
+{
+    json_t *reuse = json_object();
+    cli_json_text(reuse, "rows", j->o->layout.reuse);
+    cli_json_int(reuse, "n_reference", s->n_reference);
+    cli_json_int(reuse, "n_fresh", s->n_fresh);
+    return reuse;
+}
+
 static void print_json(const cli_reduce_job *j, const pare_reducer_stats *s, double wall_ms)
 {
     pare_runtime_info run = {.struct_size = sizeof run};
@@ -40,6 +50,7 @@ static void print_json(const cli_reduce_job *j, const pare_reducer_stats *s, dou
     cli_json_int(o, "units_in", s->n_in);
     cli_json_int(o, "units_out", s->n_out);
     cli_json_real(o, "keep", (double)s->n_out / (double)s->n_in, 6);
+    if (j->opts.reuse != PARE_REUSE_NONE) json_object_set_new(o, "reuse", reuse_json(j, s));
     cli_json_text(o, "recipe", pare_reducer_recipe(j->reducer));
     json_object_set_new(o, "sites", site_json(pare_reducer_recipe(j->reducer)));
     cli_json_text(o, "model", j->model_info->name);
@@ -72,6 +83,9 @@ static void print_table(const cli_reduce_job *j, const pare_reducer_stats *s, do
     printf("  recipe  %s\n", pare_reducer_recipe(j->reducer));
     printf("  model   %s, %s %s, seed %llu\n", j->model_info->name, s->backend, s->precision,
            (unsigned long long)j->opts.seed);
+    if (j->opts.reuse != PARE_REUSE_NONE)
+        printf("  reuse   %s, %lld steps encoded whole, %lld units computed\n", j->o->layout.reuse,
+               (long long)s->n_reference, (long long)s->n_fresh);
     printf("  ms      decode %.1f  prep %.1f  embed %.1f  encode %.1f  select %.1f  write %.1f\n", j->decode_ms,
            s->prep_ms, s->embed_ms, s->encode_ms, s->select_ms, j->write_ms);
     printf("  total   %.1f ms, %.2f frames/s, peak %.0f MB\n", wall_ms, 1e3 * (double)s->n_frames / wall_ms,

@@ -40,6 +40,7 @@ typedef struct work {
 typedef struct span {
     int64_t seg, head, first, last;
     int64_t at, n; /* first place of the segment, how many */
+    int64_t m;     /* rows that it attends to: its own, and those past */
 } span;
 
 /* A worker's scratch. */
@@ -91,6 +92,12 @@ int64_t pare__attention_scratch(int64_t n, int64_t head_dim)
 
 /* ---- tasks ----------------------------------------------------------------------------------------------------- */
 
+static int64_t keys_of(const pare__attention_job *j, int64_t seg)
+{
+    const int64_t past = j->past ? j->past_cu[seg + 1] - j->past_cu[seg] : 0;
+    return j->cu[seg + 1] - j->cu[seg] + past;
+}
+
 /* Only the first query of a segment makes a CLS row. */
 static int64_t queries_of(const pare__attention_job *j, int64_t n)
 {
@@ -119,6 +126,7 @@ static span find(const work *w, int64_t task)
         parts = parts_of(w, s.n);
     }
     s.at = j->cu[s.seg];
+    s.m = keys_of(j, s.seg);
     s.head = task / parts;
     s.first = pare__slice(queries_of(j, s.n), task % parts, parts);
     s.last = pare__slice(queries_of(j, s.n), task % parts + 1, parts);
@@ -127,9 +135,9 @@ static span find(const work *w, int64_t task)
 
 static room furnish(const work *w, const span *s, int32_t worker)
 {
-    const sizes size = sizes_of(s->n, w->job->head_dim);
+    const sizes size = sizes_of(s->m, w->job->head_dim);
     const uintptr_t scratch = (uintptr_t)(w->ex->scratch + worker * w->ex->scratch_size);
-    room r = {.ld = score_ld(s->n)};
+    room r = {.ld = score_ld(s->m)};
     r.keys = w->ex->scratch + worker * w->ex->scratch_size + (0 - scratch) % PARE__ALIGN / sizeof(float);
     r.values = r.keys + size.keys;
     r.queries = r.values + size.values;
@@ -148,9 +156,21 @@ static int64_t row_at(const work *w, const span *s, int64_t i)
     return w->job->order ? w->job->order[s->at + i] : s->at + i;
 }
 
+/* Row i of what the segment attends to within k (part 1) or v, past its own. */
+static const float *past_of(const work *w, const span *s, int64_t part, int64_t i)
+{
+    const pare__attention_job *j = w->job;
+    const int64_t hd = j->head_dim, dim = j->n_head * hd, at = j->past_cu[s->seg] - s->n;
+    const float *from = j->past + (part - 1) * dim + s->head * hd;
+    const float *later = from + j->past_row[at + pare__min64(i + ROWS_AHEAD, s->m - 1)] * 2 * dim;
+    for (int64_t c = 0; c < hd; c += LINE) __builtin_prefetch(later + c);
+    return from + j->past_row[at + i] * 2 * dim;
+}
+
 /* Row i of the segment within q (part 0), k or v; asks for a later one. */
 static const float *row_of(const work *w, const span *s, int64_t part, int64_t i)
 {
+    if (i >= s->n) return past_of(w, s, part, i);
     const int64_t hd = w->job->head_dim, dim = w->job->n_head * hd;
     const float *from = w->job->qkv + part * dim + s->head * hd;
     const float *later = from + row_at(w, s, pare__min64(i + ROWS_AHEAD, s->n - 1)) * 3 * dim;
@@ -170,12 +190,12 @@ static void pack(const work *w, const span *s, const room *r)
 {
     const pare__mul *mul = w->ex->vec->mul;
     const int64_t hd = w->job->head_dim;
-    for (int64_t i = 0; i < s->n; i += mul->cols) {
-        const int64_t n = pare__min64(mul->cols, s->n - i);
+    for (int64_t i = 0; i < s->m; i += mul->cols) {
+        const int64_t n = pare__min64(mul->cols, s->m - i);
         gather(w, s, 1, i, n, r->queries);
         mul->pack_t(r->keys + i * hd, r->queries, hd, hd, n);
     }
-    for (int64_t i = 0; w->job->out && i < s->n; i++) mul->pack_row(r->values, row_of(w, s, 2, i), i, s->n, hd);
+    for (int64_t i = 0; w->job->out && i < s->m; i++) mul->pack_row(r->values, row_of(w, s, 2, i), i, s->m, hd);
 }
 
 /* Log sizes of the segment's keys, or NULL. */
@@ -211,11 +231,11 @@ static void tile(const work *w, const span *s, const room *r, const float *bias,
     const int64_t hd = j->head_dim;
     const float scale = (float)(1 / sqrt((double)hd));
     gather(w, s, 0, first, rows, r->queries);
-    vec->mul->run(rows, s->n, hd, r->queries, hd, r->keys, r->scores, r->ld);
-    for (int64_t i = 0; i < rows; i++) r->share[i] = vec->softmax_raw(r->scores + i * r->ld, s->n, scale, bias);
+    vec->mul->run(rows, s->m, hd, r->queries, hd, r->keys, r->scores, r->ld);
+    for (int64_t i = 0; i < rows; i++) r->share[i] = vec->softmax_raw(r->scores + i * r->ld, s->m, scale, bias);
     keep_rows(w, s, r, first, rows);
     if (!j->out) return;
-    vec->mul->run(rows, hd, s->n, r->scores, r->ld, r->values, r->queries, hd);
+    vec->mul->run(rows, hd, s->m, r->scores, r->ld, r->values, r->queries, hd);
     for (int64_t i = 0; i < rows; i++)
         scaled(j->out + row_at(w, s, first + i) * j->ldo + s->head * hd, r->queries + i * hd, r->share[i], hd);
 }
@@ -225,7 +245,7 @@ static void tile(const work *w, const span *s, const room *r, const float *bias,
 static int is_narrow(const work *w, const span *s)
 {
     const int32_t hd = w->job->head_dim;
-    return w->ex->mul16 && hd % 2 == 0 && hd <= MAX_NARROW_HEAD && s->n <= MAX_NARROW;
+    return w->ex->mul16 && hd % 2 == 0 && hd <= MAX_NARROW_HEAD && s->m <= MAX_NARROW;
 }
 
 /* Places [first, first + n) of q or k as [n, head_dim] at the place of the queries, each row in steps of its own. */
@@ -247,16 +267,16 @@ static void pack_narrow_values(const work *w, const span *s, const room *r)
 {
     const pare__mul16 *mul = w->ex->mul16;
     const int64_t hd = w->job->head_dim;
-    float *step = r->steps + pare__round_up(s->n, LINE), *inverse = step + pare__round_up(hd, LINE);
+    float *step = r->steps + pare__round_up(s->m, LINE), *inverse = step + pare__round_up(hd, LINE);
     memset(step, 0, (size_t)hd * sizeof *step);
-    for (int64_t i = 0; i < s->n; i++) mul->peaks(step, row_of(w, s, 2, i), hd);
+    for (int64_t i = 0; i < s->m; i++) mul->peaks(step, row_of(w, s, 2, i), hd);
     for (int64_t c = 0; c < hd; c++) {
         inverse[c] = step[c] > 0 ? STEPS / step[c] : 0;
         step[c] /= STEPS;
     }
-    for (int64_t i = 0; i < s->n; i += 2) {
-        const float *second = i + 1 < s->n ? row_of(w, s, 2, i + 1) : NULL;
-        mul->pack_pair((int16_t *)(void *)r->values, row_of(w, s, 2, i), second, inverse, i / 2, s->n, hd);
+    for (int64_t i = 0; i < s->m; i += 2) {
+        const float *second = i + 1 < s->m ? row_of(w, s, 2, i + 1) : NULL;
+        mul->pack_pair((int16_t *)(void *)r->values, row_of(w, s, 2, i), second, inverse, i / 2, s->m, hd);
     }
 }
 
@@ -264,8 +284,8 @@ static void pack_narrow(const work *w, const span *s, const room *r)
 {
     const pare__mul16 *mul = w->ex->mul16;
     const int64_t hd = w->job->head_dim;
-    for (int64_t i = 0; i < s->n; i += mul->cols) {
-        const int64_t n = pare__min64(mul->cols, s->n - i);
+    for (int64_t i = 0; i < s->m; i += mul->cols) {
+        const int64_t n = pare__min64(mul->cols, s->m - i);
         const int16_t *rows = narrow_rows(w, s, r, 1, i, n, r->steps + i);
         mul->pack_t((int16_t *)(void *)r->keys + i * hd, rows, hd, hd, n);
     }
@@ -278,14 +298,14 @@ static void tile_narrow(const work *w, const span *s, const room *r, const float
     const pare__mul16 *mul = w->ex->mul16;
     const pare__attention_job *j = w->job;
     const int64_t hd = j->head_dim;
-    const float scale = (float)(1 / sqrt((double)hd)), *step = r->steps + pare__round_up(s->n, LINE);
+    const float scale = (float)(1 / sqrt((double)hd)), *step = r->steps + pare__round_up(s->m, LINE);
     int32_t *sums = (int32_t *)(void *)r->scores;
     const int16_t *queries = narrow_rows(w, s, r, 0, first, rows, r->share);
-    mul->run(rows, s->n, hd, queries, hd, (const int16_t *)(const void *)r->keys, sums, r->ld);
+    mul->run(rows, s->m, hd, queries, hd, (const int16_t *)(const void *)r->keys, sums, r->ld);
     for (int64_t i = 0; i < rows; i++) {
         float *row = r->scores + i * r->ld;
-        mul->widen(row, sums + i * r->ld, r->steps, scale * r->share[i], s->n);
-        r->share[i] = w->ex->vec->softmax_raw(row, s->n, 1, bias);
+        mul->widen(row, sums + i * r->ld, r->steps, scale * r->share[i], s->m);
+        r->share[i] = w->ex->vec->softmax_raw(row, s->m, 1, bias);
     }
     keep_rows(w, s, r, first, rows);
     if (!j->out) return;
@@ -293,12 +313,12 @@ static void tile_narrow(const work *w, const span *s, const room *r, const float
         float *row = r->scores + i * r->ld;
         const float factor = fminf(MOST, ROW_SUM * r->share[i]);
         int16_t *whole = (int16_t *)(void *)row;
-        mul->narrow(whole, row, s->n, factor);
-        if (s->n % 2) whole[s->n] = 0;
+        mul->narrow(whole, row, s->m, factor);
+        if (s->m % 2) whole[s->m] = 0;
         r->share[i] = factor > 0 ? r->share[i] / factor : 0;
     }
     sums = (int32_t *)(void *)r->queries;
-    mul->run(rows, hd, s->n, (const int16_t *)(const void *)r->scores, 2 * r->ld,
+    mul->run(rows, hd, s->m, (const int16_t *)(const void *)r->scores, 2 * r->ld,
              (const int16_t *)(const void *)r->values, sums, hd);
     for (int64_t i = 0; i < rows; i++)
         mul->widen(j->out + row_at(w, s, first + i) * j->ldo + s->head * hd, sums + i * hd, step, r->share[i], hd);
@@ -312,7 +332,7 @@ static void run_task(void *arg, int64_t task, int32_t worker)
     const span s = find(w, task);
     const room r = furnish(w, &s, worker);
     const float *bias = biases(w, &s, &r);
-    const int64_t step = tile_queries(s.n);
+    const int64_t step = tile_queries(s.m);
     const int narrow = is_narrow(w, &s);
     (narrow ? pack_narrow : pack)(w, &s, &r);
     for (int64_t i = s.first; i < s.last; i += step)
@@ -339,7 +359,7 @@ static double count_flops(const pare__attention_job *j)
     double pairs = 0;
     for (int64_t s = 0; s < j->n_seg; s++) {
         const int64_t n = j->cu[s + 1] - j->cu[s];
-        pairs += (double)queries_of(j, n) * (double)n;
+        pairs += (double)queries_of(j, n) * (double)keys_of(j, s);
     }
     return (j->out ? 4.0 : 2.0) * pairs * j->n_head * j->head_dim;
 }

@@ -107,6 +107,7 @@ static pare__attention_job attention_job(pare__encoder *e, int32_t block)
                                .ldo = pare__float_stride(hp->dim),
                                .part = e->part};
     if (e->groups.n) join_groups(e, &job);
+    pare__past_offer(e, block, &job);
     if (hp->window == 0 || hp->is_full[block]) return job;
     const pare__windows *w = pare__windows_get(e);
     job.n_seg = w->n;
@@ -136,6 +137,7 @@ static int attention(pare__encoder *e, int32_t block, pare_error *err)
     const int is_ahead = e->plan.ahead[block];
     find_qkv(e, block);
     if (!is_ahead) pare__capture_qkv(e, block);
+    pare__past_take(e, block);
     pare__attention_job job = attention_job(e, block);
     if (!is_ahead) pare__capture_attention_begin(e, block, &job);
     pare__attention_run(&e->ex, &job);

@@ -294,6 +294,11 @@ int pare__encoder_create(pare__encoder **out, const pare_model *model, pare__poo
         pare__encoder_free(&e);
         return pare_fail(err, PARE_E_NOMEM, "out of memory for an encoder of %lld rows", (long long)cap);
     }
+    rc = plan->remembers ? pare__past_make(e, max_rows, cap, err) : 0;
+    if (rc < 0) {
+        pare__encoder_free(&e);
+        return rc;
+    }
     e->pack.capture = e->live;
     pare__prep_values(&model->prep, e->value);
     *out = e;
@@ -340,6 +345,7 @@ void pare__encoder_free(pare__encoder **encoder)
     pare__free(e->live);
     pare__positions_free(&e->positions);
     pare__rope_fini(&e->rope);
+    pare__past_fini(&e->past);
     pare__engine_weights_free(&e->own_weights);
     pare__map_fini(&e->map);
     pare__free(e);
@@ -350,12 +356,14 @@ void pare__encoder_free(pare__encoder **encoder)
 
 int32_t pare__encoder_fit(const pare__encoder *e, const pare__segment *seg, int32_t n)
 {
-    int64_t rows = 0;
+    int64_t rows = 0, past = 0;
     int32_t whole = 0; /* segments before the group of segment i */
     for (int32_t i = 0; i < n; i++) {
         rows += seg[i].n * e->pack.patches + e->pack.n_prefix;
+        past += pare__past_rows(&e->pack, &seg[i]);
         if (seg[i].step == 0) whole = i;
-        if (whole > 0 && (rows > PARE__PACK_ROWS || i >= PARE__PACK_ROWS)) return whole;
+        const int is_full = rows > PARE__PACK_ROWS || i >= PARE__PACK_ROWS || past > PARE__PAST_ROWS;
+        if (whole > 0 && (is_full || seg[i].is_reference)) return whole;
     }
     return n;
 }

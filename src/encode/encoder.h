@@ -91,6 +91,8 @@ typedef struct pare__encode_plan {
     pare__site_fn on_site;
     void *user;
     int32_t unbiased;          /* attention ignores the sizes of merged tokens */
+    int32_t remembers;         /* room for the keys and values of a reference segment, which later ones attend to;
+                                * nothing may be merged then */
     pare__pack_stage_fn stage; /* NULL = no tracing */
     void *stage_user;
     const struct pare__engine *engine; /* who multiplies; NULL = `auto` at f32 */
@@ -122,9 +124,15 @@ typedef struct pare__segment {
     int32_t valid_h, valid_w; /* patches down and across that are real; the others are padding: nobody attends to them,
                                * positions are those of the smaller grid, padding has its first. 0 = all */
     const float *tokens;      /* [n_prefix + n patches, d] rows as they enter block 0, instead of pixels; or NULL */
+    int32_t is_reference;     /* keys and values of all its rows and blocks are remembered until the next one; such a
+                               * segment is the first of its pack. Needs plan.remembers, as `past` does */
+    const int32_t *past;      /* [n_past] raster index of units, ascending and none of `unit`, that it attends to with
+                               * the keys and values that the last reference has of them */
+    int64_t n_past;
 } pare__segment;
 
-/* How many of seg[0..n) fit the next pack (>= 1); steps that attend to each other stay together. */
+/* How many of seg[0..n) fit the next pack (>= 1); steps that attend to each other stay together, a reference starts a
+ * pack. */
 int32_t pare__encoder_fit(const pare__encoder *e, const pare__segment *seg, int32_t n);
 /* Embeds the segments into the encoder's pack (positions by original place), runs all blocks with their sites and the
  * final norm. The pack belongs to the encoder and is valid until the next call. times_ms[2] += embed, blocks (site

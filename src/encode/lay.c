@@ -143,5 +143,5 @@ int pare__lay_run(pare__encoder *e, const pare__segment *seg, int32_t n_seg, par
                          (long long)rows, (long long)p->cap_rows);
     }
     lay_all(e, seg, n_seg);
-    return 0;
+    return pare__past_lay(e, seg, n_seg, err);
 }

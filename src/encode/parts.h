@@ -81,10 +81,15 @@ typedef struct pare__attention_job {
     float *part;           /* [2 n_head, n] scratch: per-head rows of what follows */
     float *cls_row;        /* [n] query 0 of each segment, mean over heads, or NULL */
     float *col_mean;       /* [n] mean over heads and queries of the segment, or NULL */
+    /* Rows that a segment attends to behind its own, without order and log_size; NULL = none: k | v [rows, 2 n_head
+     * head_dim], which rows of them, where those of each segment begin [n_seg + 1]. cls_row and col_mean leave them out. */
+    const float *past;
+    const int32_t *past_row;
+    const int64_t *past_cu;
 } pare__attention_job;
 
-/* Floats of scratch that a worker needs for segments of at most n rows: keys and values of one head, a tile of queries and
- * their scores. */
+/* Floats of scratch that a worker needs for segments of at most n rows, past ones included: keys and values of one head, a
+ * tile of queries and their scores. */
 int64_t pare__attention_scratch(int64_t n, int64_t head_dim);
 void pare__attention_run(const pare__exec *ex, const pare__attention_job *job);
 
@@ -127,6 +132,22 @@ typedef struct pare__windows {
     int64_t *count; /* windows of one segment's grid */
     int64_t cap_count;
 } pare__windows;
+
+/* ---- reuse.c --------------------------------------------------------------------------------------------------- */
+
+enum { PARE__PAST_ROWS = 1 << 16 }; /* a pack is closed before its segments attend to more past rows */
+
+/* Keys and values of the last reference segment, and which of them the segments of the pack attend to. */
+typedef struct pare__past {
+    float *kv; /* [blocks, cap, 2 dim] k | v of the reference's rows; NULL = nothing is remembered */
+    int64_t cap;
+    int32_t *at;              /* [n_cell] place of a unit among the reference's, by raster index; -1 = it has none */
+    int64_t cap_cell, n_cell; /* 0 = there is no reference yet */
+    int32_t is_taken;         /* the pack's first segment is the reference */
+    int32_t *row;             /* [PARE__PAST_ROWS or cap] rows of `kv`, segment by segment */
+    int64_t *cu;              /* [segments of a pack + 1] */
+    int64_t n;                /* = cu[n_seg]; 0: nobody attends to anything past */
+} pare__past;
 
 /* ---- the encoder ---------------------------------------------------------------------------------------------- */
 
@@ -174,6 +195,7 @@ struct pare__encoder {
     pare__groups groups; /* empty where every segment is alone */
     pare__rope rope;
     pare__windows windows;
+    pare__past past;
     pare__map map;      /* of the site's callback */
     int64_t *seg_out;   /* [cap_rows + 1] */
     double callback_ms; /* spent in on_site during this run */
@@ -217,6 +239,16 @@ static inline int64_t pare__grain_end(int64_t task, int64_t n)
     return (task + 1) * PARE__ROW_GRAIN < n ? (task + 1) * PARE__ROW_GRAIN : n;
 }
 
+/* reuse.c. Room for references of `cap` rows and packs of `n_seg` segments. Errors: UNSUPPORTED, NOMEM. */
+int pare__past_make(pare__encoder *e, int64_t cap, int64_t n_seg, pare_error *err);
+void pare__past_fini(pare__past *p);
+/* reuse.c. Rows that a segment attends to in memory. */
+static inline int64_t pare__past_rows(const pare__pack *p, const pare__segment *s) { return s->n_past * p->patches; }
+/* reuse.c. Which segment becomes the reference, and what the others attend to. */
+int pare__past_lay(pare__encoder *e, const pare__segment *seg, int32_t n_seg, pare_error *err);
+/* reuse.c. k and v of e->wide into memory, where the pack begins with a reference; then what the block attends to. */
+void pare__past_take(pare__encoder *e, int32_t block);
+void pare__past_offer(const pare__encoder *e, int32_t block, pare__attention_job *job);
 /* lay.c. Checks the segments and gives the pack its rows, units, places and sizes. */
 int pare__lay_run(pare__encoder *e, const pare__segment *seg, int32_t n_seg, pare_error *err);
 /* embed.c. Segments into pack rows: patches times the patch weights, positions by original place, prefix rows. */

@@ -159,6 +159,7 @@ static int make_encoder(pare_reducer *r, pare_error *err)
     pare__encode_plan plan = r->plan.encode;
     plan.on_site = pare__reducer_on_site;
     plan.user = r;
+    plan.remembers = r->opts.reuse != PARE_REUSE_NONE;
     for (int32_t i = 0; i < r->recipe.n; i++) {
         const pare__step *s = &r->recipe.step[i];
         if (s->sel->unbiased && s->sel->unbiased(s->priv)) plan.unbiased = 1;

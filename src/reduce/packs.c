@@ -256,26 +256,26 @@ static int fill_goals(pare_reducer *r, int64_t k, pare_error *err)
 static int begin_encoded(pare_reducer *r)
 {
     pare__rows *e = &r->encoded;
-    int rc = pare__rows_clear(e, r->rows.n_frame, r->rows.n);
-    if (!rc) rc = pare__rows_reserve_x(e, r->rows.n + 1, r->model->hp.d_out);
-    if (!rc) rc = pare__rows_reserve_deep(e, r->model->hp.n_deepstack, r->rows.n + 1);
+    const int64_t room = r->opts.reuse ? pare__reuse_room(r) : r->rows.n;
+    int rc = pare__rows_clear(e, r->rows.n_frame, room);
+    if (!rc) rc = pare__rows_reserve_x(e, room + 1, r->model->hp.d_out);
+    if (!rc) rc = pare__rows_reserve_deep(e, r->model->hp.n_deepstack, room + 1);
     if (!r->model->hp.has_projector && r->model->hp.n_prefix) e->x_prefix = r->prefix;
     return rc;
 }
 
-/* One array per capture, named by its resolved block; made with the first pack. */
-static int reserve_arrays(pare_reducer *r, const pare__pack *pack)
+int pare__packs_arrays(pare__rows *e, const pare__pack *pack, int64_t room)
 {
-    for (int32_t i = r->encoded.n_array; i < pack->n_capture; i++) {
+    for (int32_t i = e->n_array; i < pack->n_capture; i++) {
         const pare__capture *c = &pack->capture[i];
         const pare__need need = {array_of(c->what), c->block};
-        if (!pare__rows_add_array(&r->encoded, need, c->width, r->rows.n)) return PARE_E_NOMEM;
-        if (!pare__rows_add_prefix(&r->encoded, i, pack->n_prefix)) return PARE_E_NOMEM;
+        if (!pare__rows_add_array(e, need, c->width, room)) return PARE_E_NOMEM;
+        if (!pare__rows_add_prefix(e, i, pack->n_prefix)) return PARE_E_NOMEM;
     }
     return 0;
 }
 
-static void gather_row(pare__rows *e, const pare__pack *pack, int64_t from)
+void pare__packs_row(pare__rows *e, const pare__pack *pack, int64_t from)
 {
     const int64_t to = e->n++, d = e->d;
     memcpy(e->x + to * d, pack->y + from * d, (size_t)d * sizeof *e->x);
@@ -290,8 +290,7 @@ static void gather_row(pare__rows *e, const pare__pack *pack, int64_t from)
     }
 }
 
-/* Prefix rows of slot t: of the hidden state and of every capture. */
-static void gather_prefix(pare_reducer *r, const pare__pack *pack, int32_t seg, int32_t t)
+void pare__packs_prefix(pare_reducer *r, const pare__pack *pack, int32_t seg, int32_t t)
 {
     const int64_t p = pack->n_prefix, d = pack->d;
     if (!p) return;
@@ -308,15 +307,15 @@ static int gather_pack(pare_reducer *r, const pare__pack *pack)
     pare__rows *e = &r->encoded;
     const pare__mark mark = pare__arena_mark(&r->arena);
     int32_t *order = PARE__ARENA(&r->arena, int32_t, r->pack_total.m.n_out + 1);
-    int rc = order ? reserve_arrays(r, pack) : PARE_E_NOMEM;
+    int rc = order ? pare__packs_arrays(e, pack, r->rows.n) : PARE_E_NOMEM;
     if (!rc) rc = pare__map_sort(&r->pack_total, order);
     if (!rc) rc = pare__map_append(&e->total, &r->pack_total.m);
     int64_t row = 0;
     for (int32_t seg = 0; !rc && seg < pack->n_seg; seg++) {
         const int64_t p = pack->n_prefix, n = pack->ucu[seg + 1] - pack->ucu[seg] - p;
         const int32_t t = r->pack_first + seg;
-        gather_prefix(r, pack, seg, t);
-        for (int64_t i = 0; i < n; i++, row++) gather_row(e, pack, order[row] + (seg + 1) * p);
+        pare__packs_prefix(r, pack, seg, t);
+        for (int64_t i = 0; i < n; i++, row++) pare__packs_row(e, pack, order[row] + (seg + 1) * p);
         e->frame_start[t + 1] = e->n;
     }
     pare__arena_reset(&r->arena, mark);
@@ -348,14 +347,16 @@ int pare__reducer_encode(pare_reducer *r, int64_t k, pare_error *err)
     int rc = begin_encoded(r);
     if (!rc) rc = fill_segments(r);
     if (!rc) rc = fill_goals(r, k, err);
+    if (!rc && r->opts.reuse) rc = pare__reuse_segments(r);
     for (int32_t first = 0; !rc && first < r->rows.n_frame;) {
         const int32_t n_seg = pare__encoder_fit(r->encoder, r->segment + first, r->rows.n_frame - first);
         const pare__pack *pack = NULL;
         rc = begin_pack(r, first, n_seg);
         if (!rc) rc = pare__encoder_run(r->encoder, r->segment + first, n_seg, &pack, r->encode_ms, err);
-        if (!rc) rc = gather_pack(r, pack);
+        if (!rc) rc = r->opts.reuse ? pare__reuse_gather(r, pack) : gather_pack(r, pack);
         if (!rc) r->flops += pack->flops;
         first += n_seg;
     }
-    return rc ? rc : join_provenance(r);
+    if (rc) return rc;
+    return r->opts.reuse ? pare__reuse_provenance(r, err) : join_provenance(r);
 }

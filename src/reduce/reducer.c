@@ -103,6 +103,7 @@ int pare__reducer_create(pare_reducer **out, const pare_model *model, const pare
     r->recycler = pare__recycler_create();
     int rc = r->recycler ? check_window(r, err) : pare_fail(err, PARE_E_NOMEM, "reducer: out of memory");
     if (!rc) rc = plan_recipe(r, err);
+    if (!rc) rc = pare__reuse_check(r, err);
     if (!rc) rc = choose_engine(r, err);
     if (!rc) rc = pare__pool_create(&r->pool, worker_count(opts->n_threads), err);
     r->ctx = (pare__context){.arena = &r->arena,
@@ -149,6 +150,7 @@ void pare__reducer_free(pare_reducer **out)
     pare__recipe_fini(&r->recipe);
     pare__rows_fini(&r->rows);
     pare__rows_fini(&r->encoded);
+    pare__reuse_fini(&r->reuse);
     pare__map_fini(&r->pack_total);
     pare__maps_fini(&r->maps);
     pare__arena_fini(&r->arena);
@@ -174,6 +176,7 @@ static void forget_clip(pare_reducer *r)
     r->media_start = 0;
     r->past = (pare__pulse_past){0};
     r->final_left = 0;
+    r->reuse.n_since = 0;
 }
 
 /* What selectors carry from window to window. */
@@ -279,6 +282,7 @@ static int queue_result(pare_reducer *r)
                                 .logits = hp->n_class ? r->logits : NULL,
                                 .image_embeds = hp->n_embed ? r->image_embeds : NULL,
                                 .score = r->score,
+                                .fresh = r->opts.reuse == PARE_REUSE_COMPLETE ? r->reuse.fresh : NULL,
                                 .pts = r->pts,
                                 .step = r->step,
                                 .per_picture = r->per_picture,
@@ -319,6 +323,8 @@ static void count(pare_reducer *r, int64_t n_in)
     r->clip_in += n_in;
     r->clip_out += r->encoded.n;
     r->stats.flops = r->flops;
+    r->stats.n_reference = r->reuse.n_reference;
+    r->stats.n_fresh = r->reuse.n_fresh;
     r->stats.embed_ms = r->encode_ms[0];
     r->stats.encode_ms = r->encode_ms[1];
     r->stats.select_ms = r->ctx.select_ms;
@@ -362,6 +368,7 @@ int pare__reducer_window(pare_reducer *r, int is_last, pare_error *err)
     int rc = pare__rows_reset(&r->rows, r->slot, r->n_slot);
     if (!rc) rc = pare__rows_ignore(&r->ctx, &r->rows);
     if (!rc) rc = fill_pixels(r);
+    if (!rc && r->opts.reuse) rc = pare__reuse_mark(r);
     if (!rc) rc = run_steps(r, PARE__SITE_PATCHES, &r->rows, k, err);
     if (!rc) rc = encode(r, k, err);
     if (!rc) rc = run_steps(r, PARE__SITE_OUTPUT, &r->encoded, k, err);
@@ -370,9 +377,10 @@ int pare__reducer_window(pare_reducer *r, int is_last, pare_error *err)
     rc = queue_result(r);
     if (rc) return rc;
     count(r, n_in);
+    if (r->opts.reuse) rc = pare__reuse_advance(r);
     advance(r, n_in);
     pare__arena_clear(&r->arena);
-    return 0;
+    return rc;
 }
 
 /* ---- push, flush, pull ---------------------------------------------------------------------------------------- */

@@ -18,6 +18,7 @@
 #include "reduce/rate.h"
 #include "reduce/recycler.h"
 #include "reduce/result.h"
+#include "reduce/reuse.h"
 #include "reduce/window.h"
 
 /* Per frame of the window, while block sites run. */
@@ -89,6 +90,7 @@ struct pare_reducer {
     int64_t cap_unit_index;
     pare__segment *segment; /* [cap] */
 
+    pare__reuse reuse;            /* of windows before, and of this one */
     pare__kept_features features; /* what captured recipes read of the window, until its result takes it */
     pare_result *head, *tail;     /* results waiting to be pulled */
     pare__recycler *recycler;     /* memory of results that were freed */
@@ -132,6 +134,12 @@ int pare__reducer_window(pare_reducer *r, int is_last, pare_error *err);
 /* packs.c: embeds and encodes the surviving units of the window (r->rows), block sites included, into r->encoded,
  * r->prefix. k: rows that the final step leaves in the window, if it is a block step. */
 int pare__reducer_encode(pare_reducer *r, int64_t k, pare_error *err);
+/* packs.c: one array per capture, named by its resolved block, with room for so many rows; made with the first pack. */
+int pare__packs_arrays(pare__rows *e, const pare__pack *pack, int64_t room);
+/* packs.c: unit `from` of a pack behind the rows gathered so far. */
+void pare__packs_row(pare__rows *e, const pare__pack *pack, int64_t from);
+/* packs.c: prefix rows of slot t, segment `seg` of a pack: of the hidden state and of every capture. */
+void pare__packs_prefix(pare_reducer *r, const pare__pack *pack, int32_t seg, int32_t t);
 /* packs.c: the encoder's callback. */
 int pare__reducer_on_site(void *user, const pare__pack *pack, int32_t block, pare__phase phase, pare__map *map,
                           int64_t *n_out, pare_error *err);

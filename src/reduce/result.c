@@ -125,7 +125,10 @@ static int copy_rows(pare_result *r, const pare__window_out *w)
     r->index = PARE__ARENA(&r->mem, int64_t, k + 1);
     r->sizes = PARE__ARENA(&r->mem, float, k + 1);
     if (w->has_mrope) r->mrope = PARE__ARENA(&r->mem, int32_t, 3 * k + 1);
-    if ((w->has_mrope && !r->mrope) || !r->place || !r->box || !r->kind || !r->index || !r->sizes) return PARE_E_NOMEM;
+    if (w->fresh) r->fresh = PARE__ARENA(&r->mem, uint8_t, k + 1);
+    if ((w->fresh && !r->fresh) || (w->has_mrope && !r->mrope) || !r->place || !r->box || !r->kind || !r->index ||
+        !r->sizes)
+        return PARE_E_NOMEM;
     memset(r->box, 0, (size_t)(4 * k) * sizeof(float));
     memset(r->kind, 0, (size_t)k);
     return 0;
@@ -204,6 +207,7 @@ static void locate(pare_result *r, const pare__window_out *w, int64_t row)
     memcpy(r->place + 6 * row, place, sizeof place);
     r->index[row] = w->origin0 + r->map.m.anchor[row];
     r->sizes[row] = represented(&r->map.m, row);
+    if (r->fresh) r->fresh[row] = w->fresh[r->map.m.anchor[row]];
     if (w->fit) locate_box(r, w, row, thw, e);
     if (r->mrope) locate_mrope(r, w, row, thw);
 }
@@ -242,7 +246,8 @@ static void fill_view(pare_result *r, const pare__window_out *w)
                                  .n_embed = w->n_embed,
                                  .newline = r->newline,
                                  .step = r->step,
-                                 .n_step = w->step ? w->rows->n_frame / w->per_picture : 0};
+                                 .n_step = w->step ? w->rows->n_frame / w->per_picture : 0,
+                                 .fresh = r->fresh};
 }
 
 int pare__result_make(pare_result **out, const pare__window_out *w)

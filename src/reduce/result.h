@@ -20,7 +20,7 @@ struct pare_result {
     int32_t *place, *mrope;
     pare_slot *slot;
     int64_t *unit_start;
-    uint8_t *kind;
+    uint8_t *kind, *fresh;
     int64_t *index, *frame_start;
     double *pts;
     pare_step *step;          /* [t / per_picture] */
@@ -47,6 +47,7 @@ typedef struct pare__window_out {
     const float *image_embeds;   /* [t, n_embed] or NULL */
     const float *newline;        /* [d] or NULL */
     const float *score;          /* [n] or NULL */
+    const uint8_t *fresh;        /* [n] or NULL: all are */
     const double *pts;           /* [t, 2] or NULL */
     const pare_step *step;       /* [t] of a picture: at its first slot; or NULL */
     int32_t per_picture;         /* slots of a picture */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "reduce/window.h"
+#include "select/pixels.h"
 
 /* The array of this kind and layer; else the one without a layer; else the only one of its kind, where nobody knows how
  * many layers there are. */
@@ -137,6 +138,9 @@ static const pare__pixels *part_pixels(const pare__view *window, int32_t f)
     px->frame += (int64_t)f * px->temporal;
     if (f) px->previous = px->frame[-1];
     if (window->slot[f].t == 0) px->previous = NULL;
+    if (!px->is_reference) return px;
+    px->reference = pare__picture_of_reference(window->pixels, f);
+    px->is_reference += f;
     return px;
 }
 

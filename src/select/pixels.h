@@ -27,11 +27,21 @@ static inline uint64_t pare__patch_sad(const pare__view *v, pare__patch a, pare_
     return sum;
 }
 
-/* The picture before frame f of the view (f counts pictures, not slots); NULL for the first of a clip, photo or tile. */
+/* The last picture of the last reference before a slot, or NULL. */
+static inline const uint8_t *pare__picture_of_reference(const pare__pixels *px, int64_t slot)
+{
+    for (int64_t s = slot - 1; s >= 0; s--)
+        if (px->is_reference[s]) return px->frame[s * px->temporal + px->temporal - 1];
+    return px->reference;
+}
+
+/* What frame f of the view (f counts pictures, not slots) is compared with: the picture before, or that of the reference;
+ * NULL for the first of a clip, photo or tile. */
 static inline const uint8_t *pare__picture_before(const pare__view *v, int64_t f)
 {
     const pare__pixels *px = v->pixels;
     if (v->slot && f % px->temporal == 0 && v->slot[f / px->temporal].t == 0) return NULL;
+    if (px->is_reference) return pare__picture_of_reference(px, f / px->temporal);
     return f > 0 ? px->frame[f - 1] : px->previous;
 }
 

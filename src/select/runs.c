@@ -109,7 +109,9 @@ static float change_of(pare__runs *r, int64_t row, int32_t step)
 static void move_refs(pare__runs *r, int32_t step)
 {
     const pare__view *v = r->v;
-    if (!r->anchored && r->change_kind->is_dense) {
+    const uint8_t *given = r->change_kind->is_dense ? v->pixels->is_reference : NULL;
+    if (given && !given[step]) return;
+    if (given || (!r->anchored && r->change_kind->is_dense)) {
         for (int64_t c = 0; c < r->n_cell; c++) r->ref[c] = step;
         return;
     }

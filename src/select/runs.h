@@ -2,7 +2,8 @@
 /* Temporal runs: how much every token differs from what its place held before, in one pass over a window. Shared by
  * temporal-redundancy, rlt, evs and dtd.
  *
- *     reference of a place = the step its token is compared with: the last kept one (anchored) or the one before;
+ *     reference of a place = the step its token is compared with: the last kept one (anchored), the one before, or, where
+ *                            what is dropped is taken from reference steps, the last of those;
  *                            what earlier windows left is carried, so windows change nothing in threshold mode.
  *
  * A kept row stands for all later rows of its place up to the next kept one within the window: those are its members. A

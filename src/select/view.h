@@ -49,9 +49,13 @@ typedef struct pare__need {
 typedef struct pare__pixels {
     const uint8_t *const *frame; /* [n_frame * temporal] each [grid_h * patch, grid_w * patch, 3] dense */
     const uint8_t *previous;     /* last frame of the window before, or NULL at the start */
-    int32_t patch;               /* pixels per unit side */
-    int32_t temporal;            /* frames per temporal step */
-    float mean[3], std[3];       /* of value / 255 */
+    /* Cached recompute: what is dropped of a slot will look as in the last reference before it, and that is what a slot is
+     * compared with, not the one before. [n_frame] 1: a reference, whole whatever is dropped; NULL = there are none. */
+    const uint8_t *is_reference;
+    const uint8_t *reference; /* last picture of the last reference before the view, or NULL */
+    int32_t patch;            /* pixels per unit side */
+    int32_t temporal;         /* frames per temporal step */
+    float mean[3], std[3];    /* of value / 255 */
 } pare__pixels;
 
 typedef struct pare__view_array {
