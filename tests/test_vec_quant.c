@@ -179,36 +179,58 @@ END_TEST
 
 /* ---- dequantise ------------------------------------------------------------------------------------------------- */
 
-static void check_dequantise(const int32_t *acc, const float *w_scale, const int32_t *w_sum, int64_t n, int32_t zero)
+static void check_dequantise(const int32_t *acc, const float *w_scale, const int32_t *w_sum, const float *b, int64_t n,
+                             int32_t zero)
 {
     static float want[MAX_N], got[MAX_N + GUARD];
     static int32_t place[MAX_N];
     const float x_scale = 0.0173f;
-    pare__vec_c.dequantise(want, acc, w_scale, w_sum, n, x_scale, zero);
+    pare__vec_c.dequantise(want, acc, w_scale, w_sum, b, n, x_scale, zero);
     for (int64_t i = 0; i < n; i++) {
         const double exact = (double)x_scale * (double)w_scale[i] * ((double)acc[i] - (double)zero * w_sum[i]);
-        ck_assert_msg(fabs(want[i] - exact) <= 2e-7 * fabs(exact), "n=%lld [%lld]: %.9g instead of %.9g", (long long)n,
-                      (long long)i, (double)want[i], exact);
+        const double bias = b ? (double)b[i] : 0, bound = 2e-7 * fabs(exact) + 6e-8 * fabs(exact + bias);
+        ck_assert_msg(fabs(want[i] - exact - bias) <= bound, "n=%lld [%lld]: %.9g instead of %.9g", (long long)n,
+                      (long long)i, (double)want[i], exact + bias);
     }
     for (int32_t t = 0; (vec = pare__vec_at(t)); t++) {
         got[n] = 12345;
-        vec->dequantise(got, acc, w_scale, w_sum, n, x_scale, zero);
+        vec->dequantise(got, acc, w_scale, w_sum, b, n, x_scale, zero);
         ck_assert_msg(memcmp(got, want, (size_t)n * sizeof *got) == 0, "%s n=%lld: other bytes", vec->name,
                       (long long)n);
         ck_assert(got[n] == 12345);
         memcpy(place, acc, (size_t)n * sizeof *place);
-        vec->dequantise((float *)(void *)place, place, w_scale, w_sum, n, x_scale, zero);
+        vec->dequantise((float *)(void *)place, place, w_scale, w_sum, b, n, x_scale, zero);
         ck_assert_msg(memcmp(place, want, (size_t)n * sizeof *got) == 0, "%s n=%lld: in place", vec->name,
                       (long long)n);
+    }
+}
+
+/* The branch is that of dequantise; adding it is the residual, within one rounding of each table. */
+static void check_add(const int32_t *acc, const float *w_scale, const int32_t *w_sum, const float *b,
+                      const float *scale, int64_t n, int32_t zero)
+{
+    static float branch[MAX_N], got[MAX_N + GUARD];
+    pare__vec_c.dequantise(branch, acc, w_scale, w_sum, b, n, 0.0173f, zero);
+    for (int32_t t = 0; (vec = pare__vec_at(t)); t++) {
+        for (int64_t i = 0; i < n; i++) got[i] = (float)i - 3;
+        got[n] = 12345;
+        vec->dequantise_add(got, acc, w_scale, w_sum, b, scale, n, 0.0173f, zero);
+        for (int64_t i = 0; i < n; i++) {
+            const double want = (double)i - 3 + (scale ? (double)scale[i] : 1) * (double)branch[i];
+            ck_assert_msg(fabs(got[i] - want) <= 6.1e-8 * fabs(want) + 1e-30, "%s n=%lld [%lld]: %.9g instead of %.9g",
+                          vec->name, (long long)n, (long long)i, (double)got[i], want);
+        }
+        ck_assert(got[n] == 12345);
     }
 }
 
 START_TEST(test_dequantise)
 {
     static int32_t acc[MAX_N], w_sum[MAX_N];
-    static float w_scale[MAX_N];
+    static float w_scale[MAX_N], b[MAX_N];
     pare__rng r = pare__rng_make(6, 99, 0);
     for (int64_t i = 0; i < MAX_N; i++) {
+        b[i] = 1e6f * ((float)pare__rng_unit(&r) - .5f);
         w_sum[i] = (int32_t)pare__rng_below(&r, 1 << 23) - (1 << 22);
         acc[i] = (int32_t)pare__rng_below(&r, 1u << 31) - (1 << 30);
         w_scale[i] = 1e-4f + (float)pare__rng_unit(&r);
@@ -216,9 +238,13 @@ START_TEST(test_dequantise)
     acc[0] = INT32_MAX, w_sum[0] = 0;
     acc[1] = INT32_MIN, w_sum[1] = 0;
     acc[2] = INT32_MAX, w_sum[2] = 1 << 20;
-    for (int64_t n = 0; n <= 70; n++) check_dequantise(acc, w_scale, w_sum, n, (int32_t)(n * 37 % 256));
-    check_dequantise(acc, w_scale, w_sum, LONG, 255);
-    check_dequantise(acc + 1, w_scale + 1, w_sum + 1, LONG, 0); /* unaligned */
+    for (int64_t n = 0; n <= 70; n++) {
+        check_dequantise(acc, w_scale, w_sum, n & 1 ? b : NULL, n, (int32_t)(n * 37 % 256));
+        check_add(acc, w_scale, w_sum, n & 1 ? b : NULL, n & 2 ? w_scale : NULL, n, (int32_t)(n * 37 % 256));
+    }
+    check_dequantise(acc, w_scale, w_sum, NULL, LONG, 255);
+    check_add(acc, w_scale, w_sum, b, w_scale, LONG, 255);
+    check_dequantise(acc + 1, w_scale + 1, w_sum + 1, b + 1, LONG, 0); /* unaligned */
 }
 END_TEST
 
@@ -242,7 +268,7 @@ START_TEST(test_round_trip)
             exact += (double)x[i] * w[i] * (double)w_scale;
             bound += 0.5001 * (double)scale * abs(w[i]) * (double)w_scale;
         }
-        vec->dequantise(&y, &acc, &w_scale, &w_sum, 1, scale, zero);
+        vec->dequantise(&y, &acc, &w_scale, &w_sum, NULL, 1, scale, zero);
         ck_assert_msg(fabs(y - exact) <= bound, "%s: %.9g instead of %.9g", vec->name, (double)y, exact);
     }
 }

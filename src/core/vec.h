@@ -8,8 +8,9 @@
  *   layer norm, RMS norm            absolute 1e-6 (1 + |y|) for rows whose mean is below 100 standard deviations
  *   dot, sum                        1e-6 of the sum of magnitudes
  *   quantise                        back within (0.5 + 1e-4) scale; same bytes, scale and zero in every table
- *   dequantise                      2e-7 |y|: three roundings; same bytes in every table
- *   max, bias, conversions, sad     exact (float to bf16: the nearest); axpy, residual and rotate within one rounding
+ *   dequantise                      2e-7 |y - b| and one rounding; same bytes in every table
+ *   max, bias, conversions, sad     exact (float to bf16: the nearest); axpy, residual, dequantise_add and rotate
+ *                                   within one rounding
  * NaN and infinities neither crash nor spread beyond their row. */
 #ifndef PARE_CORE_VEC_H
 #define PARE_CORE_VEC_H
@@ -50,10 +51,13 @@ typedef struct pare__vec {
      * x ~ scale (q - zero). "/ scale" is a product with the float 1 / scale, rounding is half to even. Every table
      * gives the same bytes. NaN becomes zero, infinities the largest float. */
     void (*quantise)(uint8_t *q, const float *x, int64_t n, float *scale, int32_t *zero);
-    /* y = (x_scale * w_scale) * (acc - zero * w_sum): a product of 8-bit numbers as it would have been. y may be acc.
-     * Exact in the integers: |zero * w_sum| and |acc - zero * w_sum| < 2^31 is the caller's promise. */
-    void (*dequantise)(float *y, const int32_t *acc, const float *w_scale, const int32_t *w_sum, int64_t n,
-                       float x_scale, int32_t zero);
+    /* y = (x_scale * w_scale) * (acc - zero * w_sum) + b: a product of 8-bit numbers as it would have been; b may be NULL.
+     * y may be acc. Exact in the integers: |zero * w_sum| and |acc - zero * w_sum| < 2^31 is the caller's promise. */
+    void (*dequantise)(float *y, const int32_t *acc, const float *w_scale, const int32_t *w_sum, const float *b,
+                       int64_t n, float x_scale, int32_t zero);
+    /* y += scale * that; scale may be NULL. */
+    void (*dequantise_add)(float *y, const int32_t *acc, const float *w_scale, const int32_t *w_sum, const float *b,
+                           const float *scale, int64_t n, float x_scale, int32_t zero);
     void (*f32_to_bf16)(uint16_t *y, const float *x, int64_t n); /* nearest, ties to even; NaN stays NaN */
     const pare__mul *mul;                                        /* products in registers, same instruction set */
 } pare__vec;

@@ -171,12 +171,23 @@ static void quantise(uint8_t *q, const float *x, int64_t n, float *scale, int32_
     *zero = grid.zero;
 }
 
-static void dequantise(float *y, const int32_t *acc, const float *w_scale, const int32_t *w_sum, int64_t n,
-                       float x_scale, int32_t zero)
+static void dequantise(float *y, const int32_t *acc, const float *w_scale, const int32_t *w_sum, const float *b,
+                       int64_t n, float x_scale, int32_t zero)
 {
     for (int64_t i = 0; i < n; i++) {
         const int64_t product = (int64_t)acc[i] - (int64_t)zero * w_sum[i];
-        y[i] = x_scale * w_scale[i] * (float)product;
+        const float v = x_scale * w_scale[i] * (float)product;
+        y[i] = b ? v + b[i] : v;
+    }
+}
+
+static void dequantise_add(float *y, const int32_t *acc, const float *w_scale, const int32_t *w_sum, const float *b,
+                           const float *scale, int64_t n, float x_scale, int32_t zero)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float branch;
+        dequantise(&branch, acc + i, w_scale + i, w_sum + i, b ? b + i : NULL, 1, x_scale, zero);
+        y[i] = (float)(y[i] + (scale ? (double)scale[i] : 1) * branch);
     }
 }
 
@@ -213,6 +224,7 @@ const pare__vec pare__vec_c = {
     .q8_0_to_f32 = q8_0_to_f32,
     .quantise = quantise,
     .dequantise = dequantise,
+    .dequantise_add = dequantise_add,
     .f32_to_bf16 = f32_to_bf16,
     .mul = &pare__mul_c,
 };

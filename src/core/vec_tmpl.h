@@ -355,15 +355,36 @@ static inline vu row_load_int(const int32_t *x, int64_t i, int64_t n)
     return v;
 }
 
-static void dequantise(float *y, const int32_t *acc, const float *w_scale, const int32_t *w_sum, int64_t n,
-                       float x_scale, int32_t zero)
+/* A product as it would have been, without its bias. */
+static inline vf widened(const int32_t *acc, const float *w_scale, const int32_t *w_sum, int64_t i, int64_t n,
+                         vf x_scale, int32_t zero)
+{
+    const vu product = row_load_int(acc, i, n) - row_load_int(w_sum, i, n) * (uint32_t)zero;
+    return x_scale * row_load(w_scale, i, n, 0) * __builtin_convertvector((vs)product, vf);
+}
+
+static void dequantise(float *y, const int32_t *acc, const float *w_scale, const int32_t *w_sum, const float *b,
+                       int64_t n, float x_scale, int32_t zero)
 {
     const vf factor = v_set(x_scale);
 
     for (int64_t i = 0; i < n; i += VN) {
-        vu product = row_load_int(acc, i, n) - row_load_int(w_sum, i, n) * (uint32_t)zero;
-        vf scale = factor * row_load(w_scale, i, n, 0);
-        row_store(y, i, n, scale * __builtin_convertvector((vs)product, vf));
+        vf v = widened(acc, w_scale, w_sum, i, n, factor, zero);
+        if (b) v += row_load(b, i, n, 0);
+        row_store(y, i, n, v);
+    }
+}
+
+static void dequantise_add(float *y, const int32_t *acc, const float *w_scale, const int32_t *w_sum, const float *b,
+                           const float *scale, int64_t n, float x_scale, int32_t zero)
+{
+    const vf factor = v_set(x_scale);
+
+    for (int64_t i = 0; i < n; i += VN) {
+        vf branch = widened(acc, w_scale, w_sum, i, n, factor, zero), ratio = v_set(1);
+        if (b) branch += row_load(b, i, n, 0);
+        if (scale) ratio = row_load(scale, i, n, 0);
+        row_store(y, i, n, v_fma(branch, ratio, row_load(y, i, n, 0)));
     }
 }
 
@@ -410,6 +431,7 @@ const pare__vec VEC_TABLE = {
     .q8_0_to_f32 = q8_0_to_f32,
     .quantise = quantise,
     .dequantise = dequantise,
+    .dequantise_add = dequantise_add,
     .f32_to_bf16 = f32_to_bf16,
     .mul = &products,
 };

@@ -102,33 +102,31 @@ void pare__activate(const pare__vec *vec, pare__act act, float *x, const float *
         vec->bias_gelu_quick(x, b, n);
 }
 
-/* Row r of the tile as floats, into `to`, which may be acc's own row. */
+/* Row r of the tile as floats with its bias b (or NULL), into `to`, which may be acc's own row. */
 static void widen_row(const pare__exec *ex, const pare__linear_job *j, stretch at, pare__columns c, int64_t r,
-                      const float *acc, float *to)
+                      const float *acc, const float *b, float *to)
 {
     const pare__prepared *w = j->w;
-    ex->vec->dequantise(to, (const int32_t *)(const void *)acc, w->scale + c.first, w->sum + c.first, c.n,
+    ex->vec->dequantise(to, (const int32_t *)(const void *)acc, w->scale + c.first, w->sum + c.first, b, c.n,
                         ex->row_scale[at.first + r], ex->row_zero[at.first + r]);
 }
+
+static int is_bytes(const pare__linear_job *j) { return j->w->engine->operand == PARE__OPERAND_U8; }
 
 static void finish_direct(const pare__exec *ex, const pare__linear_job *j, stretch at, pare__columns c,
                           const float *acc)
 {
     const pare__vec *vec = ex->vec;
     const float *b = j->bias ? j->bias + c.first : NULL;
-    const int is_act = j->epilogue == PARE__EPILOGUE_ACT, is_wide = j->w->engine->operand != PARE__OPERAND_U8;
     for (int64_t r = 0; r < at.n; r++, acc += c.n) {
         float *y = j->y + (at.first + r) * j->ldy + c.first;
-        if (!is_wide)
-            widen_row(ex, j, at, c, r, acc, y);
+        if (is_bytes(j))
+            widen_row(ex, j, at, c, r, acc, b, y);
         else if (b)
             vec->bias(y, acc, b, c.n);
         else
             memcpy(y, acc, (size_t)c.n * sizeof(float));
-        if (is_act)
-            pare__activate(vec, j->act, y, is_wide ? NULL : b, c.n);
-        else if (!is_wide && b)
-            vec->bias(y, y, b, c.n);
+        if (j->epilogue == PARE__EPILOGUE_ACT) pare__activate(vec, j->act, y, NULL, c.n);
     }
 }
 
@@ -136,8 +134,15 @@ static void finish_residual(const pare__exec *ex, const pare__linear_job *j, str
                             const float *acc)
 {
     const float *b = j->bias ? j->bias + c.first : NULL, *scale = j->scale ? j->scale + c.first : NULL;
-    for (int64_t r = 0; r < at.n; r++)
-        ex->vec->residual(j->y + (at.first + r) * j->ldy + c.first, acc + r * c.n, b, scale, c.n);
+    const pare__prepared *w = j->w;
+    for (int64_t r = 0; r < at.n; r++, acc += c.n) {
+        float *y = j->y + (at.first + r) * j->ldy + c.first;
+        if (is_bytes(j))
+            ex->vec->dequantise_add(y, (const int32_t *)(const void *)acc, w->scale + c.first, w->sum + c.first, b,
+                                    scale, c.n, ex->row_scale[at.first + r], ex->row_zero[at.first + r]);
+        else
+            ex->vec->residual(y, acc, b, scale, c.n);
+    }
 }
 
 /* y = act(gate) * up of a row; the gate is lost. */
@@ -151,15 +156,25 @@ static void pass_gate(const pare__vec *vec, pare__act act, float *y, float *gate
     for (int64_t i = 0; i < n; i++) y[i] = gate[i] * up[i];
 }
 
+/* Rows of a panel with their bias, in place. */
+static void widen(const pare__exec *ex, const pare__linear_job *j, stretch at, pare__columns c, float *acc)
+{
+    const float *b = j->bias ? j->bias + c.first : NULL;
+    for (int64_t r = 0; r < at.n; r++, acc += c.n) {
+        if (is_bytes(j))
+            widen_row(ex, j, at, c, r, acc, b, acc);
+        else if (b)
+            ex->vec->bias(acc, acc, b, c.n);
+    }
+}
+
 static void finish_gated(const pare__exec *ex, const pare__linear_job *j, stretch at, pare__columns c, float *gate,
                          float *up)
 {
-    const int32_t half = j->w->n_out / 2;
-    for (int64_t r = 0; r < at.n; r++, gate += c.n, up += c.n) {
-        if (j->bias) ex->vec->bias(gate, gate, j->bias + c.first, c.n);
-        if (j->bias) ex->vec->bias(up, up, j->bias + half + c.first, c.n);
+    widen(ex, j, at, c, gate);
+    widen(ex, j, at, (pare__columns){c.first + j->w->n_out / 2, c.n}, up);
+    for (int64_t r = 0; r < at.n; r++, gate += c.n, up += c.n)
         pass_gate(ex->vec, j->act, j->y + (at.first + r) * j->ldy + c.first, gate, up, c.n);
-    }
 }
 
 /* ---- one tile times one panel ------------------------------------------------------------------------------------ */
@@ -171,12 +186,6 @@ static void multiply(const pare__exec *ex, const pare__linear_job *j, stretch at
     if (w->engine->product(w, panel, at.n, operand_at(ex, j, at), acc, room)) atomic_store(ex->failed, 1);
 }
 
-static void widen(const pare__exec *ex, const pare__linear_job *j, stretch at, pare__columns c, float *acc)
-{
-    for (int64_t r = 0; j->w->engine->operand == PARE__OPERAND_U8 && r < at.n; r++, acc += c.n)
-        widen_row(ex, j, at, c, r, acc, acc);
-}
-
 static void run_panel(const pare__exec *ex, const pare__linear_job *j, stretch at, int32_t panel, int32_t worker)
 {
     const pare__columns c = pare__panel_columns(j->w, panel);
@@ -185,11 +194,8 @@ static void run_panel(const pare__exec *ex, const pare__linear_job *j, stretch a
     multiply(ex, j, at, panel, acc, room);
     if (j->epilogue == PARE__EPILOGUE_GATED) {
         multiply(ex, j, at, panel + j->w->n_panel, second, room);
-        widen(ex, j, at, c, acc);
-        widen(ex, j, at, (pare__columns){c.first + j->w->n_out / 2, c.n}, second);
         finish_gated(ex, j, at, c, acc, second);
     } else if (j->epilogue == PARE__EPILOGUE_RESIDUAL) {
-        widen(ex, j, at, c, acc);
         finish_residual(ex, j, at, c, acc);
     } else {
         finish_direct(ex, j, at, c, acc);

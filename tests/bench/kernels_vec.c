@@ -84,7 +84,11 @@ static void bf16_to_f32(const pare__vec *v, rows *r)
     v->bf16_to_f32(r->y, (const uint16_t *)(const void *)r->bytes, ROW);
 }
 
-static void dequantise(const pare__vec *v, rows *r) { v->dequantise(r->y, r->acc, r->w, r->sum, ROW, .01f, 7); }
+static void dequantise(const pare__vec *v, rows *r) { v->dequantise(r->y, r->acc, r->w, r->sum, r->b, ROW, .01f, 7); }
+static void dequantise_add(const pare__vec *v, rows *r)
+{
+    v->dequantise_add(r->y, r->acc, r->w, r->sum, r->b, r->w, ROW, 1e-9f, 7);
+}
 
 static const kernel list[] = {
     {"dot", dot},
@@ -108,6 +112,7 @@ static const kernel list[] = {
     {"q8_0_to_f32", q8_0_to_f32},
     {"quantise", quantise},
     {"dequantise", dequantise},
+    {"dequantise_add", dequantise_add},
     {"f32_to_bf16", f32_to_bf16},
 };
 
