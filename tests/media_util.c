@@ -74,6 +74,26 @@ void write_clip(const char *path, int width, int height, int n, double rate, con
     free(rgb);
 }
 
+void turn_clip(const char *path, int turns)
+{
+    static const int8_t ab_cd[4][4] = {{1, 0, 0, 1}, {0, 1, -1, 0}, {-1, 0, 0, -1}, {0, -1, 1, 0}};
+    enum { MATRIX = 44, MAX_SIZE = 1 << 20 };
+    static uint8_t data[MAX_SIZE];
+    FILE *f = fopen(path, "r+b");
+    size_t n = fread(data, 1, sizeof data, f);
+    uint8_t *matrix = (uint8_t *)memmem(data, n, "tkhd", 4) + MATRIX;
+    for (int i = 0; i < 4; i++) {
+        uint8_t *p = matrix + (i / 2 * 3 + i % 2) * 4; /* 16.16: rows a b u, c d v, x y w */
+        int32_t v = turns >= 4 && i < 2 ? -ab_cd[turns % 4][i] : ab_cd[turns % 4][i];
+        p[0] = v < 0 ? 255 : 0;
+        p[1] = v < 0 ? 255 : (uint8_t)v;
+        p[2] = p[3] = 0;
+    }
+    rewind(f);
+    fwrite(data, 1, n, f);
+    fclose(f);
+}
+
 void write_file(const char *path, const void *data, size_t n)
 {
     FILE *f = fopen(path, "wb");

@@ -24,6 +24,10 @@ int number_of(const pare_frame *f);
 /* Writes n painted frames at the stamps pts[n] (NULL: i / rate) with pare_video_writer. */
 void write_clip(const char *path, int width, int height, int n, double rate, const double *pts);
 
+/* Writes the display matrix of a quarter turn clockwise, `turns` times (4 to 7: mirrored left to
+ * right, then turned turns - 4 times), into the tkhd box of an MP4 file. */
+void turn_clip(const char *path, int turns);
+
 /* PNG of 8 or 16 bit with 1 to 4 channels; data [h, w, channels], 16 bit big endian. */
 void write_png(const char *path, int width, int height, int channels, int bits, const uint8_t *data);
 void write_file(const char *path, const void *data, size_t n);

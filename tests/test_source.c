@@ -224,27 +224,6 @@ END_TEST
 
 /* ---- rotation -------------------------------------------------------------------------------------------------- */
 
-/* Writes the display matrix of a quarter turn clockwise, `turns` times, into the tkhd box of an MP4 file. */
-static void set_rotation(const char *path, int turns)
-{
-    static const int8_t ab_cd[4][4] = {{1, 0, 0, 1}, {0, 1, -1, 0}, {-1, 0, 0, -1}, {0, -1, 1, 0}};
-    enum { MATRIX = 44, MAX_SIZE = 1 << 20 };
-    static uint8_t data[MAX_SIZE];
-    FILE *f = fopen(path, "r+b");
-    size_t n = fread(data, 1, sizeof data, f);
-    uint8_t *matrix = (uint8_t *)memmem(data, n, "tkhd", 4) + MATRIX;
-    for (int i = 0; i < 4; i++) {
-        uint8_t *p = matrix + (i / 2 * 3 + i % 2) * 4; /* 16.16: rows a b u, c d v, x y w */
-        int32_t v = ab_cd[turns][i];
-        p[0] = v < 0 ? 255 : 0;
-        p[1] = v < 0 ? 255 : (uint8_t)v;
-        p[2] = p[3] = 0;
-    }
-    rewind(f);
-    fwrite(data, 1, n, f);
-    fclose(f);
-}
-
 /* Pixel of the upright picture that is `stored` turned clockwise. */
 static const uint8_t *turned(const uint8_t *stored, int w, int h, int turns, int x, int y)
 {
@@ -260,7 +239,7 @@ START_TEST(rotation)
     for (int turns = 0; turns < 4; turns++) {
         const char *path = scratch("turned.mp4");
         write_clip(path, W, H, 1, 25, NULL);
-        set_rotation(path, turns);
+        turn_clip(path, turns);
         pare_source *s = open_or_fail(path, NULL);
         pare_source_info info = {.struct_size = sizeof info};
         pare_frame f = {.struct_size = sizeof f};

@@ -72,6 +72,32 @@ void cli_info_show_engines(cli_common *c, json_t *o, const cli_engines *e)
     cli_engines_warn(c, e);
 }
 
+/* Which codecs tell motion: a list of all, or two lines of names. */
+static void add_codecs(const cli_common *c, json_t *o)
+{
+    char with[256] = "", without[256] = "";
+    json_t *all = json_array();
+    pare_codec_info info = {.struct_size = sizeof info};
+    for (int32_t i = 0; pare_codec_get(i, &info) == 0; i++) {
+        char *line = info.has_motion ? with : without;
+        const size_t n = strlen(line);
+        json_t *one = json_object();
+        cli_json_text(one, "name", info.name);
+        cli_json_bool(one, "decoder", info.has_decoder);
+        cli_json_bool(one, "motion", info.has_motion);
+        cli_json_bool(one, "frame_types", info.has_types);
+        json_array_append_new(all, one);
+        if (info.has_decoder) snprintf(line + n, sizeof with - n, "%s%s", n > 0 ? " " : "", info.name);
+    }
+    if (c->json) {
+        json_object_set_new(o, "codecs", all);
+        return;
+    }
+    json_decref(all);
+    cli_json_text(o, "codecs_motion", with);
+    cli_json_text(o, "codecs_no_motion", without);
+}
+
 static int info_machine(cli_info_opts *opts)
 {
     cli_common *c = &opts->common;
@@ -92,6 +118,7 @@ static int info_machine(cli_info_opts *opts)
     cli_json_int(o, "blas_threads", run.blas_threads);
     cli_json_text(o, "vector_kernels", run.vector_kernels);
     cli_json_text(o, "default_model", pare_model_default_path());
+    add_codecs(c, o);
     cli_info_show_engines(c, o, &engines);
     if (strcmp(run.blas_core, run.blas_core_best) != 0)
         cli_say(c, "OpenBLAS runs its %s kernels; %s would be faster on this CPU", run.blas_core, run.blas_core_best);
@@ -193,6 +220,7 @@ static int info_media(cli_info_opts *opts, const char *path)
     cli_json_real(o, "pixel_aspect", info.pixel_aspect, 6);
     cli_json_real(o, "rate", info.rate, 6);
     cli_json_real(o, "duration", info.duration, 6);
+    cli_json_bool(o, "motion", info.has_motion);
     if (counted == 0) cli_json_int(o, "frames", n);
     cli_info_show(c, o);
 done:

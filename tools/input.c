@@ -29,6 +29,8 @@ const cli_option cli_pick_options[] = {
     {"exif", 0, CLI_FLAG, offsetof(cli_pick, exif), NULL, 0, 0, "turn photos upright as their EXIF orientation says"},
     {"ignore-alpha", 0, CLI_FLAG, offsetof(cli_pick, ignore_alpha), NULL, 0, 0,
      "colours as stored, where transparent pixels otherwise come out on white"},
+    {"motion", 0, CLI_FLAG, offsetof(cli_pick, motion), NULL, 0, 0,
+     "take what the codec tells of motion: still blocks are not resized again, score=codec reads it"},
     {0},
 };
 
@@ -177,6 +179,7 @@ int cli_source_try(const cli_pick *pick, const char *path, pare_source **out, pa
                              .every = pick->every,
                              .exif = pick->exif,
                              .ignore_alpha = pick->ignore_alpha,
+                             .motion = pick->motion,
                              .read_ahead = pick->read_ahead,
                              .timeout = pick->timeout,
                              .reconnects = (int32_t)pick->reconnects,
@@ -190,12 +193,24 @@ int cli_source_try(const cli_pick *pick, const char *path, pare_source **out, pa
     return rc;
 }
 
+static void warn_no_motion(cli_common *c, const cli_pick *pick, const char *path, const pare_source_info *info)
+{
+    char text[256];
+    if (!pick->motion || info->has_motion) return;
+    snprintf(text, sizeof text, "%.120s: %.40s tells no motion, pixels are compared instead", path,
+             info->codec[0] ? info->codec : info->driver);
+    cli_log(c, PARE_LOG_WARN, text);
+}
+
 int cli_source_open(cli_common *c, const cli_pick *pick, const char *path, pare_source **out, pare_source_info *info)
 {
     pare_error err = {0};
     int is_raw = pick->format == NULL && (cli_has_suffix(path, ".rgb") || cli_has_suffix(path, ".rgb24"));
     if (path[0] == '\0') return cli_usage(c, "an input named '' (empty)");
-    if (cli_source_try(pick, path, out, info, &err) == 0) return CLI_OK;
+    if (cli_source_try(pick, path, out, info, &err) == 0) {
+        warn_no_motion(c, pick, path, info);
+        return CLI_OK;
+    }
     if (is_raw && err.code == PARE_E_INVALID) return cli_usage(c, "%s needs --source-size WxH and --rate F", path);
     return cli_fail(c, &err, CLI_UNREADABLE);
 }

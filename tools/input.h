@@ -22,7 +22,7 @@ typedef struct cli_pick {
     double rate, start, end, fps;
     int64_t frames, every, stream, reconnects;
     double timeout;
-    int32_t exif, ignore_alpha;
+    int32_t exif, ignore_alpha, motion;
     int32_t read_ahead; /* no option: set by who reads whole clips */
 } cli_pick;
 extern const cli_option cli_pick_options[];

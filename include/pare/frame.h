@@ -36,11 +36,13 @@ enum { PARE_BLOCK_INTRA, PARE_BLOCK_MOVED, PARE_BLOCK_STILL };
 /* What a decoder knows about a frame, in blocks of the upright picture; the last row and column may hang over. */
 typedef struct pare_motion {
     uint32_t struct_size;
-    int32_t frame_type;    /* 'I', 'P', 'B'; 0 = unknown */
-    int32_t block;         /* pixels a side: 16 */
-    int32_t rows, cols;    /* blocks */
-    const int16_t *vector; /* [rows, cols, 2] x, y in quarter pixels, the longest of the block's; 0, 0 where intra */
-    const uint8_t *kind;   /* [rows, cols] PARE_BLOCK_* */
+    int32_t frame_type; /* 'I', 'P', 'B'; 0 = unknown */
+    int32_t block;      /* pixels a side: 16 */
+    int32_t rows, cols; /* blocks */
+    /* [rows, cols, 2] x (right), y (down) in quarter pixels, the longest of the block's: how the content moved, as time
+     * runs, between the picture it is predicted from and this one, however far apart they are; 0, 0 where intra. */
+    const int16_t *vector;
+    const uint8_t *kind; /* [rows, cols] PARE_BLOCK_* */
 } pare_motion;
 
 /* One picture, upright. Borrowed for the call it is passed to. In an array of frames all have one struct_size. */

@@ -34,8 +34,9 @@ typedef struct pare_source_opts {
      * processors take them. */
     int32_t exif;
     int32_t ignore_alpha; /* 1: colours of stills as stored, as PIL's convert("RGB"); 0 = composited on white */
-    int32_t
-        motion; /* 1: frames carry what the decoder predicted them from, where the codec tells (pare_frame.motion) */
+    int32_t motion; /* 1: frames carry what the decoder predicted them from, where the codec tells (pare_frame.motion,
+                     * has_motion), borrowed like their pixels; nothing is decoded twice for it, but decoder
+                     * threads then share the slices of a picture instead of taking a picture each */
     /* Seconds without a packet after which a network input or a camera is given up or opened again; 0 = 10. A pipe is
      * waited for as long as its writer lives, unless a time is given. */
     double timeout;
@@ -68,6 +69,19 @@ typedef struct pare_source_info {
         pixel_aspect; /* width : height of an upright picture's pixels; 1 if square or unknown. Frames come as stored,
                           * not stretched */
 } pare_source_info;
+
+/* What a codec tells beside pixels. */
+typedef struct pare_codec_info {
+    uint32_t struct_size;
+    const char *name;    /* "h264", as pare_source_info.codec; static */
+    int32_t has_decoder; /* this FFmpeg can decode it */
+    int32_t has_motion;  /* and its decoder tells the vectors of predicted blocks (pare_frame.motion) */
+    int32_t has_types;   /* it has frames of several types (pare_motion.frame_type); 0: every frame stands alone */
+} pare_codec_info;
+
+/* The i-th of the codecs that are common in cameras and files; `out->struct_size` must be set. Any thread. Errors: NOTFOUND
+ * past the end (without FFmpeg: always), INVALID (struct_size). */
+PARE_API int pare_codec_get(int32_t i, pare_codec_info *out);
 
 /* `path`: a file, URL, device, "-" (stdin), or a printf pattern of numbered images (frame_%03d.png).
  * A pattern starts at its first existing index, 0 or 1; its rate is opts.rate, or 25. opts may be NULL.

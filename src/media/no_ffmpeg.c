@@ -17,6 +17,12 @@ static int open_av(void **self, const pare__input *input, pare_source_info *info
                      input->path);
 }
 
+int pare_codec_get(int32_t i, pare_codec_info *out)
+{
+    (void)i;
+    return out && out->struct_size >= sizeof out->struct_size ? PARE_E_NOTFOUND : PARE_E_INVALID;
+}
+
 int pare_video_writer_open(pare_video_writer **out, const char *path, int32_t width, int32_t height, double rate,
                            pare_error *err)
 {

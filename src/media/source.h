@@ -25,10 +25,22 @@ int pare__stamps_add(pare__stamps *s, double pts, pare_error *err);
 void pare__stamps_sort(pare__stamps *s);
 void pare__stamps_free(pare__stamps *s);
 
-/* Memory for the pixels of a frame; from malloc, zeroed at the beginning. */
+/* Memory for the motion of a frame; zeroed at the beginning. */
+typedef struct pare__motion_room {
+    pare_motion motion;
+    int16_t *vector; /* [2 n, 2] */
+    uint8_t *kind;   /* [2 n] */
+    size_t n;        /* blocks */
+} pare__motion_room;
+
+/* Room for two pictures of n blocks; what was in it is lost when it grows. */
+int pare__motion_reserve(pare__motion_room *m, size_t n, pare_error *err);
+
+/* Memory for the pixels of a frame and for what is known beside them; zeroed at the beginning. */
 typedef struct pare__picture {
     uint8_t *rgb;
     size_t size; /* bytes */
+    pare__motion_room motion;
 } pare__picture;
 
 /* Room for `size` bytes, aligned for vector code; what was in it is lost when it grows. */

@@ -10,6 +10,7 @@
  * stored behind it (open GOP) refer to what was not read: they are neither delivered nor counted as damaged.
  * FFmpeg logs to stderr by default; the first open silences it, unless the host has set a level of its own. */
 #include "media/av_demux.h"
+#include "media/av_motion.h"
 #include "media/av_picture.h"
 #include "media/source.h"
 
@@ -82,7 +83,10 @@ static int open_decoder(av_source *s, pare_error *err)
     int av = avcodec_parameters_to_context(s->decoder, par);
     s->decoder->pkt_timebase = s->demux.stream->time_base;
     s->decoder->thread_count = s->opts->n_threads;
-    s->decoder->thread_type = FF_THREAD_FRAME | FF_THREAD_SLICE;
+    /* vectors are read off a picture before the thread that decodes it has finished: no frames at a time then */
+    const int tells = s->opts->motion && pare__av_has_motion(par->codec_id);
+    s->decoder->thread_type = tells ? FF_THREAD_SLICE : FF_THREAD_FRAME | FF_THREAD_SLICE;
+    if (tells) s->decoder->export_side_data |= AV_CODEC_EXPORT_DATA_MVS;
     if (av >= 0) av = avcodec_open2(s->decoder, codec, NULL);
     return av < 0 ? pare__av_fail(PARE_E_EXTERNAL, s->path, "cannot open the decoder", av, err) : 0;
 }
@@ -136,6 +140,7 @@ static void describe(av_source *s)
     if (stream->avg_frame_rate.num > 0) rate = stream->avg_frame_rate;
     describe_size(s, par->width, par->height, av_guess_sample_aspect_ratio(demux, stream, NULL));
     info->codec = avcodec_get_name(par->codec_id);
+    info->has_motion = pare__av_has_motion(par->codec_id);
     info->rotation = s->turn.rotation;
     info->mirrored = s->turn.mirrored;
     info->is_image = is_still(demux);
@@ -404,7 +409,9 @@ static int next(void *self, pare_frame *frame, pare_error *err)
 static int pixels(void *self, pare__picture *to, pare_frame *frame, pare_error *err)
 {
     av_source *s = self;
-    return pare__av_picture_convert(&s->rgb, s->picture, s->turn, s->path, to, frame, err);
+    const int rc = pare__av_picture_convert(&s->rgb, s->picture, s->turn, s->path, to, frame, err);
+    if (rc || !s->opts->motion || !s->info->has_motion) return rc;
+    return pare__av_motion_take(&to->motion, s->picture, frame, err);
 }
 
 /* ---- stamps ---------------------------------------------------------------------------------------------------- */

@@ -311,7 +311,7 @@ static int pixels(void *self, pare__picture *to, pare_frame *frame, pare_error *
     picture_source *s = self;
     (void)err;
     pare__picture_free(to);
-    *to = (pare__picture){s->rgb, (size_t)s->width * (size_t)s->height * 3};
+    *to = (pare__picture){.rgb = s->rgb, .size = (size_t)s->width * (size_t)s->height * 3};
     s->rgb = NULL;
     frame->rgb = to->rgb;
     frame->stride = (int64_t)s->width * 3;

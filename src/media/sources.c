@@ -58,16 +58,37 @@ int pare__picture_reserve(pare__picture *p, size_t size, pare_error *err)
 {
     if (p->size >= size) return 0;
     void *rgb = NULL;
-    pare__picture_free(p);
+    free(p->rgb);
+    p->rgb = NULL;
+    p->size = 0;
     if (posix_memalign(&rgb, PICTURE_ALIGNMENT, size))
         return pare_fail(err, PARE_E_NOMEM, "out of memory for a picture of %zu bytes", size);
-    *p = (pare__picture){rgb, size};
+    p->rgb = rgb;
+    p->size = size;
     return 0;
+}
+
+static void free_motion(pare__motion_room *m)
+{
+    free(m->vector);
+    free(m->kind);
+    *m = (pare__motion_room){0};
+}
+
+int pare__motion_reserve(pare__motion_room *m, size_t n, pare_error *err)
+{
+    if (m->n >= n) return 0;
+    free_motion(m);
+    m->vector = malloc(2 * n * 2 * sizeof *m->vector);
+    m->kind = malloc(2 * n);
+    m->n = m->vector && m->kind ? n : 0;
+    return m->n ? 0 : pare_fail(err, PARE_E_NOMEM, "out of memory for the motion of %zu blocks", n);
 }
 
 void pare__picture_free(pare__picture *p)
 {
     free(p->rgb);
+    free_motion(&p->motion);
     *p = (pare__picture){0};
 }
 
