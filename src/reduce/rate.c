@@ -107,6 +107,15 @@ int64_t pare__rate_window(pare__rate *rate, int64_t n_frames, int64_t units, int
     return k < 0 ? 0 : least(k, units);
 }
 
+int64_t pare__rate_left(const pare__rate *rate, int64_t n_frames, int64_t units, int is_last, int64_t *rows)
+{
+    *rows = 0;
+    if (rate->kind != PARE__RATE_TOKENS || !n_frames) return 0;
+    *rows = rate->tokens - rate->spent;
+    const int64_t later = is_last ? 0 : rate->n_frames - rate->seen_frames;
+    return units + (later > 0 ? later * (units / n_frames) : 0);
+}
+
 void pare__rate_spend(pare__rate *rate, int64_t rows) { rate->spent += rows; }
 
 void pare__rate_raise(int64_t *out, const int64_t *low, int64_t n)

@@ -33,6 +33,9 @@ int64_t pare__rate_floor(const pare__rate *rate);
 int64_t pare__rate_most(const pare__rate *rate);
 /* Rows of the next window of n_frames steps with `units` candidates in all; -1 when there is no budget. */
 int64_t pare__rate_window(pare__rate *rate, int64_t n_frames, int64_t units, int is_last);
+/* After pare__rate_window, of a clip whose budget and length are known: units of this window and those to come, 0 if that is
+ * not known, and in *rows what is left of the budget for them. A step may leave rows of its share to later windows. */
+int64_t pare__rate_left(const pare__rate *rate, int64_t n_frames, int64_t units, int is_last, int64_t *rows);
 /* Reports what the window really gave. */
 void pare__rate_spend(pare__rate *rate, int64_t rows);
 /* Raises out[n] to at least low[n] each and takes the surplus back where most is left above low, so that the sum stays;

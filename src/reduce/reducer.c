@@ -364,6 +364,8 @@ int pare__reducer_window(pare_reducer *r, int is_last, pare_error *err)
     const int64_t k = pare__rate_window(&r->rate, r->n_slot / r->per_picture, units, is_last);
     if (r->n_held) pare__reducer_step_take(r, r->n_slot - r->per_picture);
     open_context(r, n_in);
+    if (r->opts.video && !r->ctx.most)
+        r->ctx.units_left = pare__rate_left(&r->rate, r->n_slot, units, is_last, &r->ctx.budget_left);
     r->final_left = n_in;
     int rc = pare__rows_reset(&r->rows, r->slot, r->n_slot);
     if (!rc) rc = pare__rows_ignore(&r->ctx, &r->rows);

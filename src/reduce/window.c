@@ -213,6 +213,8 @@ static int set_counts(pare__context *ctx, const pare__plan *plan, int32_t i, con
         int rc = pare__rows_weigh(ctx, plan, i, rows, v->pixels, &weight, err);
         if (!rc) rc = pare__slots_split(ctx, k, weight, n, must, rows->n_frame, k_frame, &v->k, err);
         if (rc) return rc;
+        v->budget_left = ctx->budget_left;
+        v->units_left = ctx->units_left;
     }
     v->k_final = v->k;
     v->k_frame = v->k < 0 ? NULL : k_frame;

@@ -12,6 +12,7 @@
     X(stride)                                                                                                          \
     X(topk)                                                                                                            \
     X(temporal_redundancy)                                                                                             \
+    X(background)                                                                                                      \
     X(rlt)                                                                                                             \
     X(evs)                                                                                                             \
     X(dtd)                                                                                                             \

@@ -88,6 +88,8 @@ typedef struct pare__view {
     const int64_t *k_frame;     /* [n_frame] the same per slot (sums to k); NULL when k = -1, and in views made
                                  * by hand: `k` alone binds */
     int64_t k_final;            /* OWN_SCHEDULE at a block site: rows that the step's last block must leave; else k */
+    int64_t budget_left;        /* rows of the whole clip that this window and later ones may still keep, */
+    int64_t units_left;         /* of so many candidates; 0 = not known, or k is no share of such a budget */
     int64_t floor;              /* WINDOW scope: rows that every slot keeps at least (or all it has); 0 = none */
     const pare__view_array *array;
     int32_t n_array;
