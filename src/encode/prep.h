@@ -19,7 +19,7 @@ int pare__prep_fit(const pare_model *m, int32_t src_width, int32_t src_height, i
 int pare__prep_clip(const pare_model *m, int32_t src_width, int32_t src_height, int64_t n_frames, int32_t width,
                     int32_t height, pare__fit *fit, pare_error *err);
 /* The same size, but with the whole picture inside, letterboxed: what the size leaves over is the mean colour of the
- * checkpoint's rule, as LLaVA pads (transformers LlavaImageProcessor.pad_to_square, background = int(255 mean); pare
+ * checkpoint's rule, as LLaVA pads (transformers LlavaImageProcessor.pad_to_square, there int(255 mean); pare
  * resizes first, so no padding mixes into the picture's border). */
 int pare__prep_letterbox(const pare_model *m, int32_t src_width, int32_t src_height, int32_t video, int32_t width,
                          int32_t height, int32_t max_side, pare__fit *fit, pare_error *err);

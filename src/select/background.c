@@ -5,8 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#define STEP 1.0f    /* levels that the mean moves in a frame */
-#define SLOW 0.0625f /* where something stands before it */
+#define SLOW 0.0625f /* pace where something stands before the background */
 #define OUTLIER 4.0f /* score of a cell from which on something stands there */
 #define WARM_UP 20   /* pictures until the mean is believed */
 #define FORGET 0.01f /* of `usual`, after 1 / n has fallen that low */
@@ -89,17 +88,17 @@ static void follow(pare__background *b, float *const x[3], const float shift[3],
 {
     float *restrict m0 = b->mean[0], *restrict m1 = b->mean[1], *restrict m2 = b->mean[2], *restrict usual = b->usual;
     const float *restrict x0 = x[0], *restrict x1 = x[1], *restrict x2 = x[2];
-    const float slow = b->n_seen > WARM_UP ? SLOW : STEP;
+    const float slow = b->n_seen > WARM_UP ? SLOW : 1;
     const float fresh = 1 / (float)(b->n_seen + 1), rate = fresh > FORGET ? fresh : FORGET;
     for (int32_t i = 0; i < b->cells; i++) {
         const float d0 = x0[i] - shift[0] - m0[i], d1 = x1[i] - shift[1] - m1[i], d2 = x2[i] - shift[2] - m2[i];
         const float away = (fabsf(d0) + fabsf(d1) + fabsf(d2)) * (1 / 3.0f), score = away / (usual[i] + NOISE);
-        const float step = score > OUTLIER ? slow : STEP;
+        const float pace = score > OUTLIER ? slow : 1;
         z[i] = least(score, PARE__BACKGROUND_MOST);
-        m0[i] += step * within(d0, 1);
-        m1[i] += step * within(d1, 1);
-        m2[i] += step * within(d2, 1);
-        usual[i] += rate * (least(away, 3 * (usual[i] + 1)) - usual[i]);
+        m0[i] += pace * within(d0, 1);
+        m1[i] += pace * within(d1, 1);
+        m2[i] += pace * within(d2, 1);
+        usual[i] += pace * rate * (least(away, 3 * (usual[i] + 1)) - usual[i]);
     }
 }
 

@@ -4,8 +4,9 @@
  *
  *     x [cells]  frame, its drift of brightness taken out: per colour, the median over the cells of frame - mean
  *     z [cells]  mean |x - mean| over the colours / (usual + 4), at most 10
- *     mean       goes after x by at most one level a frame; after 20 frames 1/16 of that where z > 4
- *     usual      running mean of |x - mean|, outliers cut
+ *     mean       goes after x by at most one level a frame
+ *     usual      running mean of |x - mean|, outliers cut; both at 1/16 of that pace where z > 4, once 20
+ *                frames were seen
  *     unit       mean z of its cells; then 1, of the units above and below 0.4, left and right 0.2 (sum 1)
  *
  * The median after McFarlane and Schofield, "Segmentation and tracking of piglets in images", Machine Vision and
