@@ -356,6 +356,13 @@ int pare_llm_cost_get(const char *llm, int64_t n_visual, int64_t n_text, pare_ll
     return rc ? rc : pare__give_struct(cost, &own, sizeof own, "pare_llm_cost_get", err);
 }
 
+/* Of a dry result nothing was encoded. */
+static int check_encoded(const pare_result *r, const char *function, pare_error *err)
+{
+    if (!r || !r->view.is_dry) return 0;
+    return pare_fail(err, PARE_E_INVALID, "%s: the result of a dry run has no tokens", function);
+}
+
 int pare_measure(const pare_result *r, const pare_result *other, const char *const *names, int32_t n, double *values,
                  pare_error *err)
 {
@@ -364,6 +371,8 @@ int pare_measure(const pare_result *r, const pare_result *other, const char *con
     if (n > 0 && (!names || !values)) return pare__no_argument("pare_measure", names ? "values" : "names", err);
     for (int32_t i = 0; i < n; i++)
         if (!names[i]) return pare_fail(err, PARE_E_INVALID, "pare_measure: name %d of %d is missing", i, n);
+    const int rc = check_encoded(r, "pare_measure", err) || check_encoded(other, "pare_measure", err);
+    if (rc) return PARE_E_INVALID;
     return pare__measure(&r->view, other ? &other->view : NULL, pare__backends[0]->dense, names, n, values, err);
 }
 
@@ -405,7 +414,8 @@ int pare_writer_open(pare_writer **out, const char *path, const pare_writer_opts
 int pare_writer_append(pare_writer *w, const pare_result *r, pare_error *err)
 {
     if (!w || !r) return pare__no_argument("pare_writer_append", w ? "result" : "writer", err);
-    return pare__writer_append(w, &r->view, err);
+    const int rc = check_encoded(r, "pare_writer_append", err);
+    return rc ? rc : pare__writer_append(w, &r->view, err);
 }
 
 int pare_writer_finish(pare_writer *w, int complete, pare_error *err)
@@ -426,6 +436,7 @@ static void mark_kept(const pare_result_view *v, int32_t t, uint8_t *kept)
 /* What is laid over a step of `r` must be of the same units. */
 static int check_other(const pare_result *r, const pare_result *other, int32_t t, pare_error *err)
 {
+    if (!other->place) return check_encoded(other, "pare_heatmap_draw", err);
     if (t >= other->view.grid[0])
         return pare_fail(err, PARE_E_INVALID, "pare_heatmap_draw: step %d, the other result has %d", t,
                          other->view.grid[0]);
@@ -469,6 +480,8 @@ int pare_heatmap_draw(const pare_result *r, int32_t t, const pare_frame *frame, 
 {
     if (!r || !rgb) return pare__no_argument("pare_heatmap_draw", r ? "rgb" : "result", err);
     if (!r->fit) return pare_fail(err, PARE_E_INVALID, "pare_heatmap_draw: the result has no pictures behind it");
+    if (!r->place)
+        return pare_fail(err, PARE_E_INVALID, "pare_heatmap_draw: the dry run does not know which rows stay");
     if (t < 0 || t >= r->view.grid[0])
         return pare_fail(err, PARE_E_INVALID, "pare_heatmap_draw: step %d, the result has %d", t, r->view.grid[0]);
     pare_frame own;

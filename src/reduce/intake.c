@@ -156,6 +156,7 @@ static int set_grid(pare_reducer *r, const pare__tiling *t, pare_error *err)
 
 static int make_encoder(pare_reducer *r, pare_error *err)
 {
+    if (r->opts.dry) return 0;
     pare__encode_plan plan = r->plan.encode;
     plan.on_site = pare__reducer_on_site;
     plan.user = r;

@@ -7,8 +7,7 @@
 
 /* ---- block sites ---------------------------------------------------------------------------------------------- */
 
-/* The step that acts in this block and phase, and which of its blocks this is. */
-static int32_t step_at(const pare__plan *plan, int32_t block, pare__phase phase, int32_t *i_block)
+int32_t pare__plan_step_at(const pare__plan *plan, int32_t block, pare__phase phase, int32_t *i_block)
 {
     for (int32_t i = 0; i < plan->recipe->n; i++) {
         const pare__step *s = &plan->recipe->step[i];
@@ -72,35 +71,35 @@ static int32_t offer(const pare__step_plan *sp, const pare__pack *pack, int32_t 
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* Rows that the step's last block leaves of a slot, `must` of which the mask keeps; -1 = nobody said. */
-static int64_t goal_of(pare_reducer *r, int32_t i_step, int32_t frame, const pare__view *v, int64_t must)
+static int64_t goal_of(pare_reducer *r, int32_t i_step, int32_t frame, const pare__block_rows *b)
 {
     const pare__step *step = &r->recipe.step[i_step];
     const pare_slot *slot = &r->slot[frame];
     pare__goal *g = &r->goal[frame];
-    if (v->i_block == 0) g->entry[i_step] = v->n;
+    if (b->i_block == 0) g->entry[i_step] = b->n;
     int64_t goal = i_step == r->plan.final_step ? g->final : -1;
     if (goal < 0 && (step->keep > 0 || step->k > 0))
         goal = pare__step_amount(step, g->entry[i_step], slot->grid_h, slot->grid_w, 0);
-    return goal < 0 ? -1 : larger(goal, must);
+    return goal < 0 ? -1 : larger(goal, b->must);
 }
 
-/* Rows that this application leaves of the v->n - must that the mask leaves free; -1 = the selector decides. Only the
+/* Rows that this application leaves of the b->n - must that the mask leaves free; -1 = the selector decides. Only the
  * final step has a goal; other steps in between may have taken rows away, so a schedule is an aim until its last block,
  * and what one application cannot reach is made good by the next ones. */
-static int free_target(pare_reducer *r, int32_t i_step, int32_t frame, const pare__view *v, int64_t must, int64_t *k,
+static int free_target(pare_reducer *r, int32_t i_step, int32_t frame, const pare__block_rows *b, int64_t *k,
                        pare_error *err)
 {
     const pare__step *step = &r->recipe.step[i_step];
     const pare_slot *slot = &r->slot[frame];
-    const int64_t n = v->n - must;
-    const int is_exact = v->k_final >= 0 && v->i_block + 1 == step->n_block;
+    const int64_t n = b->n - b->must;
+    const int is_exact = b->k_final >= 0 && b->i_block + 1 == step->n_block;
     *k = -1;
-    if (v->k_final < 0) {
-        const int64_t amount = pare__step_amount(step, v->n, slot->grid_h, slot->grid_w, v->i_block);
-        if (amount >= 0) *k = larger(amount - must, 0);
+    if (b->k_final < 0) {
+        const int64_t amount = pare__step_amount(step, b->n, slot->grid_h, slot->grid_w, b->i_block);
+        if (amount >= 0) *k = larger(amount - b->must, 0);
     } else if (is_exact || !(step->sel->flags & PARE__OWN_SCHEDULE)) {
-        const int rc = pare__step_schedule(step, r->goal[frame].entry[i_step] - must, v->k_final - must, v->i_block,
-                                           step->n_block, k, err);
+        const int rc = pare__step_schedule(step, r->goal[frame].entry[i_step] - b->must, b->k_final - b->must,
+                                           b->i_block, step->n_block, k, err);
         if (rc) return rc;
     }
     if (*k >= 0 && !is_exact && step->sel->least) *k = larger(*k, step->sel->least(step->priv, n));
@@ -109,14 +108,22 @@ static int free_target(pare_reducer *r, int32_t i_step, int32_t frame, const par
 }
 
 /* What the mask keeps is kept, whatever the step's own amount says. */
+int pare__reducer_block_rows(pare_reducer *r, int32_t i_step, int32_t frame, pare__block_rows *b, pare_error *err)
+{
+    int64_t k;
+    b->k_final = goal_of(r, i_step, frame, b);
+    const int rc = free_target(r, i_step, frame, b, &k, err);
+    b->k = k < 0 ? -1 : k + b->must;
+    return rc;
+}
+
 static int set_target(pare_reducer *r, int32_t i_step, int32_t frame, pare__view *v, int64_t *k_frame, pare_error *err)
 {
-    const int64_t must = pare__count_must(&r->ctx, v->origin, v->n);
-    int64_t k;
-    v->k_final = goal_of(r, i_step, frame, v, must);
-    const int rc = free_target(r, i_step, frame, v, must, &k, err);
-    v->k = *k_frame = k < 0 ? -1 : k + must;
-    v->k_frame = k < 0 ? NULL : k_frame;
+    pare__block_rows b = {.n = v->n, .must = pare__count_must(&r->ctx, v->origin, v->n), .i_block = v->i_block};
+    const int rc = pare__reducer_block_rows(r, i_step, frame, &b, err);
+    v->k = *k_frame = b.k;
+    v->k_final = b.k_final;
+    v->k_frame = b.k < 0 ? NULL : k_frame;
     return rc;
 }
 
@@ -193,7 +200,7 @@ int pare__reducer_on_site(void *user, const pare__pack *pack, int32_t block, par
 {
     pare_reducer *r = user;
     site_call c = {.pack = pack, .block = block};
-    c.i_step = step_at(&r->plan, block, phase, &c.i_block);
+    c.i_step = pare__plan_step_at(&r->plan, block, phase, &c.i_block);
     if (c.i_step < 0) return 0;
     pare__map_begin(map, 0);
     for (int32_t seg = 0; seg < pack->n_seg; seg++) {
@@ -208,7 +215,7 @@ int pare__reducer_on_site(void *user, const pare__pack *pack, int32_t block, par
 
 /* ---- before: which units are embedded ------------------------------------------------------------------------- */
 
-static int fill_segments(pare_reducer *r)
+int pare__reducer_segments(pare_reducer *r)
 {
     const pare__rows *rows = &r->rows;
     if (pare__grow((void **)&r->unit_index, &r->cap_unit_index, rows->n + 1, sizeof *r->unit_index))
@@ -228,8 +235,7 @@ static int fill_segments(pare_reducer *r)
     return 0;
 }
 
-/* Cuts the final step's rows over the frames, if it acts inside blocks. */
-static int fill_goals(pare_reducer *r, int64_t k, pare_error *err)
+int pare__reducer_goals(pare_reducer *r, int64_t k, pare_error *err)
 {
     const int32_t n = r->rows.n_frame, final = r->plan.final_step;
     for (int32_t t = 0; t < n; t++) r->goal[t] = (pare__goal){.final = -1};
@@ -241,7 +247,7 @@ static int fill_goals(pare_reducer *r, int64_t k, pare_error *err)
     double *weight = NULL;
     int rc = cap && out && must ? 0 : PARE_E_NOMEM;
     for (int32_t t = 0; !rc && t < n; t++) {
-        cap[t] = r->segment[t].n;
+        cap[t] = r->rows.frame_start[t + 1] - r->rows.frame_start[t];
         must[t] = pare__count_must(&r->ctx, r->rows.total.m.anchor + r->rows.frame_start[t], cap[t]);
     }
     if (!rc) rc = pare__rows_weigh(&r->ctx, &r->plan, final, &r->rows, &r->px, &weight, err);
@@ -345,8 +351,8 @@ static int join_provenance(pare_reducer *r)
 int pare__reducer_encode(pare_reducer *r, int64_t k, pare_error *err)
 {
     int rc = begin_encoded(r);
-    if (!rc) rc = fill_segments(r);
-    if (!rc) rc = fill_goals(r, k, err);
+    if (!rc) rc = pare__reducer_segments(r);
+    if (!rc) rc = pare__reducer_goals(r, k, err);
     if (!rc && r->opts.reuse) rc = pare__reuse_segments(r);
     for (int32_t first = 0; !rc && first < r->rows.n_frame;) {
         const int32_t n_seg = pare__encoder_fit(r->encoder, r->segment + first, r->rows.n_frame - first);

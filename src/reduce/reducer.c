@@ -167,7 +167,7 @@ void pare__reducer_free(pare_reducer **out)
 static void forget_clip(pare_reducer *r)
 {
     r->error = (pare_error){0};
-    r->is_flushed = r->is_resized = 0;
+    r->is_flushed = r->is_resized = r->is_unsure = 0;
     r->width = r->height = 0;
     r->n_slot = r->n_held = r->t0 = 0;
     r->n_pushed = r->n_step = r->n_counted = 0;
@@ -258,36 +258,45 @@ static void run_head(pare_reducer *r)
     for (int32_t t = 0; t < n; t += steps) head_of(r, t, t + steps < n ? t + steps : n);
 }
 
-static int queue_result(pare_reducer *r)
+/* What only an encoder makes is not there. */
+static void leave_out_encoded(pare__window_out *w)
+{
+    w->n_prefix = w->n_class = w->n_embed = 0;
+    w->newline = w->prefix = w->pooled = w->logits = w->image_embeds = NULL;
+}
+
+static int queue_result(pare_reducer *r, const pare__dry *dry)
 {
     const pare__hparams *hp = &r->model->hp;
-    const pare__window_out w = {.rows = &r->encoded,
-                                .t0 = r->t0,
-                                .origin0 = r->ctx.origin0,
-                                .slot = r->slot,
-                                .grid_h = r->ctx.grid_h,
-                                .grid_w = r->ctx.grid_w,
-                                .mrope_per_second = hp->has_mrope && r->opts.video ? hp->mrope_per_second : 0,
-                                .has_mrope = hp->has_mrope,
-                                .media_start = r->media_start,
-                                .unit = hp->unit,
-                                .unit_px = hp->patch * hp->unit,
-                                .n_prefix = hp->has_projector ? 0 : hp->n_prefix,
-                                .n_class = hp->n_class,
-                                .n_embed = hp->n_embed,
-                                .mrope_stamps = hp->mrope_stamps && r->opts.video,
-                                .newline = r->model->w.newline,
-                                .prefix = r->prefix,
-                                .pooled = r->pooled,
-                                .logits = hp->n_class ? r->logits : NULL,
-                                .image_embeds = hp->n_embed ? r->image_embeds : NULL,
-                                .score = r->score,
-                                .fresh = r->opts.reuse == PARE_REUSE_COMPLETE ? r->reuse.fresh : NULL,
-                                .pts = r->pts,
-                                .step = r->step,
-                                .per_picture = r->per_picture,
-                                .fit = r->fit,
-                                .home = r->recycler};
+    pare__window_out w = {.rows = dry ? &r->rows : &r->encoded,
+                          .dry = dry,
+                          .t0 = r->t0,
+                          .origin0 = r->ctx.origin0,
+                          .slot = r->slot,
+                          .grid_h = r->ctx.grid_h,
+                          .grid_w = r->ctx.grid_w,
+                          .mrope_per_second = hp->has_mrope && r->opts.video ? hp->mrope_per_second : 0,
+                          .has_mrope = hp->has_mrope,
+                          .media_start = r->media_start,
+                          .unit = hp->unit,
+                          .unit_px = hp->patch * hp->unit,
+                          .n_prefix = hp->has_projector ? 0 : hp->n_prefix,
+                          .n_class = hp->n_class,
+                          .n_embed = hp->n_embed,
+                          .mrope_stamps = hp->mrope_stamps && r->opts.video,
+                          .newline = r->model->w.newline,
+                          .prefix = r->prefix,
+                          .pooled = r->pooled,
+                          .logits = hp->n_class ? r->logits : NULL,
+                          .image_embeds = hp->n_embed ? r->image_embeds : NULL,
+                          .score = r->score,
+                          .fresh = r->opts.reuse == PARE_REUSE_COMPLETE ? r->reuse.fresh : NULL,
+                          .pts = r->pts,
+                          .step = r->step,
+                          .per_picture = r->per_picture,
+                          .fit = r->fit,
+                          .home = r->recycler};
+    if (dry) leave_out_encoded(&w);
     pare_result *result = NULL;
     const int rc = pare__result_make(&result, &w);
     if (rc) return rc;
@@ -314,14 +323,15 @@ static void advance(pare_reducer *r, int64_t n_in)
     r->n_slot = r->n_held = r->has_mask = r->n_given = 0;
 }
 
-static void count(pare_reducer *r, int64_t n_in)
+/* n_out < 0: not known. */
+static void count(pare_reducer *r, int64_t n_in, int64_t n_out)
 {
     r->stats.n_frames += r->n_pushed - r->n_counted;
     r->n_counted = r->n_pushed;
     r->stats.n_in += r->full_units ? r->n_slot * r->full_units : n_in;
-    r->stats.n_out += r->encoded.n;
+    r->stats.n_out += n_out > 0 ? n_out : 0;
     r->clip_in += n_in;
-    r->clip_out += r->encoded.n;
+    r->clip_out += n_out < 0 ? n_in : n_out;
     r->stats.flops = r->flops;
     r->stats.n_reference = r->reuse.n_reference;
     r->stats.n_fresh = r->reuse.n_fresh;
@@ -357,6 +367,41 @@ static int encode(pare_reducer *r, int64_t k, pare_error *err)
     return rc || r->ctx.clip_pool < 2 ? rc : pare__clip_pool(&r->ctx, &r->encoded, r->ctx.clip_pool);
 }
 
+/* The window through the encoder. */
+static int finish(pare_reducer *r, int64_t k, int64_t n_in, pare_error *err)
+{
+    int rc = encode(r, k, err);
+    if (!rc) rc = run_steps(r, PARE__SITE_OUTPUT, &r->encoded, k, err);
+    if (rc) return rc;
+    run_head(r);
+    rc = queue_result(r, NULL);
+    if (!rc) count(r, n_in, r->encoded.n);
+    return rc;
+}
+
+/* Where one window's spending is not known, neither is what later ones may spend. */
+static void doubt(pare_reducer *r, pare__dry *dry, int64_t k)
+{
+    r->is_unsure |= k >= 0 && dry->final_left < 0 && r->rate.kind != PARE__RATE_PER_FRAME;
+    r->final_left = dry->final_left < 0 ? k : dry->final_left;
+    if (!r->is_unsure) return;
+    dry->total = -1;
+    dry->has_places = 0;
+    for (int32_t p = 0; p < r->n_slot / r->per_picture; p++) dry->tokens[p] = -1;
+}
+
+/* The window without the encoder. */
+static int decide_dry(pare_reducer *r, int64_t k, int64_t n_in, pare_error *err)
+{
+    pare__dry dry;
+    int rc = pare__reducer_dry(r, k, &dry, err);
+    if (rc) return rc;
+    doubt(r, &dry, k);
+    rc = queue_result(r, &dry);
+    if (!rc) count(r, n_in, dry.total);
+    return rc;
+}
+
 int pare__reducer_window(pare_reducer *r, int is_last, pare_error *err)
 {
     const int64_t n_in = (int64_t)r->n_slot * r->ctx.grid_h * r->ctx.grid_w;
@@ -372,17 +417,12 @@ int pare__reducer_window(pare_reducer *r, int is_last, pare_error *err)
     if (!rc) rc = fill_pixels(r);
     if (!rc && r->opts.reuse) rc = pare__reuse_mark(r);
     if (!rc) rc = run_steps(r, PARE__SITE_PATCHES, &r->rows, k, err);
-    if (!rc) rc = encode(r, k, err);
-    if (!rc) rc = run_steps(r, PARE__SITE_OUTPUT, &r->encoded, k, err);
+    if (!rc) rc = r->opts.dry ? decide_dry(r, k, n_in, err) : finish(r, k, n_in, err);
+    if (!rc && r->opts.reuse) rc = pare__reuse_advance(r);
     if (rc) return rc;
-    run_head(r);
-    rc = queue_result(r);
-    if (rc) return rc;
-    count(r, n_in);
-    if (r->opts.reuse) rc = pare__reuse_advance(r);
     advance(r, n_in);
     pare__arena_clear(&r->arena);
-    return rc;
+    return 0;
 }
 
 /* ---- push, flush, pull ---------------------------------------------------------------------------------------- */

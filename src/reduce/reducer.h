@@ -75,6 +75,7 @@ struct pare_reducer {
     int32_t has_mask, n_given; /* some unit is not free; slots with the caller's scores */
     pare__pixels px;           /* of the window, while it is decided */
     int64_t final_left;        /* rows that the final step left in the window */
+    int32_t is_unsure;         /* dry: what earlier windows spent is not known */
 
     /* the window being decided */
     pare__rows rows;      /* candidates before embedding, then of the packs */
@@ -140,6 +141,24 @@ int pare__packs_arrays(pare__rows *e, const pare__pack *pack, int64_t room);
 void pare__packs_row(pare__rows *e, const pare__pack *pack, int64_t from);
 /* packs.c: prefix rows of slot t, segment `seg` of a pack: of the hidden state and of every capture. */
 void pare__packs_prefix(pare_reducer *r, const pare__pack *pack, int32_t seg, int32_t t);
+/* packs.c: segments of the rows in r->rows. */
+int pare__reducer_segments(pare_reducer *r);
+/* packs.c: cuts the k rows of the final step over the slots, if it acts inside blocks. */
+int pare__reducer_goals(pare_reducer *r, int64_t k, pare_error *err);
+/* Rows of one slot around one application of a step at a block. */
+typedef struct pare__block_rows {
+    int64_t n, must; /* before; of them those that the mask keeps */
+    int32_t i_block; /* which of the step's blocks */
+    int64_t k_final; /* out: rows that its last block must leave; -1 = nobody said */
+    int64_t k;       /* out: rows that this one leaves; -1 = the selector decides */
+} pare__block_rows;
+int pare__reducer_block_rows(pare_reducer *r, int32_t i_step, int32_t slot, pare__block_rows *b, pare_error *err);
+/* packs.c: the step that acts in this block and phase or -1, and which of its blocks this is. */
+int32_t pare__plan_step_at(const pare__plan *plan, int32_t block, pare__phase phase, int32_t *i_block);
+
+/* dry.c: what is known of the window's rows without the encoder, after the steps at `patches`; k as for pare__reducer_encode. Errors: NOMEM, and what the steps themselves refuse. */
+int pare__reducer_dry(pare_reducer *r, int64_t k, pare__dry *out, pare_error *err);
+
 /* packs.c: the encoder's callback. */
 int pare__reducer_on_site(void *user, const pare__pack *pack, int32_t block, pare__phase phase, pare__map *map,
                           int64_t *n_out, pare_error *err);

@@ -60,6 +60,8 @@ static int copy(pare_result *r, void *to_ptr, const void *from, int64_t n, int64
 
 /* ---- arrays ---------------------------------------------------------------------------------------------------- */
 
+static int has_rows(const pare__window_out *w) { return !w->dry || w->dry->has_places; }
+
 static int copy_frames(pare_result *r, const pare__window_out *w)
 {
     const int64_t t = w->rows->n_frame, d = w->rows->d;
@@ -70,7 +72,7 @@ static int copy_frames(pare_result *r, const pare__window_out *w)
     if (!rc) rc = copy(r, &r->newline, w->newline, d, sizeof(float));
     if (!rc) rc = copy(r, &r->pts, w->pts, 2 * t, sizeof(double));
     if (!rc) rc = copy(r, &r->fit, w->fit, t, sizeof(pare__fit));
-    if (!rc) rc = copy(r, &r->frame_start, w->rows->frame_start, t + 1, sizeof(int64_t));
+    if (!rc) rc = copy(r, &r->frame_start, has_rows(w) ? w->rows->frame_start : NULL, t + 1, sizeof(int64_t));
     if (!rc) rc = copy(r, &r->slot, w->slot, t, sizeof(pare_slot));
     if (!rc) rc = copy(r, &r->unit_start, w->rows->frame_start, t + 1, sizeof(int64_t));
     for (int64_t i = 0; !rc && i < t; i++)
@@ -88,6 +90,7 @@ static int copy_steps(pare_result *r, const pare__window_out *w)
     for (int32_t i = 0; i < n; i++) {
         r->step[i] = w->step[i * per];
         r->step[i].tokens = w->rows->frame_start[(i + 1) * per] - w->rows->frame_start[i * per];
+        if (w->dry) r->step[i].tokens = w->dry->tokens[i];
     }
     return 0;
 }
@@ -214,6 +217,7 @@ static void locate(pare_result *r, const pare__window_out *w, int64_t row)
 
 static void fill_view(pare_result *r, const pare__window_out *w)
 {
+    const pare_map none = {0};
     r->unit_px = w->unit_px;
     r->view = (pare_result_view){.struct_size = sizeof r->view,
                                  .slot = r->slot,
@@ -225,8 +229,8 @@ static void fill_view(pare_result *r, const pare__window_out *w)
                                  .n_prefix = w->n_prefix,
                                  .d = w->rows->d,
                                  .n_class = w->n_class,
-                                 .n = r->map.m.n_in,
-                                 .k = r->map.m.n_out,
+                                 .n = r->unit_start[w->rows->n_frame],
+                                 .k = w->dry ? w->dry->total : r->map.m.n_out,
                                  .embeds = r->embeds,
                                  .place = r->place,
                                  .box = r->box,
@@ -239,7 +243,8 @@ static void fill_view(pare_result *r, const pare__window_out *w)
                                  .pooled = r->pooled,
                                  .logits = r->logits,
                                  .scores = r->scores,
-                                 .map = r->map.m,
+                                 .map = has_rows(w) ? r->map.m : none,
+                                 .is_dry = w->dry != NULL,
                                  .deepstack = r->deepstack,
                                  .n_deepstack = w->rows->n_deep,
                                  .image_embeds = r->image_embeds,
@@ -257,12 +262,12 @@ int pare__result_make(pare_result **out, const pare__window_out *w)
     int rc = reserve(r, w);
     if (!rc) rc = copy_frames(r, w);
     if (!rc) rc = copy_steps(r, w);
-    if (!rc) rc = copy_rows(r, w);
+    if (!rc && has_rows(w)) rc = copy_rows(r, w);
     if (rc) {
         pare__result_free(&r);
         return rc;
     }
-    for (int64_t i = 0; i < w->rows->n; i++) locate(r, w, i);
+    for (int64_t i = 0; has_rows(w) && i < w->rows->n; i++) locate(r, w, i);
     fill_view(r, w);
     *out = r;
     return 0;

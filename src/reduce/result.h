@@ -30,6 +30,14 @@ struct pare_result {
     struct pare_result *next; /* queue of the reducer, list of the recycler */
 };
 
+/* What is known of a window's rows without the encoder. */
+typedef struct pare__dry {
+    int64_t *tokens;    /* [pictures] rows of each; -1 = unknown */
+    int64_t total;      /* rows of the window; -1 = unknown */
+    int64_t final_left; /* rows that the final step leaves; -1 = unknown */
+    int32_t has_places; /* the rows themselves are known */
+} pare__dry;
+
 /* What a finished window hands over; everything is copied except `score`. */
 typedef struct pare__window_out {
     const pare__rows *rows; /* sorted by anchor */
@@ -51,6 +59,7 @@ typedef struct pare__window_out {
     const double *pts;           /* [t, 2] or NULL */
     const pare_step *step;       /* [t] of a picture: at its first slot; or NULL */
     int32_t per_picture;         /* slots of a picture */
+    const pare__dry *dry;        /* nothing was encoded; or NULL */
     const pare__fit *fit;        /* [t] or NULL */
     struct pare__recycler *home; /* whose memory it uses, or NULL */
 } pare__window_out;

@@ -173,9 +173,8 @@ static int64_t *frame_sizes(const pare__rows *rows, pare__arena *arena)
     return n;
 }
 
-/* The step's own amount, slot by slot, not below what the mask keeps; -1 in *k when the selector decides. */
-static void own_counts(const pare__context *ctx, const pare__step *step, const int64_t *n, const int64_t *must,
-                       int32_t n_frame, int64_t *k_frame, int64_t *k)
+void pare__step_own_counts(const pare__context *ctx, const pare__step *step, const int64_t *n, const int64_t *must,
+                           int32_t n_frame, int64_t *k_frame, int64_t *k)
 {
     *k = 0;
     for (int32_t f = 0; f < n_frame; f++) {
@@ -206,7 +205,7 @@ static int set_counts(pare__context *ctx, const pare__plan *plan, int32_t i, con
     int64_t *k_frame = PARE__ARENA(ctx->arena, int64_t, rows->n_frame);
     if (!n || !must || !k_frame) return PARE_E_NOMEM;
     if (k < 0) {
-        own_counts(ctx, &plan->recipe->step[i], n, must, rows->n_frame, k_frame, &v->k);
+        pare__step_own_counts(ctx, &plan->recipe->step[i], n, must, rows->n_frame, k_frame, &v->k);
         if (v->k >= 0) v->floor = 0; /* floors belong to the budget */
     } else {
         double *weight;

@@ -123,6 +123,11 @@ int pare__step_select(pare__context *ctx, pare__step *step, pare__view *view, pa
 /* "the mask keeps more than the budget has". */
 int pare__mask_too_large(int64_t must, int64_t k, int32_t t0, int32_t n_slot, pare_error *err);
 
+/* The step's own amount k_frame[n_slot] of slots of n[n_slot] rows, not below what the mask keeps (must[n_slot]), and their
+ * sum; -1 in *k when the selector decides. */
+void pare__step_own_counts(const pare__context *ctx, const pare__step *step, const int64_t *n, const int64_t *must,
+                           int32_t n_slot, int64_t *k_frame, int64_t *k);
+
 /* share.c: cuts k rows over slots that have n[n_slot] rows each, of which the mask keeps must[n_slot]: over the pictures
  * with floor and limit, then over the slots of each by the allocator's weight (NULL = equal). *total = sum of
  * out[n_slot]. Errors: NOMEM, INVALID (the mask keeps more). */
