@@ -5,6 +5,7 @@
 
 #include <pare/pare.h>
 
+#include "consumers.h"
 #include "encode/backend.h"
 #include "measure/llm.h"
 #include "measure/metric.h"
@@ -116,10 +117,20 @@ static int raw_llm(int32_t i, raw *r)
     return 1;
 }
 
+static int raw_consumer(int32_t i, raw *r)
+{
+    for (int32_t j = 0; j <= i; j++)
+        if (!pare__consumers[j].info.name) return 0;
+    const pare_consumer_info *c = &pare__consumers[i].info;
+    *r = (raw){.name = c->name, .summary = c->summary, .cite = c->source, .formula = c->date};
+    return 1;
+}
+
 static int (*const kinds[PARE_LIST_COUNT])(int32_t i, raw *r) = {
     [PARE_LIST_METHODS] = raw_method,     [PARE_LIST_SCORES] = raw_score,    [PARE_LIST_ALLOCATORS] = raw_allocator,
     [PARE_LIST_SELECTORS] = raw_selector, [PARE_LIST_FAMILIES] = raw_family, [PARE_LIST_BACKENDS] = raw_backend,
-    [PARE_LIST_WRITERS] = raw_writer,     [PARE_LIST_METRICS] = raw_metric,  [PARE_LIST_LLMS] = raw_llm};
+    [PARE_LIST_WRITERS] = raw_writer,     [PARE_LIST_METRICS] = raw_metric,  [PARE_LIST_LLMS] = raw_llm,
+    [PARE_LIST_CONSUMERS] = raw_consumer};
 
 /* ---- texts: one static string for every combination of bits --------------------------------------------------- */
 

@@ -11,7 +11,7 @@ typedef struct list_opts {
 
 /* Names by PARE_LIST_*. */
 static const char *const kinds[PARE_LIST_COUNT] = {"methods",  "scores",  "allocators", "selectors", "families",
-                                                   "backends", "writers", "metrics",    "llms"};
+                                                   "backends", "writers", "metrics",    "llms",      "consumers"};
 
 static const cli_group groups[] = {{"Common:", cli_common_options, 0}, {0}};
 
@@ -124,7 +124,7 @@ static void print_entry(int kind, int32_t i, const pare_list_entry *e)
     pare_option_info o = {.struct_size = sizeof o};
     printf("%s (%s)\n", e->name, kinds[kind]);
     if (has_text(e->summary)) printf("  %s\n", e->summary);
-    if (has_text(e->formula)) printf("  formula: %s\n", e->formula);
+    if (has_text(e->formula)) printf("  %s: %s\n", kind == PARE_LIST_CONSUMERS ? "read" : "formula", e->formula);
     if (has_text(e->cite)) printf("  source: %s\n", e->cite);
     if (kind == PARE_LIST_METRICS) print_metric(e);
     if (has_text(e->sites)) printf("  sites: %s\n", e->sites);
@@ -195,7 +195,7 @@ static int run(void *opts, const cli_list *names)
 
 const cli_command cli_cmd_list = {
     "list",
-    "[methods|scores|allocators|selectors|families|backends|writers|metrics|llms] [NAME]...",
+    "[methods|scores|allocators|selectors|families|backends|writers|metrics|llms|consumers] [NAME]...",
     "what can be named in a recipe, an option or a table",
     groups,
     sizeof(list_opts),

@@ -537,6 +537,7 @@ enum {
     PARE_LIST_WRITERS,
     PARE_LIST_METRICS, /* flags: "reference", "other", "scores", "steps", "cls", "logits": what they read */
     PARE_LIST_LLMS,
+    PARE_LIST_CONSUMERS, /* cite: whose rule; formula: when it was read. See consumer.h */
     PARE_LIST_COUNT
 };
 

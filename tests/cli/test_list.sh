@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The tables: every kind prints, every entry shows itself, text and JSON name the same things.
 . "$CLI_LIB"
-for kind in methods scores allocators selectors families backends writers metrics llms; do
+for kind in methods scores allocators selectors families backends writers metrics llms consumers; do
     expect 0 "" "$PARE" list $kind | head -n 1
     expect 0 "" "$PARE" list $kind --json | jq -r .name >json_names
     "$PARE" list $kind | sed -n 's/^  \([^ ]*\) .*/\1/p' | cmp - json_names
