@@ -35,10 +35,12 @@ static int open_model(const pare__consumer *c, pare_model *m, pare_error *err)
     return rc;
 }
 
-/* The slots of a photo, or of one step of a clip. */
+/* The slots of a photo, or of one step of a clip. What is cropped has one size, however long the picture. */
 static int find_slots(const pare__consumer *c, const pare_model *m, const pare_consumer_ask *ask, pare__tiling *t,
                       pare_error *err)
 {
+    const int is_cropped = m->prep.tiles == PARE__TILES_NONE && m->prep.crop != PARE__CROP_NONE;
+    if (is_cropped) return pare__tiling_find(m, m->prep.crop_width, m->prep.crop_height, 0, 0, t, err);
     if (!ask->n_frames) return pare__tiling_find(m, ask->width, ask->height, 0, 0, t, err);
     if (c->clip_is_photos) return pare__tiling_find(m, ask->width, ask->height, -1, -1, t, err);
     *t = (pare__tiling){.rows = 1, .cols = 1};
@@ -125,6 +127,9 @@ static int count_all(const pare__consumer *c, const pare_consumer_ask *ask, pare
 {
     pare_consumer_ask one = *ask;
     if (!c->info.has_clips) one.n_frames = 0;
+    if (one.n_frames && one.n_frames < c->min_clip)
+        return pare_fail(err, PARE_E_LIMIT, "%s takes no clip of %lld frames, only of %d and more", c->info.name,
+                         (long long)one.n_frames, c->min_clip);
     *out = (pare_consumer_count){.struct_size = sizeof *out, .tile_rows = 1, .tile_cols = 1, .n_steps = 1};
     const int rc = c->count(c, &one, out, err);
     if (rc) return rc;

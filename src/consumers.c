@@ -44,9 +44,10 @@ const pare__consumer pare__consumers[] = {
                    "Qwen/Qwen3-VL-8B-Instruct"),
               .message = PARE_MESSAGE_QWEN, .has_clips = 1, .per_step = 2, .per_second = 2},
      .count = pare__consumer_count_model,
-     .config = "{\"model_type\": \"qwen3_vl\", \"vision_config\": {}}",
+     .config = "{\"model_type\": \"qwen3_vl\", \"vision_config\": {\"hidden_size\": 1152}}",
      .photo = "{\"size\": {\"longest_edge\": 16777216, \"shortest_edge\": 65536}, \"patch_size\": 16, "
               "\"temporal_patch_size\": 2, \"merge_size\": 2}",
+     .min_clip = 2,
      .clip = "{\"size\": {\"longest_edge\": 25165824, \"shortest_edge\": 4096}, \"patch_size\": 16, "
              "\"temporal_patch_size\": 2, \"merge_size\": 2}"},
     {.info = {OPEN("llava-1.5", "LLaVA-1.5", "llava-hf/llava-1.5-7b-hf"), .per_step = 1},

@@ -15,6 +15,7 @@ struct pare__consumer {
     int (*count)(const pare__consumer *c, const pare_consumer_ask *ask, pare_consumer_count *out, pare_error *err);
     /* Open models: JSON as in their repositories, as far as tokens hang on it; NULL = none. */
     const char *config, *photo, *clip;
+    int32_t min_clip;       /* frames of the shortest clip it takes; 0 = 1 */
     int32_t clip_is_photos; /* the family knows no clips: every frame is a photo that is not cut into tiles */
     /* Hosted ones: tokens of a picture, of a tile or patch of it. */
     double base, each;

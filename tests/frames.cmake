@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # pare frames: token counts of consumers, the choice of frames, pictures as files. The command itself: cli/test_frames.sh.
 set(FRAMES_MODULES core model encode select reduce measure view write api)
+pare_test(test_survey MODULES ${FRAMES_MODULES} SOURCES test_survey.c)
 pare_test(test_consumers MODULES ${FRAMES_MODULES} SOURCES test_consumers.c)
 # The committed counts are what the consumers' own processors make (minutes; needs transformers and timm).
 add_test(NAME transformers_consumers

@@ -7,9 +7,9 @@
 
 #include "session.h"
 
-static const cli_command *const commands[] = {&cli_cmd_reduce, &cli_cmd_heatmap, &cli_cmd_compare,
-                                              &cli_cmd_bench,  &cli_cmd_trace,   &cli_cmd_tokens,
-                                              &cli_cmd_list,   &cli_cmd_info,    NULL};
+static const cli_command *const commands[] = {
+    &cli_cmd_reduce, &cli_cmd_heatmap, &cli_cmd_compare, &cli_cmd_bench, &cli_cmd_trace,
+    &cli_cmd_tokens, &cli_cmd_frames,  &cli_cmd_list,    &cli_cmd_info,  NULL};
 
 static const cli_command *find_command(const char *name)
 {

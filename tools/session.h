@@ -30,7 +30,7 @@ typedef struct cli_command {
 } cli_command;
 
 extern const cli_command cli_cmd_reduce, cli_cmd_heatmap, cli_cmd_bench, cli_cmd_trace, cli_cmd_tokens, cli_cmd_list,
-    cli_cmd_info, cli_cmd_compare;
+    cli_cmd_info, cli_cmd_compare, cli_cmd_frames;
 
 /* One line "pare: ..." on stderr, around the progress bar. */
 void cli_say(cli_common *c, const char *format, ...) __attribute__((format(printf, 2, 3)));

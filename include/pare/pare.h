@@ -503,6 +503,9 @@ PARE_API void pare_writer_close(pare_writer **w);
 
 /* Writes RGB [height, width, 3], dense, as PNG, atomically. Errors: INVALID, IO, NOMEM. Any thread. */
 PARE_API int pare_png_save(const char *path, const uint8_t *rgb, int32_t width, int32_t height, pare_error *err);
+/* The same as baseline JPEG; quality 1..100, above 90 with chroma in full. Errors: INVALID, LIMIT, IO, NOMEM. Any thread. */
+PARE_API int pare_jpeg_save(const char *path, const uint8_t *rgb, int32_t width, int32_t height, int32_t quality,
+                            pare_error *err);
 
 /* ---- heatmaps ----------------------------------------------------------------------------------------------- */
 
