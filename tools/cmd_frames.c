@@ -142,7 +142,7 @@ static int survey(job *j)
     j->view.struct_size = sizeof j->view;
     pare_survey_get(j->survey, &j->view, NULL);
     const cli_taken taken = {.n = j->view.n, .end = j->view.n > 0 ? j->view.pts[j->view.n - 1] : 0};
-    cli_warn_short(c, j->input, &j->o->pick, &j->info, &taken);
+    cli_warn_input(c, j->input, &j->o->pick, &j->info, &taken);
     return cli_key_decide(c, j->input, j->survey, &j->o->budget, j->info.is_image, &j->plan);
 }
 
