@@ -54,9 +54,13 @@ typedef struct av_source {
     int has_packet;     /* `packet` was read and waits for the decoder */
     int drained;        /* the decoder has been told that nothing follows */
     int n_failures;     /* in a row */
-    double next_pts;    /* of a frame that has no stamp, as in the file */
     int awaits_key;     /* decoding begins at a key frame, which has not come yet */
     int64_t first_tick; /* frames before it cannot be decoded or were delivered already; INT64_MIN = all are wanted */
+
+    /* stamps as in the file */
+    double stamp, step; /* the last one; its distance from the one before, 0 = unknown */
+    double next_stamp;  /* of a frame that has none */
+    int has_stamp;
 
     /* of network inputs */
     pare_error broken; /* why the input broke off; code 0 = it did not */
@@ -102,6 +106,7 @@ static int open_stream(av_source *s, pare_error *err)
     s->drained = s->n_failures = s->has_packet = 0;
     s->awaits_key = s->demux.is_live;
     s->first_tick = INT64_MIN;
+    s->has_stamp = 0;
     return 0;
 }
 
@@ -224,7 +229,7 @@ static int seek(void *self, double pts, pare_error *err)
     av_source *s = self;
     const AVRational base = s->demux.stream->time_base;
     int av = 0;
-    s->drained = s->n_failures = s->has_packet = s->awaits_key = 0;
+    s->drained = s->n_failures = s->has_packet = s->awaits_key = s->has_stamp = 0;
     avcodec_flush_buffers(s->decoder);
     for (size_t i = 0; i < sizeof back / sizeof back[0]; i++) {
         const int64_t ticks = (int64_t)floor((pts - back[i]) * base.den / base.num);
@@ -297,12 +302,24 @@ static int break_off(av_source *s, int av)
     return 0;
 }
 
+/* An MP4 whose index is written behind the pictures: a pipe comes to it when these are gone. */
+static int is_index_missed(const av_source *s)
+{
+    return s->demux.pipe && !s->last_at && !strncmp(s->demux.context->iformat->name, "mov,", 4);
+}
+
 /* What a failure to read means: 1 = try the next packet, 0 = the stream ends here (or broke off), or an error. */
 static int judge_read(av_source *s, int av, pare_error *err)
 {
     if (av == AVERROR(ENOMEM) || pare__is_stopped(&s->input->stop))
         return pare__av_fail(PARE_E_IO, s->path, "cannot read on", av, err);
     if (av == AVERROR_EOF) return pare__av_demux_can_end(&s->demux) ? 0 : break_off(s, av);
+    if (av == AVERROR_INVALIDDATA && is_index_missed(s))
+        return pare_fail(
+            err, PARE_E_FORMAT,
+            "'%.80s': its index lies behind its pictures, where a pipe cannot go back; give the file itself, "
+            "or write it with -movflags +faststart",
+            s->path);
     if (av == AVERROR_INVALIDDATA && s->n_failures++ < MAX_FAILURES) {
         s->info->n_damaged++;
         return 1;
@@ -375,19 +392,33 @@ static int decode(av_source *s, pare_error *err)
     }
 }
 
+/* The frame's stamp as the file has it; without one, as far behind the one before as that was behind its own. */
+static double stamp_of(av_source *s, double duration)
+{
+    const int64_t ticks = s->picture->best_effort_timestamp;
+    double stamp = s->next_stamp;
+    if (ticks != AV_NOPTS_VALUE) {
+        stamp = seconds(ticks, s->demux.stream->time_base);
+        s->step = s->has_stamp && stamp > s->stamp ? stamp - s->stamp : 0;
+        s->has_stamp = 1;
+        s->stamp = stamp;
+    }
+    s->next_stamp = stamp + (s->step > 0 ? s->step : duration);
+    return stamp;
+}
+
 /* Behind a gap a broadcast has stamps of its own: they go on by what passed on the clock. */
 static void set_time(av_source *s, pare_frame *frame)
 {
     const AVFrame *f = s->picture;
-    const AVRational base = s->demux.stream->time_base;
     const int64_t at = av_gettime_relative();
     const double rate = s->info->rate;
-    frame->duration = FRAME_DURATION(f) > 0 ? seconds(FRAME_DURATION(f), base) : rate > 0 ? 1 / rate : 0;
-    const double stamp =
-        f->best_effort_timestamp == AV_NOPTS_VALUE ? s->next_pts : seconds(f->best_effort_timestamp, base);
+    frame->duration = FRAME_DURATION(f) > 0 ? seconds(FRAME_DURATION(f), s->demux.stream->time_base)
+                      : rate > 0            ? 1 / rate
+                                            : 0;
+    const double stamp = stamp_of(s, frame->duration);
     if (s->is_rejoined) s->shift = s->last_pts + fmax((double)(at - s->last_at) * 1e-6, frame->duration) - stamp;
     frame->pts = stamp + s->shift;
-    s->next_pts = stamp + frame->duration;
     s->last_pts = frame->pts;
     s->last_at = at;
     s->is_rejoined = 0;
@@ -420,6 +451,7 @@ static int pixels(void *self, pare__picture *to, pare_frame *frame, pare_error *
 static int add_packets(av_source *s, pare__stamps *out, pare_error *err)
 {
     const AVRational base = s->demux.stream->time_base;
+    double next_pts = 0;
     for (;;) {
         int av = pare__av_demux_read(&s->demux, s->packet), again = av < 0 ? judge_read(s, av, err) : 0;
         if (again < 0) return again;
@@ -430,10 +462,10 @@ static int add_packets(av_source *s, pare__stamps *out, pare_error *err)
         }
         const AVPacket *p = s->packet;
         int64_t ticks = p->pts != AV_NOPTS_VALUE ? p->pts : p->dts;
-        double pts = ticks != AV_NOPTS_VALUE ? seconds(ticks, base) : s->next_pts;
+        double pts = ticks != AV_NOPTS_VALUE ? seconds(ticks, base) : next_pts;
         int rc = p->flags & AV_PKT_FLAG_DISCARD ? 0 : pare__stamps_add(out, pts, err);
         double step = p->duration > 0 ? seconds(p->duration, base) : s->info->rate > 0 ? 1 / s->info->rate : 0;
-        s->next_pts = pts + step;
+        next_pts = pts + step;
         av_packet_unref(s->packet);
         if (rc) return rc;
     }
