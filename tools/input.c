@@ -251,6 +251,11 @@ static void warn_interlaced(cli_common *c, const char *path, const pare_source_i
 static void warn_changes(cli_common *c, const char *path, const pare_source_info *info)
 {
     char text[256];
+    if (info->n_flawed > 0) {
+        snprintf(text, sizeof text, "%.120s: packets or frames with damage inside, used all the same: %d", path,
+                 info->n_flawed);
+        cli_log(c, PARE_LOG_WARN, text);
+    }
     if (info->n_size_changes > 0) {
         snprintf(text, sizeof text, "%.120s: the size of the picture changed %d times", path, info->n_size_changes);
         cli_log(c, PARE_LOG_WARN, text);

@@ -66,6 +66,7 @@ static void print_json(const cli_reduce_job *j, const pare_reducer_stats *s, dou
     cli_json_text(o, "precision", s->precision);
     cli_json_int(o, "threads", j->opts.n_threads > 0 ? j->opts.n_threads : run.n_cpu);
     cli_json_int(o, "damaged", j->info.n_damaged);
+    cli_json_int(o, "flawed", j->info.n_flawed);
     cli_json_int(o, "size_changes", j->info.n_size_changes);
     cli_json_int(o, "reconnects", j->info.n_reconnects);
     cli_json_bool(o, "complete", j->complete);

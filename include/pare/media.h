@@ -65,9 +65,10 @@ typedef struct pare_source_info {
     /* 1: the frames seen so far, or the file's header, have two fields of different moments. They come woven, as stored:
      * what moves has combs. */
     int32_t is_interlaced;
-    double
-        pixel_aspect; /* width : height of an upright picture's pixels; 1 if square or unknown. Frames come as stored,
-                          * not stretched */
+    double pixel_aspect; /* width : height of an upright picture's pixels; 1 if square or unknown. Never applied */
+    /* Packets that came damaged and frames that the decoder had to patch, so far. They are delivered; parts of their
+     * pictures may be wrong. */
+    int32_t n_flawed;
 } pare_source_info;
 
 /* What a codec tells beside pixels. */

@@ -35,11 +35,7 @@ static int interrupted(void *opaque)
     return d->is_late || pare__is_stopped(&d->input->stop);
 }
 
-static void begin_wait(pare__av_demux *d)
-{
-    d->deadline = d->patience ? av_gettime_relative() + d->patience : 0;
-    d->is_late = 0;
-}
+static void begin_wait(pare__av_demux *d) { d->deadline = d->patience ? av_gettime_relative() + d->patience : 0; }
 
 /* A file whose name looks like a URL is a file. */
 static int is_network(const char *path)

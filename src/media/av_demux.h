@@ -21,7 +21,7 @@ typedef struct pare__av_demux {
     int is_network, is_live; /* live: cannot be read twice */
     int64_t patience;        /* microseconds that a packet may take, 0 = any */
     int64_t deadline;        /* of the call under way, on the monotonic clock; 0 = none */
-    int is_late;             /* the deadline has passed */
+    int is_late;             /* a deadline has passed: libav gave up, though it may still hand out what it had */
 } pare__av_demux;
 
 int pare__av_demux_open(pare__av_demux *d, const pare__input *input, pare_error *err);

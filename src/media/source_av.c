@@ -354,6 +354,7 @@ static int feed(av_source *s, pare_error *err)
     if (again) return again < 0 ? again : 0;
     s->has_packet = 0;
     if (av < 0 || !is_before_key(s)) {
+        s->info->n_flawed += av >= 0 && s->packet->flags & AV_PKT_FLAG_CORRUPT;
         s->drained = av < 0;
         av = avcodec_send_packet(s->decoder, s->drained ? NULL : s->packet);
     }
@@ -370,6 +371,7 @@ static int is_wanted(av_source *s)
         s->info->n_damaged++;
         return 0;
     }
+    s->info->n_flawed += f->decode_error_flags != 0;
     s->first_tick = INT64_MIN;
     return 1;
 }

@@ -97,9 +97,9 @@ int main(int argc, char **argv)
     if (!rc) rc = list(s, &l, &err);
     if (s) {
         pare_source_get(s, &info, NULL);
-        printf("end damaged %lld reconnects %d sizes %d stream %d/%d interlaced %d aspect %g live %d\n",
-               (long long)info.n_damaged, info.n_reconnects, info.n_size_changes, info.stream, info.n_streams,
-               info.is_interlaced, info.pixel_aspect, info.is_live);
+        printf("end damaged %lld flawed %d reconnects %d sizes %d stream %d/%d interlaced %d aspect %g live %d\n",
+               (long long)info.n_damaged, info.n_flawed, info.n_reconnects, info.n_size_changes, info.stream,
+               info.n_streams, info.is_interlaced, info.pixel_aspect, info.is_live);
     }
     if (rc) printf("error %d %s\n", rc, err.text);
     pare_source_close(&s);
