@@ -34,7 +34,7 @@ BEGIN {
     law["api"] = "api core model encode select reduce measure view write"
     law["outside"] = ""
     # Libraries of others stay behind one kind of file.
-    guest["<lib(av(codec|format|util|device|filter)|sw(scale|resample))/"] = "^src/media/(source_av|av_[a-z]+|wr_video)[.][ch]$"
+    guest["<lib(av(codec|format|util|device|filter)|sw(scale|resample))/"] = "^(src/media/(source_av|av_[a-z]+|wr_video)[.][ch]|samples/own_decoder[.]c)$"
     guest["[<\"]stb_image[.]h"] = "^(src/media/source_stb[.]c|samples/.*)$"
     guest["[<\"]stb_image_write[.]h"] = "^src/write/wr_picture[.]c$"
     guest["[<\"](cblas|openblas[a-z_]*|f77blas)[.]h"] = "^src/encode/backend_[a-z]+[.]c$"

@@ -17,6 +17,15 @@ if(PARE_SAMPLES)
   pare_sample_test(compare_selectors 0 "^tome@block +kept +50.0 %, cosine (0[.]9|1[.]0)[0-9]+"
                    $<TARGET_FILE:compare_selectors> ${clip})
   pare_sample_test(own_frames 0 "^t=0.13..0.23 s: [0-9]+ of [0-9]+ tokens" $<TARGET_FILE:own_frames> 8)
+  find_program(PARE_FFMPEG_PROGRAM ffmpeg)
+  if(PARE_FFMPEG_PROGRAM)
+    add_test(NAME sample_edge_camera COMMAND sh -c
+             "\"$1\" -v error -i \"$2\" -t 1 -vf scale=320:180 -pix_fmt nv12 -f rawvideo - | \"$3\" 320 180 10 | grep -E '^10 frames, [0-9] dropped, p95 [1-9]'"
+             sh ${PARE_FFMPEG_PROGRAM} ${clip} $<TARGET_FILE:edge_camera>)
+  endif()
+  if(PARE_FFMPEG)
+    pare_sample_test(own_decoder 0 "^t=6.40 s: 2688 tokens" $<TARGET_FILE:own_decoder> ${clip})
+  endif()
   pare_sample_test(missing_input 1 "^reduce_image: .*no-such-file.png" $<TARGET_FILE:reduce_image> ${out}/no-such-file.png)
   pare_sample_test(usage 2 "^usage: reduce_video CLIP" $<TARGET_FILE:reduce_video>)
 endif()
