@@ -20,6 +20,7 @@ pare_test(test_cost MODULES core model encode select reduce measure view write a
 pare_test(test_pixels_in MODULES core model encode select reduce measure view write api
           SOURCES test_pixels_in.c tiny_model.c)
 pare_test(test_live MODULES core model encode select reduce measure view write api SOURCES test_live.c tiny_model.c)
+pare_test(test_canvas MODULES core model encode select reduce measure view write api SOURCES test_canvas.c)
 pare_test(test_no_malloc MODULES core model encode select reduce measure view write api
           SOURCES test_no_malloc.c tiny_model.c)
 pare_test(test_clip_pool MODULES core model encode select reduce SOURCES test_clip_pool.c)
