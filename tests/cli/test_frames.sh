@@ -54,3 +54,13 @@ one_line 1 "claude: takes pictures, no video" "$PARE" frames "$clip" -c claude -
 one_line 2 "would both be written" "$PARE" frames "$clip" "$clip" -o d
 one_line 4 "nothing.mp4" "$PARE" frames nothing.mp4 --frames 2
 one_line 2 "no clip given" "$PARE" frames
+
+echo '# killed at any moment: the old folder or the new one, never a part'
+"$PARE" frames "$clip" -o live --frames 3 -q >/dev/null
+for ms in 10 30 50 80 120 160 200 250 300 400; do
+    timeout -s KILL 0.$(printf %03d $ms) "$PARE" frames "$clip" -o live --frames 9 -q >/dev/null 2>&1 || true
+    n=$(jq '.frames | length' live/prompt.json)
+    [ "$(ls live | wc -l)" = $((n + 1)) ] || fail "killed after $ms ms: $n frames, $(ls live | wc -l) files"
+    jq -r '.frames[].file' live/prompt.json | while read -r f; do [ -s "live/$f" ] || fail "$f after $ms ms"; done
+done
+expect 0 "" "$PARE" frames "$clip" -o live --frames 9 -q | wc -l
