@@ -9,6 +9,7 @@
 
 #include "api.h"
 #include "core/limits.h"
+#include "core/pixels_in.h"
 #include "encode/prep.h"
 
 #define MAX_FRAMES ((int64_t)1 << 20)
@@ -20,18 +21,15 @@ enum { JUDGED_AT_ONCE = 4, JUDGED_SIDE = 1024 };
 
 /* ---- pictures ---------------------------------------------------------------------------------------------------- */
 
-static int check_frame(const pare_frame *f, pare_error *err)
+static int check_frame(const pare_frame *f, const char *function, pare_error *err)
 {
-    if (!f || !f->rgb) return pare_fail(err, PARE_E_INVALID, "frame has no pixels");
-    if (f->pixels != PARE_PIXELS_RGB)
-        return pare_fail(err, PARE_E_UNSUPPORTED, "frame has pixels of layout %d; RGB, %d, is read here", f->pixels,
-                         PARE_PIXELS_RGB);
+    if (!f->rgb) return pare_fail(err, PARE_E_INVALID, "%s: frame has no pixels", function);
     if (f->width < 1 || f->height < 1)
         return pare_fail(err, PARE_E_INVALID, "frame of %d x %d pixels", f->width, f->height);
     if (f->width > PARE__MAX_SIDE || f->height > PARE__MAX_SIDE)
         return pare_fail(err, PARE_E_LIMIT, "frame of %d x %d pixels, at most %d a side", f->width, f->height,
                          PARE__MAX_SIDE);
-    return 0;
+    return pare__pixels_check(f, function, err);
 }
 
 static int resize(const pare_frame *f, pare__resample filter, uint8_t *out, int32_t width, int32_t height,
@@ -49,7 +47,7 @@ int pare_frame_resize(const pare_frame *frame, int32_t filter, uint8_t *out, int
     pare__arena arena = {0};
     if (!frame || !out) return pare__no_argument("pare_frame_resize", frame ? "out" : "frame", err);
     int rc = pare__take_struct(&own, sizeof own, frame, "pare_frame_resize", err);
-    if (rc == 0) rc = check_frame(&own, err);
+    if (rc == 0) rc = check_frame(&own, "pare_frame_resize", err);
     if (rc) return rc;
     if (filter < 0 || filter >= (int32_t)(sizeof filters / sizeof *filters))
         return pare_fail(err, PARE_E_INVALID, "filter %d, not 0 to %d", filter, PARE_RESIZE_LANCZOS);
@@ -57,7 +55,8 @@ int pare_frame_resize(const pare_frame *frame, int32_t filter, uint8_t *out, int
     if (width > PARE__MAX_SIDE || height > PARE__MAX_SIDE)
         return pare_fail(err, PARE_E_LIMIT, "a size of %d x %d pixels, at most %d a side", width, height,
                          PARE__MAX_SIDE);
-    rc = resize(&own, filters[filter], out, width, height, &arena, err);
+    rc = pare__pixels_rgb(&own, &arena, NULL, &own, err);
+    if (rc == 0) rc = resize(&own, filters[filter], out, width, height, &arena, err);
     pare__arena_fini(&arena);
     return rc;
 }
@@ -201,15 +200,18 @@ int pare_survey_push(pare_survey *s, const pare_frame *frame, pare_error *err)
     pare_frame own = {0};
     if (!s || !frame) return pare__no_argument("pare_survey_push", s ? "frame" : "survey", err);
     int rc = pare__take_struct(&own, sizeof own, frame, "pare_survey_push", err);
-    if (rc == 0) rc = check_frame(&own, err);
+    if (rc == 0) rc = check_frame(&own, "pare_survey_push", err);
     if (rc == 0) rc = check_time(s, &own, err);
     if (rc == 0) rc = grow(s, err);
     if (rc) return rc;
     uint8_t *now = s->picture + (s->n & 1) * PICTURE, *before = s->picture + !(s->n & 1) * PICTURE;
-    rc = resize(&own, PARE__RESAMPLE_BILINEAR, now, UNIT * GRID_W, UNIT * GRID_H, &s->arena, err);
+    const pare__mark mark = pare__arena_mark(&s->arena);
     const pare_frame picture = dense(now, UNIT * GRID_W, UNIT * GRID_H);
+    rc = pare__pixels_rgb(&own, &s->arena, NULL, &own, err);
+    if (rc == 0) rc = resize(&own, PARE__RESAMPLE_BILINEAR, now, UNIT * GRID_W, UNIT * GRID_H, &s->arena, err);
     if (rc == 0) rc = make_thumb(s, &picture, err);
     if (rc == 0) rc = judge(s, &own, err);
+    pare__arena_reset(&s->arena, mark);
     if (rc) return rc;
     take_pulse(s, now, before);
     s->pts[s->n++] = own.pts;

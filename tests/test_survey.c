@@ -168,8 +168,8 @@ START_TEST(refusals)
     f.pts = NAN;
     ck_assert_int_eq(pare_survey_push(s, &f, &err), PARE_E_INVALID);
     f = frame_of(rgb, 2);
-    f.pixels = PARE_PIXELS_NV12;
-    ck_assert_int_eq(pare_survey_push(s, &f, &err), PARE_E_UNSUPPORTED);
+    f.pixels = PARE_PIXELS_NV12; /* without its second plane */
+    ck_assert_int_eq(pare_survey_push(s, &f, &err), PARE_E_INVALID);
     f = frame_of(NULL, 2);
     ck_assert_int_eq(pare_survey_push(s, &f, &err), PARE_E_INVALID);
     push(s, 0, 0, 2), push(s, 0, 0, 3);
@@ -195,6 +195,10 @@ START_TEST(pictures)
     ck_assert_mem_eq(rgb, same, sizeof rgb);
     ck_assert_int_eq(pare_frame_resize(&f, PARE_RESIZE_BOX, small, 48, 36, NULL), 0);
     ck_assert_int_eq(small[0], (rgb[0] + rgb[3] + rgb[3 * W] + rgb[3 * W + 3] + 2) / 4);
+    pare_frame gray = f;
+    gray.pixels = PARE_PIXELS_GRAY;
+    ck_assert_int_eq(pare_frame_resize(&gray, PARE_RESIZE_NEAREST, same, W, H, NULL), 0);
+    for (int c = 0; c < 3; c++) ck_assert_int_eq(same[3 * W + c], rgb[3 * W]);
     ck_assert_int_eq(pare_frame_resize(&f, 9, small, 48, 36, &err), PARE_E_INVALID);
     ck_assert_int_eq(pare_frame_resize(&f, PARE_RESIZE_BOX, small, 0, 36, &err), PARE_E_INVALID);
     ck_assert_int_eq(pare_jpeg_save("/tmp/x.jpg", rgb, W, H, 101, &err), PARE_E_INVALID);

@@ -17,8 +17,8 @@ extern "C" {
 
 enum { PARE_RESIZE_NEAREST, PARE_RESIZE_BOX, PARE_RESIZE_BILINEAR, PARE_RESIZE_BICUBIC, PARE_RESIZE_LANCZOS };
 
-/* Resizes the whole picture to out [height, width, 3], dense, as Pillow does, to the bit. `frame` in PARE_PIXELS_RGB.
- * Any thread. Errors: INVALID (no pixels, sizes, filter), UNSUPPORTED (another layout), LIMIT, NOMEM. */
+/* Resizes the whole picture to RGB out [height, width, 3], dense, as Pillow does, to the bit; `frame` in any layout. Any
+ * thread. Errors: INVALID (no pixels, sizes, filter), LIMIT, NOMEM. */
 PARE_API int pare_frame_resize(const pare_frame *frame, int32_t filter, uint8_t *out, int32_t width, int32_t height,
                                pare_error *err);
 
@@ -44,8 +44,8 @@ typedef struct pare_survey_view {
 
 /* opts may be NULL. Errors: NOMEM. */
 PARE_API int pare_survey_create(pare_survey **out, const pare_survey_opts *opts, pare_error *err);
-/* The next frame in PARE_PIXELS_RGB; copied as far as it is remembered. Errors: INVALID (no pixels; pts before the last
- * one's or not finite), UNSUPPORTED (layout), LIMIT, NOMEM. */
+/* The next frame, in any layout; copied as far as it is remembered. Errors: INVALID (no pixels; pts before the last one's
+ * or not finite), LIMIT, NOMEM. */
 PARE_API int pare_survey_push(pare_survey *s, const pare_frame *frame, pare_error *err);
 /* Arrays are borrowed until the next push. `view->struct_size` must be set. */
 PARE_API int pare_survey_get(const pare_survey *s, pare_survey_view *view, pare_error *err);
