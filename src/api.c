@@ -235,6 +235,22 @@ int pare_reducer_create(pare_reducer **out, const pare_model *model, const pare_
     return rc ? rc : pare__reducer_create(out, model, &o, err);
 }
 
+static int check_motion(const pare_frame *f, const char *function, pare_error *err)
+{
+    const pare_motion *m = f->motion;
+    if (!m) return 0;
+    if (m->struct_size < sizeof *m)
+        return pare_fail(err, PARE_E_INVALID, "%s: pare_motion.struct_size is %u", function, m->struct_size);
+    if (!m->vector || !m->kind) return pare__no_argument(function, m->kind ? "motion.vector" : "motion.kind", err);
+    if (m->block != PARE__MOTION_BLOCK)
+        return pare_fail(err, PARE_E_INVALID, "%s: motion in blocks of %d pixels, must be %d", function, m->block,
+                         PARE__MOTION_BLOCK);
+    const int32_t rows = (f->height + m->block - 1) / m->block, cols = (f->width + m->block - 1) / m->block;
+    if (m->rows == rows && m->cols == cols) return 0;
+    return pare_fail(err, PARE_E_INVALID, "%s: motion of %d x %d blocks, a frame of %d x %d pixels has %d x %d",
+                     function, m->cols, m->rows, f->width, f->height, cols, rows);
+}
+
 int pare__take_frame(pare_frame *own, const pare_frame *f, const char *function, pare_error *err)
 {
     if (!f) return pare__no_argument(function, "frame", err);
@@ -255,7 +271,7 @@ int pare__take_frame(pare_frame *own, const pare_frame *f, const char *function,
                       own->mask_height > PARE__MAX_SIDE))
         return pare_fail(err, PARE_E_INVALID, "%s: mask of %d x %d pixels, sides must be 1..%d", function,
                          own->mask_width, own->mask_height, PARE__MAX_SIDE);
-    return 0;
+    return check_motion(own, function, err);
 }
 
 /* Element i of a caller's array, whose structs may be of another size than ours. */

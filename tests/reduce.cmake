@@ -16,6 +16,7 @@ pare_test(test_reset MODULES core model encode select reduce measure view write 
 pare_test(test_reuse MODULES core model encode select reduce measure view write api SOURCES test_reuse.c tiny_model.c)
 pare_test(test_dry MODULES core model encode select reduce measure view write api SOURCES test_dry.c tiny_model.c)
 set_tests_properties(test_dry PROPERTIES TIMEOUT 900)
+pare_test(test_still MODULES core model encode select reduce measure view write api SOURCES test_still.c tiny_model.c)
 pare_test(test_cost MODULES core model encode select reduce measure view write api SOURCES test_cost.c)
 pare_test(test_pixels_in MODULES core model encode select reduce measure view write api
           SOURCES test_pixels_in.c tiny_model.c)

@@ -167,6 +167,55 @@ START_TEST(threads_and_stride_do_not_matter)
 }
 END_TEST
 
+/* Pixels (x, y) .. of a resized picture of shape s lie in `part` [.., pw, 3] at (x - px, y - py). */
+static void expect_areas(const int32_t *s, const pare__area *area, int n, const uint8_t *whole, const uint8_t *part,
+                         const pare__target *to)
+{
+    for (int32_t y = to->y; y < s[3]; y++)
+        for (int32_t x = to->x; x < s[2]; x++) {
+            int is_in = 0;
+            for (int i = 0; i < n; i++) is_in |= x >= area[i].x0 && x < area[i].x1 && y >= area[i].y0 && y < area[i].y1;
+            for (int c = 0; c < 3; c++)
+                ck_assert_int_eq(part[(y - to->y) * to->stride + 3 * (int64_t)(x - to->x) + c],
+                                 is_in ? whole[((int64_t)y * s[2] + x) * 3 + c] : 170);
+        }
+}
+
+/* What is made of areas is what is there in the whole, and nothing beside them is touched. */
+START_TEST(areas_match_the_whole)
+{
+    const int32_t *s = shapes[_i / 5];
+    const pare__resample kind = (pare__resample)(PARE__RESAMPLE_BOX + _i % 5);
+    const size_t size = (size_t)s[2] * (size_t)s[3] * 3;
+    uint8_t *src = noise(s[0], s[1], 11), *want = malloc(size), *got = malloc(size);
+    pare__rng r = pare__rng_make(5, (uint64_t)_i, 0);
+    pare__pool *pool;
+    ck_assert_int_eq(pare__pool_create(&pool, 2, NULL), 0);
+    pare__resize_u8(src, s[0] * 3, s[0], s[1], want, s[2], s[3], kind, &arena, NULL, NULL);
+    const pare_frame frame = {.rgb = src, .stride = s[0] * 3, .width = s[0], .height = s[1]};
+    for (int round = 0; round < 8; round++) {
+        pare__target to = {.rgb = got, .width = s[2], .height = s[3]};
+        to.x = (int32_t)pare__rng_below(&r, (uint64_t)s[2]);
+        to.y = (int32_t)pare__rng_below(&r, (uint64_t)s[3]);
+        to.stride = 3 * (int64_t)(s[2] - to.x);
+        pare__area area[3];
+        for (int i = 0; i < 3; i++) {
+            area[i].x0 = to.x + (int32_t)pare__rng_below(&r, (uint64_t)(s[2] - to.x));
+            area[i].y0 = to.y + (int32_t)pare__rng_below(&r, (uint64_t)(s[3] - to.y));
+            area[i].x1 = area[i].x0 + 1 + (int32_t)pare__rng_below(&r, (uint64_t)(s[2] - area[i].x0));
+            area[i].y1 = area[i].y0 + 1 + (int32_t)pare__rng_below(&r, (uint64_t)(s[3] - area[i].y0));
+        }
+        memset(got, 170, size);
+        ck_assert_int_eq(pare__resize_areas(&frame, area, 3, &to, kind, &arena, pool, NULL), 0);
+        expect_areas(s, area, 3, want, got, &to);
+    }
+    pare__pool_free(&pool);
+    free(src);
+    free(want);
+    free(got);
+}
+END_TEST
+
 START_TEST(constant_stays_constant)
 {
     uint8_t src[50 * 40 * 3], dst[23 * 61 * 3];
@@ -227,6 +276,7 @@ int main(void)
     tcase_add_loop_test(t, matches_oracle, 0, (int)(sizeof shapes / sizeof *shapes) * 4);
     tcase_add_loop_test(t, matches_pillow, 0, (int)(sizeof pillow / sizeof *pillow));
     tcase_add_test(t, threads_and_stride_do_not_matter);
+    tcase_add_loop_test(t, areas_match_the_whole, 0, (int)(sizeof shapes / sizeof *shapes) * 5);
     tcase_add_loop_test(t, constant_stays_constant, 0, 256);
     tcase_add_test(t, nearest_takes_centres);
     const char *dir = getenv("PARE_FIXTURES");

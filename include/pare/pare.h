@@ -290,7 +290,7 @@ typedef struct pare_reducer_stats {
     int64_t n_late; /* frames that took longer than max_ms */
     int64_t n_reference,
         n_fresh;              /* with reuse: steps encoded whole; units computed, those of reference steps included */
-    int64_t n_block, n_still; /* blocks with motion; of them those that were not resized again */
+    int64_t n_block, n_still; /* blocks of frames with motion; of them those that kept the pixels of the frame before */
 } pare_reducer_stats;
 
 /* What is known of a temporal step (or photo) before it is encoded. Fields and stride of this struct never change. */

@@ -5,6 +5,7 @@
 
 enum {
     PARE__MAX_SIDE = 16384,     /* pixels of a frame side */
+    PARE__MOTION_BLOCK = 16,    /* pixels of a block side of pare_motion */
     PARE__MAX_PIXELS = 1 << 28, /* pixels of a frame */
     PARE__MAX_UNITS_PER_FRAME = 1 << 16,
     PARE__MAX_WINDOW = 1 << 14, /* temporal steps decided together */

@@ -367,6 +367,35 @@ int pare__prep_frame(const pare_frame *frame, const pare__fit *fit, pare__resamp
     return rc;
 }
 
+static int32_t within(int32_t v, int32_t most) { return v < 0 ? 0 : v > most ? most : v; }
+
+int pare__prep_areas(const pare_frame *frame, const pare__fit *fit, pare__resample resample, const pare__area *area,
+                     int32_t n, uint8_t *out, pare__arena *arena, pare__pool *pool, pare_error *err)
+{
+    int rc = check_frame(frame, fit, err);
+    if (rc < 0) return rc;
+    const pare__mark mark = pare__arena_mark(arena);
+    pare__area *part = PARE__ARENA(arena, pare__area, n + 1);
+    if (!part) return pare_fail(err, PARE_E_NOMEM, "out of memory for %d areas", n);
+    int32_t n_part = 0;
+    for (int32_t i = 0; i < n; i++) {
+        const pare__area a = {within(area[i].x0 + fit->crop_x, fit->resized_width),
+                              within(area[i].y0 + fit->crop_y, fit->resized_height),
+                              within(area[i].x1 + fit->crop_x, fit->resized_width),
+                              within(area[i].y1 + fit->crop_y, fit->resized_height)};
+        if (a.x0 < a.x1 && a.y0 < a.y1) part[n_part++] = a;
+    }
+    const pare__target to = {.rgb = out,
+                             .stride = 3 * (int64_t)fit->width,
+                             .width = fit->resized_width,
+                             .height = fit->resized_height,
+                             .x = fit->crop_x,
+                             .y = fit->crop_y};
+    rc = n_part ? pare__resize_areas(frame, part, n_part, &to, resample, arena, pool, err) : 0;
+    pare__arena_reset(arena, mark);
+    return rc;
+}
+
 void pare__prep_values(const pare__prep_rule *rule, float *value)
 {
     for (int c = 0; c < 3; c++) {

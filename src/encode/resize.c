@@ -37,11 +37,12 @@ typedef struct taps {
     int32_t *weight; /* [n_out, max] fixed point */
 } taps;
 
-/* Packed RGB; rows `stride` bytes apart. */
+/* Packed RGB; rows `stride` bytes apart. A part of a picture counts its rows and columns from the picture's. */
 typedef struct plane {
     uint8_t *rgb;
     int64_t stride;
-    int32_t width, height;
+    int32_t width, height; /* of the picture */
+    int32_t x, y;          /* of the first pixel */
 } plane;
 
 typedef struct pass {
@@ -50,6 +51,17 @@ typedef struct pass {
     uint8_t *scratch; /* horizontal: [workers, (source + target width) * BLOCK] */
     mac_fn mac;
 } pass;
+
+/* Areas of the target, each taken through both passes by one worker. */
+typedef struct areas {
+    const pare__area *area;
+    const taps *across, *down; /* NULL: that side keeps its size */
+    const plane *src, *dst;
+    uint8_t *side, *half; /* [workers, ...] scratch of the horizontal pass, what lies between the passes */
+    int64_t half_bytes;
+    int height_first;
+    mac_fn mac;
+} areas;
 
 /* ---- filters --------------------------------------------------------------------------------------------------- */
 
@@ -255,37 +267,52 @@ static void separate(const uint8_t *side, int32_t n_rows, int64_t n_bytes, uint8
     }
 }
 
+static uint8_t *pixel(const plane *p, int64_t row, int64_t col)
+{
+    return p->rgb + (row - p->y) * p->stride + (col - p->x) * 3;
+}
+
+/* Columns [c0, c1) of at most LANES rows; side: scratch [source + target width, BLOCK]. */
+static void across(const pass *p, int32_t row, int32_t n_rows, int32_t c0, int32_t c1, uint8_t *side)
+{
+    const plane *src = p->src, *dst = p->dst;
+    const taps *t = p->t;
+    const int64_t from = t->first[c0], n = t->first[c1 - 1] + t->count[c1 - 1] - from;
+    uint8_t *done = side + n * BLOCK;
+    interleave(pixel(src, row, from), src->stride, n_rows, n * 3, side);
+    for (int64_t i = c0; i < c1; i++)
+        p->mac(side + (t->first[i] - from) * BLOCK, BLOCK, t->weight + i * t->max, t->count[i],
+               done + (i - c0) * BLOCK);
+    separate(done, n_rows, (int64_t)(c1 - c0) * 3, pixel(dst, row, c0), dst->stride);
+}
+
+/* Columns [c0, c1) of one row. */
+static void down(const pass *p, int64_t row, int32_t c0, int32_t c1)
+{
+    const int64_t n = (int64_t)(c1 - c0) * 3;
+    const int32_t *weight = p->t->weight + row * p->t->max, count = p->t->count[row];
+    const uint8_t *in = pixel(p->src, p->t->first[row], c0);
+    uint8_t *out = pixel(p->dst, row, c0);
+    int64_t c = 0;
+    for (; c + BLOCK <= n; c += BLOCK) p->mac(in + c, p->src->stride, weight, count, out + c);
+    mac_rest(in + c, p->src->stride, weight, count, out + c, n - c);
+}
+
 static void horizontal(void *arg, int64_t task, int32_t worker)
 {
     const pass *p = (const pass *)arg;
-    const plane *src = p->src, *dst = p->dst;
-    int32_t row = (int32_t)task * LANES;
-    int32_t n_rows = src->height - row < LANES ? src->height - row : LANES;
-    uint8_t *side = p->scratch + (int64_t)worker * (src->width + dst->width) * BLOCK;
-    uint8_t *done = side + (int64_t)src->width * BLOCK;
-    interleave(src->rgb + row * src->stride, src->stride, n_rows, (int64_t)src->width * 3, side);
-    for (int64_t i = 0; i < dst->width; i++) {
-        const int32_t *weight = p->t->weight + i * p->t->max;
-        p->mac(side + (int64_t)p->t->first[i] * BLOCK, BLOCK, weight, p->t->count[i], done + i * BLOCK);
-    }
-    separate(done, n_rows, (int64_t)dst->width * 3, dst->rgb + row * dst->stride, dst->stride);
+    const int32_t row = (int32_t)task * LANES;
+    const int32_t n_rows = p->src->height - row < LANES ? p->src->height - row : LANES;
+    uint8_t *side = p->scratch + (int64_t)worker * (p->src->width + p->dst->width) * BLOCK;
+    across(p, row, n_rows, 0, p->dst->width, side);
 }
 
 static void vertical(void *arg, int64_t task, int32_t worker)
 {
     (void)worker;
     const pass *p = (const pass *)arg;
-    const plane *src = p->src, *dst = p->dst;
-    int64_t n = (int64_t)dst->width * 3;
-    int64_t last = (task + 1) * ROWS < dst->height ? (task + 1) * ROWS : dst->height;
-    for (int64_t row = task * ROWS; row < last; row++) {
-        const uint8_t *in = src->rgb + p->t->first[row] * src->stride;
-        const int32_t *weight = p->t->weight + row * p->t->max;
-        uint8_t *out = dst->rgb + row * dst->stride;
-        int64_t c = 0;
-        for (; c + BLOCK <= n; c += BLOCK) p->mac(in + c, src->stride, weight, p->t->count[row], out + c);
-        mac_rest(in + c, src->stride, weight, p->t->count[row], out + c, n - c);
-    }
+    const int64_t last = (task + 1) * ROWS < p->dst->height ? (task + 1) * ROWS : p->dst->height;
+    for (int64_t row = task * ROWS; row < last; row++) down(p, row, 0, p->dst->width);
 }
 
 /* Pillow adds the scale step by step, which decides ties. */
@@ -357,8 +384,8 @@ int pare__resize_u8(const uint8_t *src, int64_t stride, int32_t sw, int32_t sh, 
                     pare__resample resample, pare__arena *arena, pare__pool *pool, pare_error *err)
 {
     pare__mark mark = pare__arena_mark(arena);
-    plane from = {(uint8_t *)src, stride, sw, sh}; /* only read */
-    plane to = {dst, (int64_t)dw * 3, dw, dh};
+    plane from = {(uint8_t *)src, stride, sw, sh, 0, 0}; /* only read */
+    plane to = {dst, (int64_t)dw * 3, dw, dh, 0, 0};
     int rc = 0;
     if (sw == dw && sh == dh)
         copy(src, stride, sw, sh, dst);
@@ -369,4 +396,106 @@ int pare__resize_u8(const uint8_t *src, int64_t stride, int32_t sw, int32_t sh, 
     pare__arena_reset(arena, mark);
     if (rc < 0) pare_fail(err, rc, "out of memory resizing %d x %d to %d x %d", sw, sh, dw, dh);
     return rc;
+}
+
+/* ---- areas ----------------------------------------------------------------------------------------------------- */
+
+/* What lies between the passes of an area, in pixels of its plane: from the source in the one direction, of the target in
+ * the other. */
+static pare__area between(const areas *s, const pare__area *a)
+{
+    pare__area h = *a;
+    const taps *t = s->height_first ? s->across : s->down;
+    if (s->height_first) {
+        h.x0 = t->first[a->x0];
+        h.x1 = t->first[a->x1 - 1] + t->count[a->x1 - 1];
+    } else {
+        h.y0 = t->first[a->y0];
+        h.y1 = t->first[a->y1 - 1] + t->count[a->y1 - 1];
+    }
+    return h;
+}
+
+static void pass_across(const areas *s, const plane *src, const plane *dst, const pare__area *a, uint8_t *side)
+{
+    const pass p = {s->across, src, dst, NULL, s->mac};
+    for (int32_t row = a->y0; row < a->y1; row += LANES)
+        across(&p, row, a->y1 - row < LANES ? a->y1 - row : LANES, a->x0, a->x1, side);
+}
+
+static void pass_down(const areas *s, const plane *src, const plane *dst, const pare__area *a)
+{
+    const pass p = {s->down, src, dst, NULL, s->mac};
+    for (int32_t row = a->y0; row < a->y1; row++) down(&p, row, a->x0, a->x1);
+}
+
+static void both_passes(const areas *s, const pare__area *a, uint8_t *side, uint8_t *room)
+{
+    const pare__area h = between(s, a);
+    const plane half = {room, (int64_t)(h.x1 - h.x0) * 3, 0, 0, h.x0, h.y0};
+    if (s->height_first)
+        pass_down(s, s->src, &half, &h);
+    else
+        pass_across(s, s->src, &half, &h, side);
+    if (s->height_first)
+        pass_across(s, &half, s->dst, a, side);
+    else
+        pass_down(s, &half, s->dst, a);
+}
+
+static void one_area(void *arg, int64_t task, int32_t worker)
+{
+    const areas *s = (const areas *)arg;
+    const pare__area *a = &s->area[task];
+    uint8_t *side = s->side + (int64_t)worker * (s->src->width + s->dst->width) * BLOCK;
+    if (s->across && s->down)
+        both_passes(s, a, side, s->half + worker * s->half_bytes);
+    else if (s->across)
+        pass_across(s, s->src, s->dst, a, side);
+    else if (s->down)
+        pass_down(s, s->src, s->dst, a);
+    else
+        for (int32_t row = a->y0; row < a->y1; row++)
+            memcpy(pixel(s->dst, row, a->x0), pixel(s->src, row, a->x0), (size_t)(a->x1 - a->x0) * 3);
+}
+
+static int make_areas(areas *s, const filter *f, int32_t n, pare__arena *arena, pare__pool *pool)
+{
+    const plane *src = s->src, *dst = s->dst;
+    const int64_t workers = pare__pool_threads(pool);
+    taps *t = PARE__ARENA(arena, taps, 2);
+    if (!t) return PARE_E_NOMEM;
+    if (src->width != dst->width) s->across = &t[0];
+    if (src->height != dst->height) s->down = &t[1];
+    if (s->across && make_taps(&t[0], f, src->width, dst->width, arena)) return PARE_E_NOMEM;
+    if (s->down && make_taps(&t[1], f, src->height, dst->height, arena)) return PARE_E_NOMEM;
+    s->mac = best_mac();
+    s->height_first = !f->width_first && height_first(src, dst);
+    for (int32_t i = 0; s->across && s->down && i < n; i++) {
+        const pare__area h = between(s, &s->area[i]);
+        const int64_t bytes = (int64_t)(h.x1 - h.x0) * (h.y1 - h.y0) * 3;
+        if (bytes > s->half_bytes) s->half_bytes = bytes;
+    }
+    s->side = (uint8_t *)pare__arena_alloc(arena, workers * (src->width + dst->width), BLOCK);
+    s->half = (uint8_t *)pare__arena_alloc(arena, workers, s->half_bytes + 1);
+    return s->side && s->half ? 0 : PARE_E_NOMEM;
+}
+
+int pare__resize_areas(const pare_frame *src, const pare__area *area, int32_t n, const pare__target *to,
+                       pare__resample resample, pare__arena *arena, pare__pool *pool, pare_error *err)
+{
+    const pare__mark mark = pare__arena_mark(arena);
+    const plane from = {(uint8_t *)src->rgb, src->stride, src->width, src->height, 0, 0}; /* only read */
+    const plane dst = {to->rgb, to->stride, to->width, to->height, to->x, to->y};
+    areas s = {.area = area, .src = &from, .dst = &dst};
+    const int rc = make_areas(&s, &filters[resample], n, arena, pool);
+    if (!rc) pare__pool_run(pool, n, one_area, &s);
+    pare__arena_reset(arena, mark);
+    return rc ? pare_fail(err, rc, "out of memory resizing parts of %d x %d", src->width, src->height) : 0;
+}
+
+int32_t pare__resample_reach(pare__resample resample, int32_t n_in, int32_t n_out)
+{
+    const double scale = (double)n_in / n_out;
+    return n_in == n_out ? 0 : (int32_t)ceil(filters[resample].support * (scale < 1 ? 1 : scale)) + 1;
 }

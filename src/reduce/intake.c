@@ -306,19 +306,48 @@ static void begin_slots(pare_reducer *r, const pare_frame *f)
     r->n_slot += r->per_picture;
 }
 
+static int resize_all(pare_reducer *r, const pare_frame *f, int32_t first, pare_error *err)
+{
+    uint8_t **to = PARE__ARENA(&r->arena, uint8_t *, r->per_picture);
+    if (!to) return PARE_E_NOMEM;
+    for (int32_t i = 0; i < r->per_picture; i++)
+        to[i] = r->pixels + (first + i) * slot_bytes(r) + r->held[first + i] * frame_bytes(r);
+    return pare__tiling_pixels(&r->tiling, f, pare__prep_resample(&r->model->prep, r->opts.video), to, &r->arena,
+                               r->pool, err);
+}
+
+/* The picture that the frame before became; NULL = there was none. */
+static const uint8_t *last_picture(const pare_reducer *r, int32_t slot)
+{
+    if (r->held[slot]) return pare__reducer_pixels(r, slot, r->held[slot] - 1);
+    if (slot) return pare__reducer_pixels(r, slot - 1, r->held[slot - 1] - 1);
+    return r->has_previous ? pare__reducer_pixels(r, r->cap, 0) : NULL;
+}
+
+/* Takes the picture before and resizes what is no longer the same. */
+static int resize_changes(pare_reducer *r, const pare_frame *f, int32_t slot, pare_error *err)
+{
+    const pare__resample resample = pare__prep_resample(&r->model->prep, r->opts.video);
+    const uint8_t *before = last_picture(r, slot);
+    pare__again again;
+    if (!before) pare__still_forget(&r->still);
+    const int rc = pare__still_take(&r->still, f, &r->fit[slot], resample, r->model->hp.patch * r->model->hp.unit,
+                                    &r->arena, &again);
+    r->stats.n_block = r->still.n_block;
+    r->stats.n_still = r->still.n_still;
+    if (rc || again.is_all) return rc ? rc : resize_all(r, f, slot, err);
+    uint8_t *to = r->pixels + slot * slot_bytes(r) + r->held[slot] * frame_bytes(r);
+    memcpy(to, before, (size_t)frame_bytes(r));
+    return pare__prep_areas(f, &r->fit[slot], resample, again.area, again.n, to, &r->arena, r->pool, err);
+}
+
 static int fill_slots(pare_reducer *r, const pare_frame *f, int32_t first, pare_error *err)
 {
     const pare__mark mark = pare__arena_mark(&r->arena);
-    uint8_t **to = PARE__ARENA(&r->arena, uint8_t *, r->per_picture);
-    int rc = to ? tile_frame(r, f, &r->tiling, err) : PARE_E_NOMEM;
-    for (int32_t i = 0; !rc && i < r->per_picture; i++) {
-        const int32_t s = first + i;
-        pare__tiling_fit(&r->tiling, i, &r->fit[s]);
-        to[i] = r->pixels + s * slot_bytes(r) + r->held[s] * frame_bytes(r);
-    }
+    int rc = tile_frame(r, f, &r->tiling, err);
+    for (int32_t i = 0; !rc && i < r->per_picture; i++) pare__tiling_fit(&r->tiling, i, &r->fit[first + i]);
     if (!rc)
-        rc = pare__tiling_pixels(&r->tiling, f, pare__prep_resample(&r->model->prep, r->opts.video), to, &r->arena,
-                                 r->pool, err);
+        rc = r->opts.video && r->per_picture == 1 ? resize_changes(r, f, first, err) : resize_all(r, f, first, err);
     pare__arena_reset(&r->arena, mark);
     return rc;
 }

@@ -152,6 +152,7 @@ void pare__reducer_free(pare_reducer **out)
     pare__rows_fini(&r->encoded);
     pare__reuse_fini(&r->reuse);
     pare__map_fini(&r->pack_total);
+    pare__still_fini(&r->still);
     pare__maps_fini(&r->maps);
     pare__arena_fini(&r->arena);
     void *owned[] = {r->recipe_text, r->pixels,     r->pts,     r->fit,          r->pack_origin, r->goal,   r->slot,
@@ -173,6 +174,7 @@ static void forget_clip(pare_reducer *r)
     r->n_pushed = r->n_step = r->n_counted = 0;
     r->clip_in = r->clip_out = 0;
     r->has_previous = r->has_mask = r->n_given = 0;
+    pare__still_forget(&r->still);
     r->media_start = 0;
     r->past = (pare__pulse_past){0};
     r->final_left = 0;

@@ -18,6 +18,7 @@
 #include "reduce/rate.h"
 #include "reduce/recycler.h"
 #include "reduce/result.h"
+#include "reduce/still.h"
 #include "reduce/reuse.h"
 #include "reduce/window.h"
 
@@ -63,6 +64,7 @@ struct pare_reducer {
     uint8_t *pixels;          /* [cap + 1, temporal, height, width, 3]; the last holds the frame before the window */
     int64_t bytes[PARE__SLOT_ARRAYS]; /* allocated behind each array that has one entry per slot */
     int32_t has_previous;
+    pare__still still;         /* what need not be resized again */
     double media_start;        /* pts of the medium's first frame */
     pare_slot *slot;           /* [cap] */
     int32_t *held;             /* [cap] frames of the slot */
