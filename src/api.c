@@ -208,9 +208,8 @@ int pare_mrope(const pare_mrope_opts *opts, const int32_t *token_type, int64_t n
 
 /* ---- reducer -------------------------------------------------------------------------------------------------- */
 
-/* The caller's options as this library knows them, with what they point to. `custom` receives theirs. */
-static int take_reducer_opts(pare_reducer_opts *own, pare_custom *custom, const pare_reducer_opts *opts,
-                             const char *function, pare_error *err)
+int pare__take_reducer_opts(pare_reducer_opts *own, pare_custom *custom, const pare_reducer_opts *opts,
+                            const char *function, pare_error *err)
 {
     int rc = pare__take_struct(own, sizeof *own, opts, function, err);
     if (!rc && own->custom) {
@@ -231,7 +230,7 @@ int pare_reducer_create(pare_reducer **out, const pare_model *model, const pare_
     if (!model) return pare__no_argument("pare_reducer_create", "model", err);
     pare_reducer_opts o;
     pare_custom custom;
-    const int rc = take_reducer_opts(&o, &custom, opts, "pare_reducer_create", err);
+    const int rc = pare__take_reducer_opts(&o, &custom, opts, "pare_reducer_create", err);
     return rc ? rc : pare__reducer_create(out, model, &o, err);
 }
 
@@ -351,7 +350,7 @@ int pare_reduce_tokens(const pare_tensor *arrays, int32_t n_arrays, const pare_r
     if (!arrays || n_arrays < 1) return pare__no_argument("pare_reduce_tokens", "arrays", err);
     pare_reducer_opts o;
     pare_custom custom;
-    const int rc = take_reducer_opts(&o, &custom, opts, "pare_reduce_tokens", err);
+    const int rc = pare__take_reducer_opts(&o, &custom, opts, "pare_reduce_tokens", err);
     return rc ? rc : pare__reduce_tokens(arrays, n_arrays, &o, out, err);
 }
 

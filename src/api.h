@@ -7,6 +7,9 @@
 
 #include <pare/pare.h>
 
+/* The caller's options as this library knows them, with what they point to. `custom` receives theirs. */
+int pare__take_reducer_opts(pare_reducer_opts *own, pare_custom *custom, const pare_reducer_opts *opts,
+                            const char *function, pare_error *err);
 int pare__no_argument(const char *function, const char *argument, pare_error *err);
 /* Copies the part of a caller's struct that both sides know over zeroed defaults. A newer caller's unknown tail must be
  * zero. */

@@ -14,6 +14,7 @@ pare_test(test_capture MODULES core model encode select reduce measure view writ
 set_tests_properties(test_capture PROPERTIES TIMEOUT 900)
 pare_test(test_reset MODULES core model encode select reduce measure view write api SOURCES test_reset.c tiny_model.c)
 pare_test(test_reuse MODULES core model encode select reduce measure view write api SOURCES test_reuse.c tiny_model.c)
+pare_test(test_plan MODULES core model encode select reduce measure view write api SOURCES test_plan.c tiny_model.c)
 pare_test(test_dry MODULES core model encode select reduce measure view write api SOURCES test_dry.c tiny_model.c)
 set_tests_properties(test_dry PROPERTIES TIMEOUT 900)
 pare_test(test_still MODULES core model encode select reduce measure view write api SOURCES test_still.c tiny_model.c)

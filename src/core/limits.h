@@ -11,6 +11,7 @@ enum {
     PARE__MAX_WINDOW = 1 << 14, /* temporal steps decided together */
     PARE__MAX_QUEUE = 4096,     /* frames or results that wait between threads */
     PARE__MAX_WAIT = 1 << 30,   /* seconds */
+    PARE__MAX_PLAN_STEPS = 1 << 24, /* temporal steps of a plan */
     PARE__MAX_TILES = 64,       /* tiles of a picture in a row or column */
     PARE__MAX_STEPS = 16,       /* steps of a recipe */
     PARE__MAX_BLOCKS = 256,

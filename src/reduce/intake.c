@@ -366,8 +366,8 @@ int pare__reducer_store(pare_reducer *r, const pare_frame *f, pare_error *err)
     if (rc) return rc;
     pare__reducer_step_frame(r, f, first);
     r->n_held = r->opts.video ? (r->n_held + 1) % r->model->hp.temporal : 0;
-    if (!r->n_held) pare__reducer_step_take(r, first);
+    if (!r->n_held) rc = pare__reducer_step_take(r, first);
     r->n_pushed++;
     r->stats.prep_ms += pare__now_ms() - start;
-    return 0;
+    return rc;
 }

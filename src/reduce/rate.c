@@ -54,9 +54,20 @@ static double per_frame_budget(const pare__rate *rate, int64_t units)
     return (double)rate->per_frame;
 }
 
+int pare__rate_plan(pare__rate *rate, const int64_t *planned, int64_t n, pare_error *err)
+{
+    if (rate->kind != PARE__RATE_NONE)
+        return pare_fail(err, PARE_E_INVALID, "a plan is the budget: no other one may be given beside it");
+    if (!planned || n < 1) return pare_fail(err, PARE_E_INVALID, "plan: it is not one of two passes, or not finished");
+    rate->kind = PARE__RATE_PLAN;
+    rate->planned = planned;
+    rate->n_planned = n;
+    return 0;
+}
+
 int pare__rate_check(const pare__rate *rate, int64_t units, pare_error *err)
 {
-    if (rate->kind == PARE__RATE_NONE) return 0;
+    if (rate->kind == PARE__RATE_NONE || rate->kind == PARE__RATE_PLAN) return 0;
     if (rate->kind == PARE__RATE_TOKENS && rate->tokens > rate->n_frames * units)
         return pare_fail(err, PARE_E_INVALID, "tokens %lld: the %lld frames have only %lld units",
                          (long long)rate->tokens, (long long)rate->n_frames, (long long)(rate->n_frames * units));
@@ -86,6 +97,8 @@ int64_t pare__rate_most(const pare__rate *rate) { return rate->kind == PARE__RAT
 
 int64_t pare__rate_window(pare__rate *rate, int64_t n_frames, int64_t units, int is_last)
 {
+    for (int64_t i = rate->seen_frames; i < rate->seen_frames + n_frames && i < rate->n_planned; i++)
+        rate->sum_planned += rate->planned[i];
     rate->seen_units += units;
     rate->seen_frames += n_frames;
     int64_t total = 0;
@@ -94,6 +107,9 @@ int64_t pare__rate_window(pare__rate *rate, int64_t n_frames, int64_t units, int
         return -1;
     case PARE__RATE_KEEP:
         total = (int64_t)floor(rate->keep * (double)rate->seen_units + 0.5);
+        break;
+    case PARE__RATE_PLAN:
+        total = rate->sum_planned;
         break;
     case PARE__RATE_PER_FRAME:
         return least(rate->per_frame * n_frames, units);

@@ -7,7 +7,13 @@
 
 #include "core/mem.h"
 
-typedef enum { PARE__RATE_NONE, PARE__RATE_KEEP, PARE__RATE_TOKENS, PARE__RATE_PER_FRAME } pare__rate_kind;
+typedef enum {
+    PARE__RATE_NONE,
+    PARE__RATE_KEEP,
+    PARE__RATE_TOKENS,
+    PARE__RATE_PER_FRAME,
+    PARE__RATE_PLAN
+} pare__rate_kind;
 
 /* One clip. The running total after each window is round(keep * units seen), or K * frames seen / frames, rounded; the
  * last window gets what is left of K. `spent` counts what really came out, so shortfalls are made good later. */
@@ -18,10 +24,14 @@ typedef struct pare__rate {
     int64_t n_frames;          /* temporal steps announced; TOKENS only */
     int64_t floor;             /* units every step keeps at least */
     int64_t seen_units, seen_frames, spent;
+    const int64_t *planned;         /* [n_planned] rows of every step, PLAN; the plan's */
+    int64_t n_planned, sum_planned; /* sum: of the steps seen so far */
 } pare__rate;
 
 /* Checks the options' amounts (at most one, in range). Errors: INVALID. */
 int pare__rate_init(pare__rate *rate, const pare_reducer_opts *opts, pare_error *err);
+/* The budget is what a plan says of every step. Errors: INVALID. */
+int pare__rate_plan(pare__rate *rate, const int64_t *planned, int64_t n, pare_error *err);
 /* Refuses budgets that no grid of `units` per frame can meet: above N, or below the floor. Called once, when the grid
  * is known. */
 int pare__rate_check(const pare__rate *rate, int64_t units, pare_error *err);

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/pixels_in.h"
 #include "encode/backend.h"
+#include "reduce/clip_plan.h"
 #include "reduce/clip_pool.h"
 
 /* The failure is kept: after an error only close is allowed. */
@@ -32,7 +33,8 @@ static int keep_recipe_text(pare_reducer *r)
 /* Budgets count temporal steps. */
 static int begin_rate(pare_reducer *r, pare_error *err)
 {
-    const int rc = pare__rate_init(&r->rate, &r->opts, err);
+    int rc = pare__rate_init(&r->rate, &r->opts, err);
+    if (!rc && r->opts.plan) rc = pare__rate_plan(&r->rate, r->opts.plan->tokens, r->opts.plan->n_step, err);
     const int32_t temporal = r->opts.video ? r->model->hp.temporal : 1;
     r->rate.n_frames = (r->rate.n_frames + temporal - 1) / temporal;
     return rc;
@@ -404,17 +406,38 @@ static int decide_dry(pare_reducer *r, int64_t k, int64_t n_in, pare_error *err)
     return rc;
 }
 
+/* Two passes: the steps were watched as they came. */
+static int pass_over(pare_reducer *r, int64_t n_in)
+{
+    advance(r, n_in);
+    pare__arena_clear(&r->arena);
+    return 0;
+}
+
+/* What was planned for the steps of the window. */
+static int open_plan(pare_reducer *r, pare_error *err)
+{
+    const int64_t first = r->n_step, n = r->n_slot / r->per_picture;
+    if (r->rate.kind != PARE__RATE_PLAN) return 0;
+    r->ctx.planned = r->rate.planned + first;
+    if (first + n <= r->rate.n_planned) return 0;
+    return pare_fail(err, PARE_E_INVALID, "the plan holds %lld steps, and there are more",
+                     (long long)r->rate.n_planned);
+}
+
 int pare__reducer_window(pare_reducer *r, int is_last, pare_error *err)
 {
     const int64_t n_in = (int64_t)r->n_slot * r->ctx.grid_h * r->ctx.grid_w;
     const int64_t units = r->n_slot * pare__reducer_budget_units(r, r->ctx.grid_h, r->ctx.grid_w);
     const int64_t k = pare__rate_window(&r->rate, r->n_slot / r->per_picture, units, is_last);
-    if (r->n_held) pare__reducer_step_take(r, r->n_slot - r->per_picture);
+    int rc = r->n_held ? pare__reducer_step_take(r, r->n_slot - r->per_picture) : 0;
+    if (rc || r->watch) return rc ? rc : pass_over(r, n_in);
     open_context(r, n_in);
+    rc = open_plan(r, err);
     if (r->opts.video && !r->ctx.most)
         r->ctx.units_left = pare__rate_left(&r->rate, r->n_slot, units, is_last, &r->ctx.budget_left);
     r->final_left = n_in;
-    int rc = pare__rows_reset(&r->rows, r->slot, r->n_slot);
+    if (!rc) rc = pare__rows_reset(&r->rows, r->slot, r->n_slot);
     if (!rc) rc = pare__rows_ignore(&r->ctx, &r->rows);
     if (!rc) rc = fill_pixels(r);
     if (!rc && r->opts.reuse) rc = pare__reuse_mark(r);

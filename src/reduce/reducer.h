@@ -95,8 +95,11 @@ struct pare_reducer {
 
     pare__reuse reuse;            /* of windows before, and of this one */
     pare__kept_features features; /* what captured recipes read of the window, until its result takes it */
-    pare_result *head, *tail;     /* results waiting to be pulled */
-    pare__recycler *recycler;     /* memory of results that were freed */
+    /* Two passes: called with every step that is complete; windows then pass undecided. Or NULL. */
+    int (*watch)(void *user, const struct pare_reducer *r, int32_t first);
+    void *watch_user;
+    pare_result *head, *tail; /* results waiting to be pulled */
+    pare__recycler *recycler; /* memory of results that were freed */
     pare_reducer_stats stats;
     double encode_ms[2], flops;
     int64_t n_counted;         /* frames of this timeline that the statistics hold */
@@ -129,8 +132,8 @@ int pare__reducer_mark(pare_reducer *r, const pare_frame *frame, int32_t slot, p
 uint8_t *pare__reducer_pixels(const pare_reducer *r, int32_t slot, int32_t j);
 /* steps.c: a frame has entered the step (or photo) whose first slot this is. */
 void pare__reducer_step_frame(pare_reducer *r, const pare_frame *frame, int32_t first);
-/* steps.c: all of its frames are there: change, detail, cut. */
-void pare__reducer_step_take(pare_reducer *r, int32_t first);
+/* steps.c: all of its frames are there: change, detail, cut. Errors: those of r->watch. */
+int pare__reducer_step_take(pare_reducer *r, int32_t first);
 /* Decides the window and queues its result. */
 int pare__reducer_window(pare_reducer *r, int is_last, pare_error *err);
 

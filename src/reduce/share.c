@@ -20,6 +20,7 @@ static void sum_pictures(const pare__context *ctx, const double *weight, const i
         }
         mean[p] = cap[p] ? sum / (double)cap[p] : 0;
         if (ctx->most && cap[p] > ctx->most) cap[p] = ctx->most;
+        if (ctx->planned) mean[p] = cap[p] ? (double)ctx->planned[p] / (double)cap[p] : 0;
     }
 }
 

@@ -21,7 +21,7 @@ void pare__reducer_step_frame(pare_reducer *r, const pare_frame *f, int32_t firs
     step->end = f->pts + f->duration;
 }
 
-void pare__reducer_step_take(pare_reducer *r, int32_t first)
+int pare__reducer_step_take(pare_reducer *r, int32_t first)
 {
     pare_step *step = &r->step[first];
     const uint8_t *before = picture_before(r, first);
@@ -38,4 +38,5 @@ void pare__reducer_step_take(pare_reducer *r, int32_t first)
     }
     step->units = units * r->per_picture;
     step->detail = (float)n_detailed / (float)step->units;
+    return r->watch ? r->watch(r->watch_user, r, first) : 0;
 }

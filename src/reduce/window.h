@@ -40,6 +40,7 @@ typedef struct pare__context {
     int64_t origin0;        /* number in the clip of the window's first candidate */
     int32_t per_picture;    /* slots of a picture: 1, or the whole and its tiles */
     int32_t clip_pool;      /* units a side that become one row before the steps at the output; 0 or 1 = none */
+    const int64_t *planned; /* rows of every picture of the window, as a plan has them; or NULL */
     int64_t budget_left;    /* rows that are left of the clip's budget, this window included, */
     int64_t units_left;     /* for so many candidates; 0 = not known */
     int64_t floor;          /* rows that every picture or step keeps at least (or all it has) */
