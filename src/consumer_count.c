@@ -122,16 +122,32 @@ static int check_ask(const pare_consumer_ask *a, pare_error *err)
     return 0;
 }
 
+/* What services refuse. */
+static int check_photos(const pare__consumer *c, const pare_consumer_ask *ask, int64_t n, pare_error *err)
+{
+    const int32_t side = ask->width > ask->height ? ask->width : ask->height;
+    const int is_crowd = c->crowd && n > c->crowd;
+    const int32_t most = is_crowd ? c->crowd_side : c->max_side;
+    if (c->info.max_photos && n > c->info.max_photos)
+        return pare_fail(err, PARE_E_LIMIT, "%lld pictures in a message, at most %d are taken", (long long)n,
+                         c->info.max_photos);
+    if (most && side > most)
+        return pare_fail(err, PARE_E_LIMIT, "a picture side of %d pixels, at most %d are taken%s", side, most,
+                         is_crowd ? " where pictures are many" : "");
+    return 0;
+}
+
 /* Of a consumer without clips every frame is a photo. */
 static int count_all(const pare__consumer *c, const pare_consumer_ask *ask, pare_consumer_count *out, pare_error *err)
 {
     pare_consumer_ask one = *ask;
-    if (!c->info.has_clips) one.n_frames = 0;
+    if (!c->info.has_clips || ask->apart) one.n_frames = 0;
     if (one.n_frames && one.n_frames < c->min_clip)
-        return pare_fail(err, PARE_E_LIMIT, "%s takes no clip of %lld frames, only of %d and more", c->info.name,
-                         (long long)one.n_frames, c->min_clip);
+        return pare_fail(err, PARE_E_LIMIT, "a clip of %lld frames; it must have at least %d", (long long)one.n_frames,
+                         c->min_clip);
     *out = (pare_consumer_count){.struct_size = sizeof *out, .tile_rows = 1, .tile_cols = 1, .n_steps = 1};
-    const int rc = c->count(c, &one, out, err);
+    int rc = one.n_frames ? 0 : check_photos(c, ask, ask->n_frames ? ask->n_frames : 1, err);
+    if (rc == 0) rc = c->count(c, &one, out, err);
     if (rc) return rc;
     if (!out->n_positions) out->n_positions = out->n_tokens;
     if (ask->n_frames && !one.n_frames) {

@@ -20,7 +20,9 @@ struct pare__consumer {
     /* Hosted ones: tokens of a picture, of a tile or patch of it. */
     double base, each;
     int32_t max_edge, max_patches, side;
-    int32_t per_frame; /* of a clip; 0 = as a photo */
+    int32_t per_frame;         /* of a clip; 0 = as a photo */
+    int32_t max_side;          /* pixels of a photo; 0 = none told */
+    int32_t crowd, crowd_side; /* of more photos in a message no side may be longer; 0 = none told */
 };
 
 /* Ends with a row without a name. */

@@ -116,6 +116,18 @@ START_TEST(refusals)
     ck_assert_int_eq(err.code, PARE_E_INVALID);
     ck_assert_int_eq(count("claude", 20000, 10, 0, &err).n_tokens, -1);
     ck_assert_int_eq(err.code, PARE_E_LIMIT);
+    ck_assert_int_eq(tokens("claude", 1024, 768, 100), 100 * 1049);
+    ck_assert_int_eq(count("claude", 1024, 768, 101, &err).n_tokens, -1);
+    ck_assert_int_eq(err.code, PARE_E_LIMIT);
+    ck_assert_int_eq(tokens("claude", 3840, 2160, 21), -1);
+    ck_assert_int_gt(tokens("claude", 3840, 2160, 20), 0);
+    ck_assert_int_eq(count("qwen3-vl", 640, 480, 1, &err).n_tokens, -1);
+    const pare_consumer_ask apart = {
+        .struct_size = sizeof apart, .width = 640, .height = 480, .n_frames = 3, .apart = 1};
+    pare_consumer_count n = {.struct_size = sizeof n};
+    ck_assert_int_eq(pare_consumer_count_get("qwen3-vl", &apart, &n, &err), 0);
+    ck_assert_int_eq(n.n_tokens, 3 * tokens("qwen3-vl", 640, 480, 0));
+    ck_assert_int_eq(n.n_steps, 3);
     pare_consumer_info info = {.struct_size = sizeof info};
     ck_assert_int_eq(pare_consumer_get("nobody at all", &info, &err), PARE_E_INVALID);
     ck_assert_int_eq(pare_consumer_get("qwen3-vl", &info, &err), 0);

@@ -70,18 +70,14 @@ static int count_of(const decision *d, cli_key_consumer *k, int32_t width, int32
     const pare_consumer_ask ask = {.struct_size = sizeof ask,
                                    .width = width,
                                    .height = height,
-                                   .n_frames = is_clip ? frames : 0,
+                                   .n_frames = is_clip || frames > 1 ? frames : 0,
+                                   .apart = !is_clip,
                                    .rate = time > 0 ? (double)frames / time : 0};
     k->is_clip = is_clip;
     if (d->b->as_clip && !d->is_photo && !k->info.has_clips)
         return pare_fail(err, PARE_E_UNSUPPORTED, "takes pictures, no video: --format jpeg or png");
     k->count = (pare_consumer_count){.struct_size = sizeof k->count};
-    const int rc = pare_consumer_count_get(k->info.name, &ask, &k->count, err);
-    if (rc != 0 || k->is_clip) return rc;
-    k->count.n_tokens *= frames;
-    k->count.n_positions *= frames;
-    k->count.n_steps = frames;
-    return 0;
+    return pare_consumer_count_get(k->info.name, &ask, &k->count, err);
 }
 
 /* Can everybody pay so many frames? Sets what the dearest pays. */
@@ -115,17 +111,25 @@ static int64_t most_frames(const decision *d, int32_t width, int32_t height, int
     return is_payable(d, width, height, low, tokens) ? low : 0;
 }
 
-/* Consumers that take no picture of this kind drop out of "all"; a named one ends the run. Sets budgets of a share. */
+/* So much of what all frames would cost, counted one by one where no message holds them. */
+static int64_t share_of_all(const decision *d, cli_key_consumer *k, cli_size size)
+{
+    const int64_t one = k->count.n_tokens;
+    const int64_t all = count_of(d, k, size.width, size.height, d->v.n, NULL) == 0 ? k->count.n_tokens : one * d->v.n;
+    const int64_t budget = (int64_t)floor(d->b->keep * (double)all + 1e-9);
+    return budget < 1 ? 1 : budget;
+}
+
+/* Consumers that take no such picture drop out and are told; without any left the run ends. Sets budgets of a share. */
 static int ask_everybody(const decision *d)
 {
     const cli_size s = d->b->size.width > 0 ? d->b->size : (cli_size){d->v.width, d->v.height};
     int32_t left = 0;
     for (int32_t i = 0; i < d->plan->n_consumer; i++) {
         cli_key_consumer *k = &d->plan->consumer[i];
-        if (count_of(d, k, s.width, s.height, d->v.n, &k->refusal) == 0) k->refusal = (pare_error){0};
+        if (count_of(d, k, s.width, s.height, 1, &k->refusal) == 0) k->refusal = (pare_error){0};
         k->budget = d->b->tokens;
-        if (d->b->keep > 0) k->budget = (int64_t)floor(d->b->keep * (double)k->count.n_tokens + 1e-9);
-        if (d->b->keep > 0 && k->budget < 1) k->budget = 1;
+        if (d->b->keep > 0) k->budget = share_of_all(d, k, s);
         left += k->refusal.code == 0;
     }
     if (left == d->plan->n_consumer) return CLI_OK;
@@ -179,7 +183,9 @@ static int refuse(const decision *d)
     for (int32_t i = 0; i < d->plan->n_consumer; i++) {
         cli_key_consumer *k = &d->plan->consumer[i];
         const int64_t asked = d->b->frames > 0 ? d->most : 1;
-        if (k->refusal.code != 0 || count_of(d, k, s->width, s->height, asked, &err) != 0) continue;
+        if (k->refusal.code != 0) continue;
+        if (count_of(d, k, s->width, s->height, asked, &err) != 0)
+            return cli_usage(d->c, "%s: %s: %s", d->input, k->info.name, err.text);
         const int64_t each = d->b->tokens_per_frame * asked;
         if ((k->budget <= 0 || k->count.n_tokens <= k->budget) && (each <= 0 || k->count.n_tokens <= each)) continue;
         const int64_t limit = k->budget > 0 && k->count.n_tokens > k->budget ? k->budget : each;

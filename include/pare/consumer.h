@@ -31,6 +31,7 @@ typedef struct pare_consumer_info {
     int32_t is_hosted;  /* the rule is documentation, which its owner may change without notice */
     int32_t has_clips;  /* a clip is one input with a rule of its own; else every frame is a photo */
     int32_t per_step;   /* frames of a clip that share tokens: 2 (Qwen), else 1 */
+    int32_t max_photos; /* in one message; 0 = none told */
     double per_second;  /* frames a second that it takes from a video file of its own accord; 0 = none told */
 } pare_consumer_info;
 
@@ -39,6 +40,7 @@ typedef struct pare_consumer_ask {
     int32_t width, height; /* of the picture as it is sent, pixels */
     int64_t n_frames;      /* 0 = one photo; else a clip of so many frames, all of this size */
     double rate;           /* frames a second of the clip, for positions; 0 = the consumer's default, 2 */
+    int32_t apart;         /* 1: the frames go as so many photos, also to who takes clips */
 } pare_consumer_ask;
 
 typedef struct pare_consumer_count {
@@ -60,7 +62,8 @@ PARE_API int pare_consumer_get(const char *name, pare_consumer_info *info, pare_
 /* Tokens that the consumer makes of a photo or clip. Clips are what the processor is given: it samples no further. Both
  * struct sizes must be set. Any thread.
  * Sources: transformers 5.23's processors with the published configurations; documentation of the hosted ones.
- * Errors: INVALID (name, sizes), LIMIT (a side above the limits, an aspect or a length that the consumer refuses), NOMEM. */
+ * Errors: INVALID (name, sizes), LIMIT (a side above the limits, an aspect, a length or a number of photos that
+ * the consumer refuses), NOMEM. */
 PARE_API int pare_consumer_count_get(const char *name, const pare_consumer_ask *ask, pare_consumer_count *count,
                                      pare_error *err);
 
