@@ -5,8 +5,10 @@
 #include <check.h>
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <pare/live.h>
 
@@ -266,6 +268,47 @@ START_TEST(a_warm_queue_allocates_nothing)
 }
 END_TEST
 
+/* Bytes of this process that are in memory. */
+static long resident(void)
+{
+    long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (f && fscanf(f, "%*d %ld", &pages) != 1) pages = 0;
+    if (f) fclose(f);
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
+/* Pushed as fast as the policy lets: frames are dropped, results come late, and nothing grows. */
+START_TEST(ten_thousand_frames_leave_no_trace)
+{
+    enum { LONG = 10000, FIRST = 1000 };
+    const stream *s = &streams[2];
+    const pare_reducer_opts reducer = opts_of(s);
+    const pare_live_opts opts = {.struct_size = sizeof opts, .reducer = &reducer, .drop = PARE_DROP_OLDEST};
+    pare_live_stats stats = {.struct_size = sizeof stats};
+    pare_live *live = NULL;
+    pare_result *result;
+    long before = 0;
+    int rc = pare_live_open(&live, models[s->model], &opts, &err);
+    for (int i = 0; i < LONG && rc >= 0; i++) {
+        const pare_frame f = frame_of(s, i);
+        rc = pare_live_push(live, &f, &err);
+        if (rc == 0 && i % WINDOW == 0) rc = pare_live_pull(live, i % 64 ? 0 : 0.01, &result, &err);
+        if (rc == 0 && i % WINDOW == 0) pare_result_free(&result);
+        if (i == FIRST) before = resident();
+    }
+    const long grown = resident() - before;
+    ck_assert_msg(rc >= 0, "%s", err.text);
+    ck_assert_int_gt(before, 0);
+    ck_assert_msg(grown <= 256 << 10, "%ld bytes more after %d frames", grown, LONG);
+    ck_assert_int_eq(pare_live_get(live, &stats, &err), 0);
+    ck_assert_int_eq(stats.n_pushed, LONG);
+    ck_assert_int_gt(stats.n_decided, 0);
+    ck_assert_int_le(stats.n_decided + stats.n_dropped, LONG);
+    pare_live_close(&live);
+}
+END_TEST
+
 int main(void)
 {
     if (!OWN_MALLOC) return 77;
@@ -276,6 +319,7 @@ int main(void)
     tcase_add_loop_test(all, a_warm_reducer_allocates_nothing, 0, sizeof streams / sizeof streams[0]);
     tcase_add_test(all, no_selector_allocates);
     tcase_add_test(all, a_warm_queue_allocates_nothing);
+    tcase_add_test(all, ten_thousand_frames_leave_no_trace);
     Suite *suite = suite_create("no_malloc");
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);

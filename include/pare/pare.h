@@ -387,6 +387,8 @@ PARE_API void pare_reducer_close(pare_reducer **r);
 
 /* Lives as long as the result; NULL of NULL. */
 PARE_API const pare_result_view *pare_result_get(const pare_result *r);
+/* Any thread, also while the reducer is at work: as long as that lives, its next results use the memory again, so that a
+ * stream whose results are freed allocates nothing once it has warmed up. */
 PARE_API void pare_result_free(pare_result **r);
 
 /* One-shot: pushes n frames, flushes, and returns the one window that holds them (window is taken as -1, n_frames as n).

@@ -21,3 +21,5 @@ pare_bench(bench_encoder MODULES core model encode SOURCES bench/bench_encoder.c
 # Through the public API alone.
 pare_bench(bench_ideal SOURCES bench/bench_ideal.c)
 target_link_libraries(bench_ideal PRIVATE pare)
+pare_bench(bench_live SOURCES bench/bench_live.c)
+target_link_libraries(bench_live PRIVATE pare_media pare)
