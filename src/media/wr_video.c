@@ -2,7 +2,8 @@
 /* Writes RGB frames as video: H.264 (libx264, else MPEG-4 part 2, else the container's own codec) in MP4, MOV, MKV, TS
  * or WebM: containers that keep any time stamps. yuv420p, BT.709, limited range, tagged as such; odd sides
  * are padded by repeating the last column or row. Stamps are kept, in units of 1 / 90000 s (1 / 30000 s for MPEG-4).
- * The file grows under a temporary name beside the target and is renamed when finished. */
+ * The file grows without a name in the folder of the target, is named and renamed when finished; where the file system
+ * knows no such files it grows under the temporary name. */
 #include "media/source.h"
 #include "media/wr_video.h"
 
@@ -21,12 +22,13 @@
 
 #define DEFAULT_RATE 25.0
 #define MAX_SECONDS 1e9
-enum { MAX_TRIES = 100, PIXEL_GROUP = 64 }; /* rows of whole groups, for swscale's vector code */
+enum { MAX_TRIES = 100, FD_NAME = 40, PIXEL_GROUP = 64 }; /* rows of whole groups, for swscale's vector code */
 
 struct pare_video_writer {
     char *path;   /* as the caller named it */
     char *target; /* the file it means: links followed, so that renaming replaces the file and not the link */
-    char *tmp;    /* exists on disk while it is not NULL */
+    char *tmp;    /* its name on disk, while it has one that has to go */
+    int fd;       /* the file that grows; -1 = none */
     AVFormatContext *mux;
     AVStream *stream;
     AVCodecContext *encoder;
@@ -59,42 +61,84 @@ static int check_target(const char *path, pare_error *err)
     return 0;
 }
 
-static int create_tmp(pare_video_writer *w, pare_error *err)
+/* The folder of the target; caller frees. */
+static char *folder_of(const char *target)
+{
+    const char *slash = strrchr(target, '/');
+    if (!slash) return strdup(".");
+    return strndup(target, slash > target ? (size_t)(slash - target) : 1);
+}
+
+/* A file without a name, which a process that is killed leaves nothing of. -1 where the file system has none. */
+static int open_unnamed(const char *target)
+{
+    char *folder = access("/proc/self/fd", X_OK) ? NULL : folder_of(target);
+    int fd = folder ? open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666) : -1;
+    free(folder);
+    return fd;
+}
+
+static int create_file(const pare_video_writer *w, const char *name)
+{
+    (void)w;
+    return open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+}
+
+static int link_file(const pare_video_writer *w, const char *name)
+{
+    char from[FD_NAME];
+    snprintf(from, sizeof from, "/proc/self/fd/%d", w->fd);
+    return linkat(AT_FDCWD, from, AT_FDCWD, name, AT_SYMLINK_FOLLOW);
+}
+
+/* Calls `make` with names beside the target until one is free: that is w->tmp then. What `make` returned, or -1 and errno. */
+static int name_tmp(pare_video_writer *w, int (*make)(const pare_video_writer *w, const char *name))
+{
+    const size_t n = strlen(w->target) + 40;
+    char *tmp = malloc(n);
+    int made = -1;
+    errno = ENOMEM;
+    for (int i = 0; tmp && i < MAX_TRIES; i++) {
+        snprintf(tmp, n, "%s.%ld-%d.tmp", w->target, (long)getpid(), i);
+        made = make(w, tmp);
+        if (made >= 0 || errno != EEXIST) break;
+    }
+    if (made >= 0) {
+        w->tmp = tmp;
+        return made;
+    }
+    const int why = errno;
+    free(tmp);
+    errno = why;
+    return -1;
+}
+
+static int create_output(pare_video_writer *w, pare_error *err)
 {
     struct stat old;
     char *real = realpath(w->path, NULL);
     w->target = real ? real : strdup(w->path);
-    size_t n = strlen(w->path) + (real ? strlen(real) : 0) + 40;
-    char *tmp = malloc(n);
-    if (!tmp || !w->target) {
-        free(tmp);
-        return pare_fail(err, PARE_E_NOMEM, "out of memory");
-    }
-    int fd = -1;
-    for (int i = 0; fd < 0 && i < MAX_TRIES; i++) {
-        snprintf(tmp, n, "%s.%ld-%d.tmp", w->target, (long)getpid(), i);
-        fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (fd < 0 && errno != EEXIST) break;
-    }
-    if (fd < 0) {
-        free(tmp);
-        return pare_fail(err, PARE_E_IO, "cannot write '%.160s': %s", w->path, strerror(errno));
-    }
+    if (!w->target) return pare_fail(err, PARE_E_NOMEM, "out of memory");
+    w->fd = open_unnamed(w->target);
+    if (w->fd < 0) w->fd = name_tmp(w, create_file);
+    if (w->fd < 0) return pare_fail(err, PARE_E_IO, "cannot write '%.160s': %s", w->path, strerror(errno));
     /* Not every file system has permissions; the default ones do then. */
-    if (!stat(w->target, &old) && fchmod(fd, old.st_mode & 07777)) errno = 0;
-    close(fd);
-    w->tmp = tmp;
+    if (!stat(w->target, &old) && fchmod(w->fd, old.st_mode & 07777)) errno = 0;
     return 0;
 }
 
+/* libav opens what the descriptor stands for, or the name. */
 static int open_output(pare_video_writer *w, pare_error *err)
 {
-    int rc = create_tmp(w, err);
+    int rc = create_output(w, err);
     if (rc) return rc;
-    size_t n = strlen(w->tmp) + 6;
+    size_t n = (w->tmp ? strlen(w->tmp) : FD_NAME) + sizeof "file:";
     char *url = malloc(n);
     if (!url) return pare_fail(err, PARE_E_NOMEM, "out of memory");
-    snprintf(url, n, "file:%s", w->tmp);
+    if (w->tmp)
+        snprintf(url, n, "file:%s", w->tmp);
+    else
+        snprintf(url, n, "file:/proc/self/fd/%d", w->fd);
     int av = avio_open(&w->mux->pb, url, AVIO_FLAG_WRITE);
     free(url);
     return av < 0 ? fail_av(w, "cannot write", av, err) : 0;
@@ -109,9 +153,10 @@ static void remove_tmp(pare_video_writer *w)
 
 static int publish(pare_video_writer *w, pare_error *err)
 {
-    int fd = open(w->tmp, O_WRONLY | O_CLOEXEC), bad = fd < 0 || fsync(fd);
+    int bad = fsync(w->fd) || (!w->tmp && name_tmp(w, link_file) < 0);
     int code = errno;
-    if (fd >= 0 && close(fd) && !bad) bad = 1, code = errno;
+    if (close(w->fd) && !bad) bad = 1, code = errno;
+    w->fd = -1;
     if (!bad && rename(w->tmp, w->target)) bad = 1, code = errno;
     if (bad) return pare_fail(err, PARE_E_IO, "cannot write '%.160s': %s", w->path, strerror(code));
     free(w->tmp);
@@ -302,6 +347,7 @@ int pare__video_writer_open_with(pare_video_writer **out, const char *path, int3
     if (av_log_get_level() == AV_LOG_INFO) av_log_set_level(AV_LOG_QUIET);
     pare_video_writer *w = calloc(1, sizeof *w);
     if (!w) return pare_fail(err, PARE_E_NOMEM, "out of memory");
+    w->fd = -1;
     w->path = strdup(path);
     w->width = width;
     w->height = height;
@@ -356,6 +402,7 @@ void pare_video_writer_close(pare_video_writer **writer)
     av_frame_free(&w->picture);
     av_packet_free(&w->packet);
     av_freep(&w->padded);
+    if (w->fd >= 0) close(w->fd);
     remove_tmp(w);
     free(w->target);
     free(w->path);

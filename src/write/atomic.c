@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Whole files or none: temporary name beside the target, fsync, rename, fsync of the directory. A target that exists
- * keeps its permissions; a symbolic link is followed, not replaced. */
+/* Whole files or none: see atomic.h. A target that exists keeps its permissions; a symbolic link is followed, not
+ * replaced. */
 #include "write/atomic.h"
 
 #include <errno.h>
@@ -43,7 +43,21 @@ char *pare__path_dir(const char *path)
     return dir;
 }
 
-int pare__open_temporary(const char *dir, char **name)
+static int create_file(int fd, const char *name)
+{
+    (void)fd;
+    return open(name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0666);
+}
+
+static int link_file(int fd, const char *name)
+{
+    char from[NAME_SPACE];
+    snprintf(from, sizeof from, "/proc/self/fd/%d", fd);
+    return linkat(AT_FDCWD, from, AT_FDCWD, name, AT_SYMLINK_FOLLOW);
+}
+
+/* Calls `make` with names in `dir` until one is free, and hands that over: what `make` returned, or -1 and errno. */
+static int name_temporary(const char *dir, int (*make)(int fd, const char *name), int from, char **name)
 {
     const size_t size = strlen(dir) + NAME_SPACE;
     char *text = pare__malloc((int64_t)size, 1);
@@ -51,7 +65,7 @@ int pare__open_temporary(const char *dir, char **name)
     errno = ENOMEM;
     for (int i = 0; text != NULL && i < MAX_TRIES; i++) {
         snprintf(text, size, "%s/.pare-%ld-%d.tmp", dir, (long)getpid(), i);
-        fd = open(text, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0666);
+        fd = make(from, text);
         if (fd >= 0 || errno != EEXIST) break;
     }
     if (fd >= 0) {
@@ -63,6 +77,8 @@ int pare__open_temporary(const char *dir, char **name)
     errno = why;
     return -1;
 }
+
+int pare__open_temporary(const char *dir, char **name) { return name_temporary(dir, create_file, -1, name); }
 
 static int open_in_place(pare__atomic *a, const char *path, pare_error *err)
 {
@@ -87,6 +103,13 @@ static char *resolve(const char *path)
     return own;
 }
 
+/* -1 where there are no such files, or no way to name them afterwards. */
+static int open_unnamed(const char *dir)
+{
+    if (access("/proc/self/fd", X_OK) != 0) return -1;
+    return open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
+}
+
 static int open_beside(pare__atomic *a, const char *path, pare_error *err)
 {
     struct stat st;
@@ -99,7 +122,9 @@ static int open_beside(pare__atomic *a, const char *path, pare_error *err)
         pare_fail(err, rc, "out of memory for the name of %s", path);
         goto done;
     }
-    a->fd = pare__open_temporary(dir, &a->tmp);
+    a->fd = open_unnamed(dir);
+    a->is_unnamed = a->fd >= 0;
+    if (a->fd < 0) a->fd = pare__open_temporary(dir, &a->tmp);
     if (a->fd < 0) {
         rc = pare_fail(err, PARE_E_IO, "cannot create %s: %s", path, strerror(errno));
         goto done;
@@ -136,9 +161,22 @@ static void sync_dir(const char *path)
     pare__free(dir);
 }
 
+/* Bytes on the disk, under a temporary name. */
+static int settle(pare__atomic *a)
+{
+    if (a->tmp == NULL && !a->is_unnamed) return 0;
+    if (fsync(a->fd) != 0) return -1;
+    char *dir = a->is_unnamed ? pare__path_dir(a->path) : NULL;
+    const int rc = dir != NULL ? name_temporary(dir, link_file, a->fd, &a->tmp) : -(a->tmp == NULL);
+    const int why = errno;
+    pare__free(dir);
+    errno = why;
+    return rc;
+}
+
 int pare__atomic_commit(pare__atomic *a, pare_error *err)
 {
-    const int is_bad = a->tmp != NULL && fsync(a->fd) != 0;
+    const int is_bad = settle(a) != 0;
     const int why = errno;
     const int is_closed = close(a->fd) == 0;
     a->fd = -1;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A file appears whole or not at all: temporary name in the same directory, fsync, rename, fsync of the directory.
+/* A file appears whole or not at all: a file without a name in the same directory, fsync, a temporary name, rename, fsync of
+ * the directory. A process that is killed before it has finished leaves nothing; between the last two steps, or on file
+ * systems that know no files without names (NFS, FAT), a .pare-PID-I.tmp, which nobody needs any more.
  * "-" is standard output, and what exists but is no regular file (a device, a pipe) is written in place: both cannot be
  * renamed over. */
 #ifndef PARE_WRITE_ATOMIC_H
@@ -8,9 +10,10 @@
 #include <pare/pare.h>
 
 typedef struct pare__atomic {
-    int fd;     /* -1 when closed */
-    char *tmp;  /* NULL when written in place */
-    char *path; /* where the file goes; links resolved */
+    int fd;         /* -1 when closed */
+    int is_unnamed; /* exists as a descriptor only */
+    char *tmp;      /* NULL when it has no name or is written in place */
+    char *path;     /* where the file goes; links resolved */
 } pare__atomic;
 
 int pare__atomic_open(pare__atomic *a, const char *path, pare_error *err);
