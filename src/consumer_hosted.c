@@ -89,7 +89,13 @@ int pare__consumer_count_area(const pare__consumer *c, const pare_consumer_ask *
     }
     const double scale = is_free ? high : low;
     set_size(out, ask->width * scale, ask->height * scale);
-    out->n_tokens = (int64_t)ceil((double)out->width * out->height / c->each);
+    if (c->each > 0) {
+        out->n_tokens = (int64_t)ceil((double)out->width * out->height / c->each);
+        return 0;
+    }
+    out->grid_w = (int32_t)cover(out->width, side);
+    out->grid_h = (int32_t)cover(out->height, side);
+    out->n_tokens = (int64_t)out->grid_w * out->grid_h;
     return 0;
 }
 

@@ -36,7 +36,7 @@ int pare__consumer_count_tiles(const pare__consumer *c, const pare_consumer_ask 
 /* each for every patch of `side` pixels, at most max_patches. */
 int pare__consumer_count_patches(const pare__consumer *c, const pare_consumer_ask *ask, pare_consumer_count *out,
                                  pare_error *err);
-/* width height / each, after the picture is brought below max_edge and max_patches patches of `side` pixels. */
+/* width height / each, or without `each` one for every patch, after the picture is brought below max_edge and max_patches patches of `side` pixels. */
 int pare__consumer_count_area(const pare__consumer *c, const pare_consumer_ask *ask, pare_consumer_count *out,
                               pare_error *err);
 /* `each` for every crop of two thirds of the shorter side. */

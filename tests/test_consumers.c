@@ -68,6 +68,9 @@ START_TEST(documented_examples)
     ck_assert_int_eq(tokens("claude", 1092, 1092, 0), 1590);
     ck_assert_int_eq(count("claude", 4000, 4000, 0, NULL).width, 1092); /* the table of largest sizes */
     ck_assert_int_eq(count("claude", 1568, 3136, 0, NULL).height, 1568);
+    ck_assert_int_eq(tokens("claude-4.7", 1000, 1000, 0), 36 * 36);
+    ck_assert_int_le(tokens("claude-4.7", 5000, 5000, 0), 4784);
+    ck_assert_int_gt(tokens("claude-4.7", 5000, 5000, 0), 4600);
     ck_assert_int_eq(tokens("gemini-2", 384, 384, 0), 258);
     ck_assert_int_eq(tokens("gemini-2", 960, 540, 0), 6 * 258);
     ck_assert_int_eq(tokens("gemini-2", 960, 540, 10), 2580);

@@ -33,11 +33,11 @@ expect 0 "" "$PARE" frames "$clip" -c gemini-2 -o key.mp4 --frames 5 | sed 's/, 
 jq -c '[.video, .consumers[0].input, .consumers[0].tokens, .frames[0].file]' key.prompt.json
 expect 0 "" "$PARE" info key.mp4 --json | jq .frames
 cp "$clip" other.mp4
-expect 0 "" "$PARE" frames "$clip" other.mp4 -o both --frames 2 --format png --size 64x36 | wc -l
+expect 0 "" "$PARE" frames "$clip" other.mp4 -c gpt-4o -o both --frames 2 --format png --size 64x36 | wc -l
 ls both both/other | grep -vc frame_
 
 echo '# replaced at one stroke; folders of others are left alone'
-expect 0 "" "$PARE" frames "$clip" -o out --frames 2 | wc -l
+expect 0 "" "$PARE" frames "$clip" -c gpt-4o -o out --frames 2 | wc -l
 ls out | wc -l
 mkdir mine && echo text >mine/notes
 one_line 2 "mine is a folder that pare frames did not write" "$PARE" frames "$clip" -o mine
@@ -63,4 +63,4 @@ for ms in 10 30 50 80 120 160 200 250 300 400; do
     [ "$(ls live | wc -l)" = $((n + 1)) ] || fail "killed after $ms ms: $n frames, $(ls live | wc -l) files"
     jq -r '.frames[].file' live/prompt.json | while read -r f; do [ -s "live/$f" ] || fail "$f after $ms ms"; done
 done
-expect 0 "" "$PARE" frames "$clip" -o live --frames 9 -q | wc -l
+expect 0 "" "$PARE" frames "$clip" -c gpt-4o -o live --frames 9 -q | wc -l
