@@ -343,29 +343,13 @@ static void put_waiting(pare_live *l, int32_t b)
     pthread_mutex_unlock(&l->lock);
 }
 
-/* What the decoder said of the frame, as this library knows it, checked. */
-static int take_motion(pare_motion *own, pare_frame *f, pare_error *err)
-{
-    if (!f->motion) return 0;
-    const int rc = pare__take_struct(own, sizeof *own, f->motion, "pare_live_push", err);
-    if (rc) return rc;
-    if (own->rows < 1 || own->cols < 1 || own->rows > PARE__MAX_SIDE || own->cols > PARE__MAX_SIDE || !own->vector ||
-        !own->kind)
-        return pare_fail(err, PARE_E_INVALID, "pare_live_push: motion of %d x %d blocks, sides must be 1..%d",
-                         own->rows, own->cols, PARE__MAX_SIDE);
-    f->motion = own;
-    return 0;
-}
-
 int pare_live_push(pare_live *l, const pare_frame *frame, pare_error *err)
 {
     if (!l) return pare__no_argument("pare_live_push", "live", err);
     const double now = pare__now_ms();
     pare_frame own;
-    pare_motion motion;
     int32_t b = NO_BUFFER;
     int rc = pare__take_frame(&own, frame, "pare_live_push", err);
-    if (!rc) rc = take_motion(&motion, &own, err);
     if (rc) return rc;
     pthread_mutex_lock(&l->lock);
     rc = take_idle(l, &b, err);

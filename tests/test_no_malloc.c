@@ -28,7 +28,7 @@
 #define OWN_MALLOC 0
 #endif
 
-enum { SIDE = 84, D = 32, WARM = 24, MEASURED = 12, WINDOW = 4, N_FRAME = 16 };
+enum { SIDE = 84, D = 32, WARM = 24, MEASURED = 12, WINDOW = 4, N_FRAME = 16, BLOCKS = (SIDE + 15) / 16 };
 
 static atomic_long n_malloc;
 static atomic_int is_counting;
@@ -106,24 +106,30 @@ static void teardown(void)
 
 typedef struct stream {
     const char *recipe;
-    int32_t model, pixels, has_mask;
+    int32_t model, pixels, has_mask, has_motion, reuse;
 } stream;
 
 static const stream streams[] = {
-    {"none", 0, PARE_PIXELS_RGB, 0},
-    {"temporal-redundancy@patches", 0, PARE_PIXELS_RGB, 0},
-    {"temporal-redundancy@patches", 0, PARE_PIXELS_NV12, 1},
-    {"temporal-redundancy@patches", 1, PARE_PIXELS_I420, 0},
-    {"temporal-redundancy@patches", 2, PARE_PIXELS_NV12, 0},
-    {"rlt@patches", 0, PARE_PIXELS_YUYV, 0},
-    {"topk:score=motion@patches", 0, PARE_PIXELS_BGRA, 1},
-    {"tome@block", 0, PARE_PIXELS_RGB, 0},
-    {"tome@block", 0, PARE_PIXELS_GRAY, 1},
-    {"topk:score=cls-attn@output", 0, PARE_PIXELS_RGBA, 0},
-    {"topk:score=norm@output", 1, PARE_PIXELS_BGR, 1},
-    {"random", 0, PARE_PIXELS_RGB, 1},
-    {"dart", 0, PARE_PIXELS_RGB, 0},
-    {"vidcom2", 0, PARE_PIXELS_RGB, 0},
+    {.recipe = "none"},
+    {.recipe = "temporal-redundancy@patches"},
+    {.recipe = "temporal-redundancy@patches", .pixels = PARE_PIXELS_NV12, .has_mask = 1},
+    {.recipe = "temporal-redundancy@patches", .model = 1, .pixels = PARE_PIXELS_I420},
+    {.recipe = "temporal-redundancy@patches", .model = 2, .pixels = PARE_PIXELS_NV12},
+    {.recipe = "rlt@patches", .pixels = PARE_PIXELS_YUYV},
+    {.recipe = "topk:score=motion@patches", .pixels = PARE_PIXELS_BGRA, .has_mask = 1},
+    {.recipe = "tome@block"},
+    {.recipe = "tome@block", .pixels = PARE_PIXELS_GRAY, .has_mask = 1},
+    {.recipe = "topk:score=cls-attn@output", .pixels = PARE_PIXELS_RGBA},
+    {.recipe = "topk:score=norm@output", .model = 1, .pixels = PARE_PIXELS_BGR, .has_mask = 1},
+    {.recipe = "random", .has_mask = 1},
+    {.recipe = "dart"},
+    {.recipe = "vidcom2"},
+    {.recipe = "temporal-redundancy@patches", .pixels = PARE_PIXELS_NV12, .has_motion = 1},
+    {.recipe = "temporal-redundancy@patches", .reuse = PARE_REUSE_CONTEXT},
+    {.recipe = "temporal-redundancy@patches",
+     .pixels = PARE_PIXELS_NV12,
+     .has_motion = 1,
+     .reuse = PARE_REUSE_COMPLETE},
 };
 
 static pare_frame frame_of(const stream *s, int i)
@@ -139,6 +145,17 @@ static pare_frame frame_of(const stream *s, int i)
                     .pixels = s->pixels,
                     .plane = {at + SIDE * SIDE, at + SIDE * SIDE * 5 / 4},
                     .plane_stride = {s->pixels == PARE_PIXELS_I420 ? SIDE / 2 : SIDE, SIDE / 2}};
+    static const int16_t vector[BLOCKS * BLOCKS][2];
+    static const uint8_t kind[BLOCKS * BLOCKS] = {PARE_BLOCK_STILL, PARE_BLOCK_STILL, PARE_BLOCK_MOVED,
+                                                  PARE_BLOCK_STILL};
+    static const pare_motion motion = {.struct_size = sizeof motion,
+                                       .frame_type = 'P',
+                                       .block = 16,
+                                       .rows = BLOCKS,
+                                       .cols = BLOCKS,
+                                       .vector = vector[0],
+                                       .kind = kind};
+    if (s->has_motion && i % 5) f.motion = &motion;
     if (s->has_mask) f.mask = mask;
     f.mask_width = f.mask_height = SIDE;
     return f;
@@ -152,6 +169,8 @@ static pare_reducer_opts opts_of(const stream *s)
                                .window = WINDOW,
                                .video = 1,
                                .n_threads = 2,
+                               .reuse = s->reuse,
+                               .reference = s->reuse ? 8 : 0,
                                .width = SIDE,
                                .height = SIDE};
 }
