@@ -122,6 +122,23 @@ START_TEST(what_stands_is_absorbed_slowly)
 }
 END_TEST
 
+/* From black to white and back, in steps that no background can follow. */
+START_TEST(any_light_is_survived)
+{
+    scene s;
+    float score[64 * UNITS];
+    scene_blank(&s, 64, H, W, 4, PATCH, 1);
+    for (int32_t f = 0; f < 64; f++) memset(s.frame[f], f % 7 < 3 ? 0 : 255, 3 * UNITS * PATCH * PATCH);
+    score_clip(&s, 8, score);
+    for (int32_t i = 0; i < 64 * UNITS; i++) ck_assert(score[i] >= 0 && score[i] <= 10);
+    for (int32_t f = 0; f < 64; f++)
+        for (int32_t i = 0; i < 3 * UNITS * PATCH * PATCH; i++) s.frame[f][i] = (uint8_t)((i * 31 + f * f * 57) % 256);
+    score_clip(&s, 8, score);
+    for (int32_t i = 0; i < 64 * UNITS; i++) ck_assert(score[i] >= 0 && score[i] <= 10);
+    scene_free(&s);
+}
+END_TEST
+
 START_TEST(light_is_no_motion)
 {
     scene s;
@@ -217,6 +234,7 @@ int main(void)
     tcase_set_timeout(t, 120);
     tcase_add_test(t, a_moving_square_is_found);
     tcase_add_test(t, what_stands_is_absorbed_slowly);
+    tcase_add_test(t, any_light_is_survived);
     tcase_add_test(t, light_is_no_motion);
     tcase_add_test(t, any_geometry_and_window);
     tcase_add_test(t, quiet_windows_leave_rows_to_busy_ones_and_the_total_is_exact);

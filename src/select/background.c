@@ -64,14 +64,19 @@ static void pixel_quads(const uint8_t *rgb, int64_t rows, int64_t width, float *
     }
 }
 
+static int32_t bin_of(float level)
+{
+    const int32_t bin = (int32_t)((level + 256) * BINS_PER_LEVEL);
+    return bin < 0 ? 0 : bin >= BINS ? BINS - 1 : bin;
+}
+
 /* Median of x - mean over every 4th cell of every 4th row, to a quarter of a level. */
 static float drift(const pare__background *b, const float *x, const float *mean)
 {
     int32_t bin[BINS] = {0}, n = 0;
     const int32_t rows = b->cells / b->width;
     for (int32_t y = 0; y < rows; y += EVERY) {
-        for (int32_t i = y * b->width; i < (y + 1) * b->width; i += EVERY, n++)
-            bin[(int32_t)((x[i] - mean[i] + 256) * BINS_PER_LEVEL)]++;
+        for (int32_t i = y * b->width; i < (y + 1) * b->width; i += EVERY, n++) bin[bin_of(x[i] - mean[i])]++;
     }
     int32_t at = 0;
     for (int32_t sum = bin[0]; 2 * sum < n; sum += bin[at]) at++;
@@ -91,13 +96,14 @@ static void follow(pare__background *b, float *const x[3], const float shift[3],
     const float slow = b->n_seen > WARM_UP ? SLOW : 1;
     const float fresh = 1 / (float)(b->n_seen + 1), rate = fresh > FORGET ? fresh : FORGET;
     for (int32_t i = 0; i < b->cells; i++) {
-        const float d0 = x0[i] - shift[0] - m0[i], d1 = x1[i] - shift[1] - m1[i], d2 = x2[i] - shift[2] - m2[i];
+        const float lit0 = m0[i] + shift[0], lit1 = m1[i] + shift[1], lit2 = m2[i] + shift[2];
+        const float d0 = x0[i] - lit0, d1 = x1[i] - lit1, d2 = x2[i] - lit2;
         const float away = (fabsf(d0) + fabsf(d1) + fabsf(d2)) * (1 / 3.0f), score = away / (usual[i] + NOISE);
         const float pace = score > OUTLIER ? slow : 1;
         z[i] = least(score, PARE__BACKGROUND_MOST);
-        m0[i] += pace * within(d0, 1);
-        m1[i] += pace * within(d1, 1);
-        m2[i] += pace * within(d2, 1);
+        m0[i] = lit0 + pace * within(d0, 1);
+        m1[i] = lit1 + pace * within(d1, 1);
+        m2[i] = lit2 + pace * within(d2, 1);
         usual[i] += pace * rate * (least(away, 3 * (usual[i] + 1)) - usual[i]);
     }
 }

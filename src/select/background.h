@@ -2,7 +2,7 @@
 /* A running picture of what stays: an approximate median of every cell of 2 x 2 pixels that creeps after the frames, and
  * how much the cell usually strays from it. What differs by far more moves. Causal, one pass, no memory of frames.
  *
- *     x [cells]  frame, its drift of brightness taken out: per colour, the median over the cells of frame - mean
+ *     x [cells]  frame; the mean first follows its light: per colour, by the median over the cells of x - mean
  *     z [cells]  mean |x - mean| over the colours / (usual + 4), at most 10
  *     mean       goes after x by at most one level a frame
  *     usual      running mean of |x - mean|, outliers cut; both at 1/16 of that pace where z > 4, once 20
