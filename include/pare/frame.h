@@ -14,7 +14,8 @@ extern "C" {
 enum { PARE_MASK_IGNORE = 0, PARE_MASK_FREE = 128, PARE_MASK_KEEP = 255 };
 
 /* Layouts of a frame's pixels: of the chroma planes of NV12 (one, U and V in turn) and I420 (U, then V) rows and columns
- * are halved, rounded up. */
+ * are halved, rounded up; YUYV has half the columns. Every pixel takes the chroma of its block; RGB is the nearest to the
+ * formulas of the matrix. */
 enum {
     PARE_PIXELS_RGB,
     PARE_PIXELS_BGR,
