@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "plan.h"
 #include "publish.h"
 #include "reduce.h"
 
@@ -16,9 +17,18 @@ static const cli_option own_options[] = {
     {0},
 };
 
+static const cli_option plan_options[] = {
+    {"plan", 0, CLI_FLAG, offsetof(cli_reduce_opts, plan), NULL, 0, 0,
+     "print what would be spent on every step, encode nothing"},
+    {"two-pass", 0, CLI_FLAG, offsetof(cli_reduce_opts, two_pass), NULL, 0, 0,
+     "read the input twice: --keep or --tokens is spent where the whole clip needs it most"},
+    {0},
+};
+
 static const cli_group groups[] = {
     {"Output:", own_options, 0},
     {"Budget:", cli_budget_options, offsetof(cli_reduce_opts, budget)},
+    {"Plan:", plan_options, 0},
     {"Frames:", cli_pick_options, offsetof(cli_reduce_opts, pick)},
     {"Grid and windows:", cli_layout_options, offsetof(cli_reduce_opts, layout)},
     {"Whole pictures and tiles:", cli_tiles_options, offsetof(cli_reduce_opts, layout)},
@@ -31,8 +41,7 @@ static const cli_group groups[] = {
 
 /* ---- steps of one input --------------------------------------------------------------------------------------- */
 
-/* --tokens speaks of the whole input: its frames are counted first. */
-static int count_frames(cli_reduce_job *j)
+int cli_reduce_count(cli_reduce_job *j)
 {
     pare_error err = {0};
     cli_common *c = &j->o->common;
@@ -91,10 +100,16 @@ static int job_open(cli_reduce_job *j, int32_t window)
     j->opts = cli_reducer_opts(&o->common, &o->budget, &o->layout, j->info.is_image);
     j->opts.window = window;
     j->opts.custom = cli_own_custom(j->own);
-    rc = count_frames(j);
+    if (j->plan != NULL) {
+        j->opts.plan = j->plan;
+        j->opts.keep = 0;
+        j->opts.tokens = 0;
+    }
+    rc = cli_reduce_count(j);
     if (rc == CLI_OK) rc = cli_own_begin(j->own, j->model, j->model_info, &j->opts, &j->info);
     if (rc == CLI_OK)
-        rc = cli_reducer_create(&o->common, j->model, j->input, o->own.map != NULL, &j->opts, &j->reducer);
+        rc = cli_reducer_create(&o->common, j->model, j->input, o->own.map != NULL || j->plan != NULL, &j->opts,
+                                &j->reducer);
     if (rc == CLI_OK) rc = open_writer(j);
     return rc;
 }
@@ -212,6 +227,7 @@ static void job_close(cli_reduce_job *j)
 {
     pare_writer_close(&j->writer);
     pare_reducer_close(&j->reducer);
+    pare_plan_close(&j->plan);
     pare_source_close(&j->source);
     free(j->output);
 }
@@ -281,7 +297,14 @@ static int reduce_one(cli_reduce_opts *o, cli_own *own, const pare_model *model,
     cli_reduce_job j = {.o = o, .own = own, .model = model, .model_info = info, .input = input};
     pare_reducer_stats stats = {.struct_size = sizeof stats};
     int rc = cli_layout_check(&o->common, &o->layout, &window);
+    const int32_t kind = o->two_pass ? PARE_PLAN_TWO_PASS : PARE_PLAN_ONE_PASS;
     if (rc == CLI_OK) rc = name_output(o, input, &j.output);
+    if (rc == CLI_OK && (o->plan || o->two_pass)) rc = cli_plan_read(&j, window, kind, &j.plan);
+    if (rc == CLI_OK && o->plan) {
+        cli_plan_print(&j, j.plan);
+        job_close(&j);
+        return rc;
+    }
     if (rc == CLI_OK) rc = job_open(&j, window);
     if (rc == CLI_OK) rc = job_run(&j);
     if (j.published && pare_reducer_get(j.reducer, &stats, NULL) == 0) {
@@ -321,6 +344,9 @@ static int run(void *opts, const cli_list *inputs)
     if (rc == CLI_OK) rc = cli_own_check(&o->common, &o->own, o->budget.recipe);
     if (rc == CLI_OK) rc = cli_budget_check(&o->common, &o->budget);
     if (rc == CLI_OK) rc = cli_layout_check(&o->common, &o->layout, &window);
+    if (rc == CLI_OK && o->plan && o->output != NULL) rc = cli_usage(&o->common, "--plan encodes nothing: no -o");
+    if (rc == CLI_OK && o->two_pass && o->budget.tokens_per_frame > 0)
+        rc = cli_usage(&o->common, "--two-pass takes --keep or --tokens");
     if (rc == CLI_OK) rc = check_outputs(o, inputs);
     if (rc == CLI_OK) rc = cli_own_open(&own, &o->common, &o->own, 0);
     if (rc == CLI_OK) rc = cli_model_open(&o->common, &model, &info);

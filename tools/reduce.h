@@ -3,6 +3,8 @@
 #ifndef PARE_TOOLS_REDUCE_H
 #define PARE_TOOLS_REDUCE_H
 
+#include <pare/plan.h>
+
 #include "own.h"
 
 typedef struct cli_reduce_opts {
@@ -12,6 +14,7 @@ typedef struct cli_reduce_opts {
     cli_layout layout;
     cli_own_opts own;
     const char *output, *writer;
+    int32_t plan, two_pass;
 } cli_reduce_opts;
 
 /* One input on its way; everything is released by cmd_reduce.c, also half-built. */
@@ -25,6 +28,7 @@ typedef struct cli_reduce_job {
     pare_source *source;
     pare_source_info info;
     pare_reducer *reducer;
+    pare_plan *plan; /* of the first of two passes, or NULL */
     pare_writer *writer;
     pare_reducer_opts opts;
     char hash[17];
@@ -34,6 +38,8 @@ typedef struct cli_reduce_job {
     int complete, published;
 } cli_reduce_job;
 
+/* --tokens speaks of the whole input: its frames are counted before they are read. Exit codes. */
+int cli_reduce_count(cli_reduce_job *j);
 /* One result on stdout, as a JSON line or a few lines of text; times are milliseconds. */
 void cli_reduce_print(const cli_reduce_job *j, const pare_reducer_stats *s, double wall_ms);
 /* The JSON line of an input that failed. */

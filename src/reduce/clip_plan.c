@@ -174,6 +174,17 @@ static int64_t total_of(const pare_plan *p)
     return p->opts.tokens ? p->opts.tokens : (int64_t)floor(p->opts.keep * (double)units + .5);
 }
 
+/* All of the first step is new, and alike in most clips: below twice its units it gets half of the total, spread over it,
+ * as long as the other steps can take the rest. */
+static int64_t opening_cap(const pare_plan *p, const int64_t *low, const int64_t *cap)
+{
+    int64_t rest = 0, half = (p->total + 1) / 2;
+    for (int64_t i = 1; i < p->n_step; i++) rest += cap[i];
+    if (half < p->total - rest) half = p->total - rest;
+    if (half < low[0]) half = low[0];
+    return half < cap[0] ? half : cap[0];
+}
+
 static int allocate(pare_plan *p, pare_error *err)
 {
     const int64_t n = p->n_step;
@@ -186,6 +197,7 @@ static int allocate(pare_plan *p, pare_error *err)
         low[i] = p->opts.min_per_frame < cap[i] ? p->opts.min_per_frame : cap[i];
     }
     p->total = total_of(p);
+    if (!rc) cap[0] = opening_cap(p, low, cap);
     if (!rc) rc = pare__ladder_split(p->count, n, p->total, low, cap, p->tokens, &p->threshold, err);
     for (int64_t i = 0; !rc && i < n; i++) p->step[i].tokens = p->tokens[i];
     pare__arena_fini(&arena);

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: MIT
+# --plan against the run that it announces, --two-pass against what was asked, and what both refuse.
+. "$CLI_LIB"
+run() { "$PARE" reduce "$clip" --fps 5 --size 112x112 -q --json "$@"; }
+same()
+{
+    planned=$(run --plan "$@" | jq .tokens)
+    spent=$(run "$@" | jq .units_out)
+    [ "$planned" = "$spent" ] || fail "planned $planned, spent $spent: $*"
+}
+for budget in "--tokens 300" "--keep .17" "--tokens-per-frame 20"; do
+    for recipe in temporal-redundancy@patches topk:score=motion@patches topk@output tome:r=8@block,topk@output; do
+        # shellcheck disable=SC2086
+        same $budget -r $recipe --window 7
+    done
+done
+expect 0 "" run --plan --tokens 100 | jq -c '[.plan, .tokens, .kv_cells, (.steps | map(.tokens) | add), (.steps | length) == .grid[0]]'
+expect 0 "" run --plan --two-pass --tokens 100 | jq -c '[.plan, .tokens, (.steps | map(.tokens) | add), .threshold > 0]'
+expect 0 "" run --two-pass --tokens 100 | jq -c '.units_out'
+expect 0 "" run --two-pass --tokens 200 -r topk@output --window 4 --min-per-frame 2 | jq -c '.units_out'
+expect 0 "" run --plan --keep .5 -r ats@block=3,topk@output | jq -c '[.tokens, .position_ids, .kv_cells]'
+"$PARE" reduce "$clip" --end 1 --fps 2 --size 112x112 -q --plan --keep .5 -r random@patches | sed 's#^.*/clip.mp4#clip.mp4#'
+one_line 2 'cannot be read twice' sh -c 'exec "$PARE" reduce - --format rgb24 --source-size 8x8 --rate 1 --two-pass </dev/null'
+one_line 2 'encodes nothing' "$PARE" reduce "$clip" --plan -o x.npz
+one_line 2 'two-pass takes' run --two-pass --tokens-per-frame 3
+one_line 2 'have only' run --two-pass --tokens 1000000 >/dev/null
+ls
