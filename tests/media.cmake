@@ -27,6 +27,10 @@ if(PARE_FFMPEG)
   add_executable(bench_pipeline bench/bench_pipeline.c)
   target_compile_definitions(bench_pipeline PRIVATE _GNU_SOURCE)
   target_link_libraries(bench_pipeline PRIVATE pare_media pare m)
+  # Nor is `bench_reuse CLIP [name=value ...]`: what cached recompute costs and keeps.
+  add_executable(bench_reuse bench/bench_reuse.c bench/bench_util.c)
+  target_compile_definitions(bench_reuse PRIVATE _GNU_SOURCE)
+  target_link_libraries(bench_reuse PRIVATE pare_media pare m)
 endif()
 # What a source delivers, as text: for the tests of tests/decode.
 if(PARE_FFMPEG)
