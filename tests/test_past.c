@@ -11,7 +11,7 @@
 #include "core/rank.h"
 #include "encoder_kit.h"
 
-enum { UNITS = REF_GRID_H * REF_GRID_W / 4, MAX_UNITS = REF_GRID_H * REF_GRID_W, N_DRAW = 12 };
+enum { UNITS = REF_GRID_H * REF_GRID_W / 4, MAX_UNITS = REF_GRID_H * REF_GRID_W, N_DRAW = 6 };
 
 /* A subset of the units of a grid, and the others. */
 typedef struct draw {
@@ -308,6 +308,7 @@ int main(void)
     Suite *s = suite_create("past");
     TCase *t = tcase_create("past");
     tcase_add_checked_fixture(t, setup, kit_teardown);
+    tcase_set_timeout(t, 300);
     tcase_add_test(t, test_oracle);
     tcase_add_test(t, test_all_fresh);
     tcase_add_test(t, test_none_fresh);
