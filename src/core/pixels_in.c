@@ -7,12 +7,15 @@
 #include "core/error.h"
 #include "core/limits.h"
 
-/* Sums of two or three table entries are within half a millionth of the formula and stay below 2^31. */
-enum { FRACTION = 21, BAND = 32 };
+/* Sums of two or three table entries are within half a millionth of the formula. It gives -289 to 549: with ORIGIN added,
+ * sums are positive, below 2^31, and their whole part is below CLAMPS. */
+enum { FRACTION = 21, ORIGIN = 320, CLAMPS = 1024, BAND = 32 };
 
-/* What each sample adds to a channel, in 2^-FRACTION; luma includes the half for rounding. */
+/* What each sample adds to a channel, in 2^-FRACTION; luma includes ORIGIN and the half for rounding. `clamp` takes whole
+ * parts: a branch would have to guess. */
 typedef struct tables {
     int32_t y[256], rv[256], gu[256], gv[256], bu[256];
+    uint8_t clamp[CLAMPS];
 } tables;
 
 typedef struct conversion {
@@ -37,48 +40,55 @@ static void fill_tables(int32_t color, tables *t)
     const double r = 2 * (1 - kr), b = 2 * (1 - kb), kg = 1 - kr - kb;
     for (int i = 0; i < 256; i++) {
         const double c = (i - 128) * scale_c;
-        t->y[i] = fixed((i - (is_full ? 0 : 16)) * scale_y) + (1 << (FRACTION - 1)) + 1;
+        t->y[i] = fixed((i - (is_full ? 0 : 16)) * scale_y) + (ORIGIN << FRACTION) + (1 << (FRACTION - 1)) + 1;
         t->rv[i] = fixed(r * c);
         t->bu[i] = fixed(b * c);
         t->gv[i] = fixed(-kr * r / kg * c);
         t->gu[i] = fixed(-kb * b / kg * c);
     }
+    for (int i = 0; i < CLAMPS; i++) t->clamp[i] = (uint8_t)(i < ORIGIN ? 0 : i > ORIGIN + 255 ? 255 : i - ORIGIN);
 }
 
 /* ---- rows: y of the frame -> out [width, 3] --------------------------------------------------------------------- */
 
-static uint8_t channel(int32_t sum) { return (uint8_t)(sum < 0 ? 0 : sum >= 256 << FRACTION ? 255 : sum >> FRACTION); }
-
-static void pixel(const tables *t, uint8_t y, uint8_t u, uint8_t v, uint8_t *out)
+/* n pixels, 1 or 2, of one chroma sample; y `step` bytes apart. */
+static inline void pixels_of(const tables *t, const uint8_t *y, int32_t step, int32_t n, uint8_t u, uint8_t v,
+                             uint8_t *out)
 {
-    const int32_t luma = t->y[y];
-    out[0] = channel(luma + t->rv[v]);
-    out[1] = channel(luma + t->gu[u] + t->gv[v]);
-    out[2] = channel(luma + t->bu[u]);
+    const int32_t r = t->rv[v], g = t->gu[u] + t->gv[v], b = t->bu[u];
+    for (int32_t i = 0; i < n; i++, out += 3) {
+        const int32_t luma = t->y[y[i * step]];
+        out[0] = t->clamp[(luma + r) >> FRACTION];
+        out[1] = t->clamp[(luma + g) >> FRACTION];
+        out[2] = t->clamp[(luma + b) >> FRACTION];
+    }
 }
 
 static const uint8_t *row_of(const pare__plane *p, int32_t y) { return p->data + y * p->stride; }
 
 static void row_nv12(const conversion *c, int32_t y, uint8_t *out)
 {
-    const uint8_t *luma = row_of(&c->plane[0], y), *chroma = row_of(&c->plane[1], y / 2);
-    for (int32_t x = 0; x < c->f->width; x++) pixel(c->t, luma[x], chroma[x & ~1], chroma[x | 1], out + 3 * (int64_t)x);
+    const uint8_t *luma = row_of(&c->plane[0], y), *uv = row_of(&c->plane[1], y / 2);
+    const int64_t w = c->f->width;
+    for (int64_t x = 0; x + 1 < w; x += 2) pixels_of(c->t, luma + x, 1, 2, uv[x], uv[x + 1], out + 3 * x);
+    if (w % 2) pixels_of(c->t, luma + w - 1, 1, 1, uv[w - 1], uv[w], out + 3 * (w - 1));
 }
 
 static void row_i420(const conversion *c, int32_t y, uint8_t *out)
 {
     const uint8_t *luma = row_of(&c->plane[0], y);
     const uint8_t *u = row_of(&c->plane[1], y / 2), *v = row_of(&c->plane[2], y / 2);
-    for (int32_t x = 0; x < c->f->width; x++) pixel(c->t, luma[x], u[x / 2], v[x / 2], out + 3 * (int64_t)x);
+    const int64_t w = c->f->width;
+    for (int64_t x = 0; x + 1 < w; x += 2) pixels_of(c->t, luma + x, 1, 2, u[x / 2], v[x / 2], out + 3 * x);
+    if (w % 2) pixels_of(c->t, luma + w - 1, 1, 1, u[w / 2], v[w / 2], out + 3 * (w - 1));
 }
 
 static void row_yuyv(const conversion *c, int32_t y, uint8_t *out)
 {
     const uint8_t *in = row_of(&c->plane[0], y);
-    for (int64_t x = 0; x < c->f->width; x++) {
-        const uint8_t *block = in + x / 2 * 4;
-        pixel(c->t, block[x % 2 * 2], block[1], block[3], out + 3 * x);
-    }
+    const int64_t w = c->f->width;
+    for (int64_t x = 0; x + 1 < w; x += 2) pixels_of(c->t, in + 2 * x, 2, 2, in[2 * x + 1], in[2 * x + 3], out + 3 * x);
+    if (w % 2) pixels_of(c->t, in + 2 * w - 2, 2, 1, in[2 * w - 1], in[2 * w + 1], out + 3 * (w - 1));
 }
 
 static void row_gray(const conversion *c, int32_t y, uint8_t *out)
