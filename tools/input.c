@@ -257,11 +257,11 @@ static void warn_changes(cli_common *c, const char *path, const pare_source_info
         cli_log(c, PARE_LOG_WARN, text);
     }
     if (info->n_size_changes > 0) {
-        snprintf(text, sizeof text, "%.120s: the size of the picture changed %d times", path, info->n_size_changes);
+        snprintf(text, sizeof text, "%.120s: changes of the picture's size: %d", path, info->n_size_changes);
         cli_log(c, PARE_LOG_WARN, text);
     }
     if (info->n_reconnects > 0) {
-        snprintf(text, sizeof text, "%.120s broke off and was opened again %d times", path, info->n_reconnects);
+        snprintf(text, sizeof text, "%.120s: opened again after it had broken off: %d", path, info->n_reconnects);
         cli_log(c, PARE_LOG_WARN, text);
     }
 }
