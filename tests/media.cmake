@@ -31,6 +31,10 @@ if(PARE_FFMPEG)
   add_executable(bench_reuse bench/bench_reuse.c bench/bench_util.c)
   target_compile_definitions(bench_reuse PRIVATE _GNU_SOURCE)
   target_link_libraries(bench_reuse PRIVATE pare_media pare m)
+  # Nor is `bench_codec CLIP BOXES MODEL`: persons found with and without motion, and its cost.
+  add_executable(bench_codec bench/bench_codec.c)
+  target_compile_definitions(bench_codec PRIVATE _GNU_SOURCE)
+  target_link_libraries(bench_codec PRIVATE pare_media pare m)
 endif()
 # What a source delivers, as text: for the tests of tests/decode.
 if(PARE_FFMPEG)

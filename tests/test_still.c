@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Blocks that keep the pixels of the frame before: where pixels are equal the result is that of a reducer that knows no
  * motion, byte by byte, whatever grid, window or padding; a slow fade is not skipped for ever; motion that does not fit the
- * frame is refused. */
+ * frame is refused; the score of what moves on its own. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,6 +218,45 @@ START_TEST(a_changed_block_stays_local)
 }
 END_TEST
 
+/* ---- the score that reads it ------------------------------------------------------------------------------------------ */
+
+/* Pixels that never change; all blocks move alike but one, whose units are all that is kept of the second frame. */
+START_TEST(what_moves_on_its_own_is_kept)
+{
+    pare_reducer *r;
+    const pare_reducer_opts o = {.struct_size = sizeof o,
+                                 .recipe = "topk:score=codec@patches",
+                                 .tokens_per_frame = 4,
+                                 .video = 1,
+                                 .width = 80,
+                                 .height = 64,
+                                 .window = 2};
+    const int32_t way = _i; /* against a still background, a panning one, or without a prediction */
+    ck_assert_msg(!pare_reducer_create(&r, vit, &o, &err), "%s", err.text);
+    pare_frame f = frame_of(80, 64);
+    memset(picture, 100, sizeof picture);
+    memset(kind, PARE_BLOCK_INTRA, sizeof kind);
+    memset(vector, 0, sizeof vector);
+    ck_assert_int_eq(pare_reducer_push(r, &f, &err), 0);
+    memset(kind, way == 1 ? PARE_BLOCK_MOVED : PARE_BLOCK_STILL, sizeof kind);
+    for (int32_t b = 0; way == 1 && b < motion.rows * motion.cols; b++) vector[2 * b] = 40;
+    kind[motion.cols + 2] = way == 2 ? PARE_BLOCK_INTRA : PARE_BLOCK_MOVED;
+    vector[2 * (motion.cols + 2)] = way == 2 ? 0 : 20;
+    f.pts = 1;
+    ck_assert_int_eq(pare_reducer_push(r, &f, &err), 0);
+    pare_result *result;
+    ck_assert_int_eq(pare_reducer_pull(r, &result, NULL), 0);
+    const pare_result_view *v = pare_result_get(result);
+    ck_assert_int_eq(v->k, 8);
+    for (int i = 0; i < 4; i++) {
+        const int32_t *place = v->place + 6 * (4 + i);
+        ck_assert(place[2] == 1 && place[3] / 2 == 1 && place[4] / 2 == 2);
+    }
+    pare_result_free(&result);
+    pare_reducer_close(&r);
+}
+END_TEST
+
 START_TEST(motion_must_fit_the_frame)
 {
     pare_reducer *r = open_reducer(&shapes[0]);
@@ -251,6 +290,7 @@ int main(void)
     tcase_add_loop_test(tc, equal_pixels_equal_bytes, 0, (int)(sizeof shapes / sizeof shapes[0]));
     tcase_add_test(tc, a_slow_fade_is_seen);
     tcase_add_test(tc, a_changed_block_stays_local);
+    tcase_add_loop_test(tc, what_moves_on_its_own_is_kept, 0, 3);
     tcase_add_test(tc, motion_must_fit_the_frame);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

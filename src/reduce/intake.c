@@ -217,6 +217,7 @@ static int grow_window(pare_reducer *r, int32_t cap, pare_error *err)
                                   {(void **)&r->segment, sizeof(pare__segment), 0},
                                   {(void **)&r->mask, units, 0},
                                   {(void **)&r->given, units * f32, 0},
+                                  {(void **)&r->motion, r->wants_motion ? units * f32 : 0, 0},
                                   {(void **)&r->score, units * f32, 0},
                                   {(void **)&r->prefix, (r->model->hp.n_prefix * d + 1) * f32, 0},
                                   {(void **)&r->pooled, (d > r->model->hp.d_out ? d : r->model->hp.d_out) * f32, 0},
@@ -360,6 +361,7 @@ int pare__reducer_store(pare_reducer *r, const pare_frame *f, pare_error *err)
     int rc = fill_slots(r, f, first, err);
     for (int32_t s = first; !rc && s < r->n_slot; s++) {
         rc = pare__reducer_mark(r, f, s, err);
+        if (!rc && r->wants_motion) rc = pare__reducer_moves(r, f, s);
         r->held[s]++;
         r->pts[2 * s + 1] = f->pts;
     }

@@ -150,6 +150,7 @@ static int plan_needs(pare__plan *plan, int32_t i, const pare_model *model, pare
     for (sp->n_need = 0; sp->n_need < n; sp->n_need++) {
         pare__need need = sp->need[sp->n_need];
         if (need.array == PARE__ARRAY_PIXELS) sp->wants_pixels = 1;
+        if (need.array == PARE__ARRAY_MOTION) sp->wants_motion = 1;
         if (capture_bit(&need)) {
             const int rc = model ? resolve_layer(plan, s, &need, err) : 0;
             if (rc) return rc;

@@ -17,7 +17,7 @@ typedef struct pare__step_plan {
     int32_t layer[PARE__MAX_STEP_NEEDS];   /* resolved to 0..n_layer-1; HERE stays HERE */
     int32_t n_need, n_need_own;            /* n_need_own: without the allocator's, which come last */
     pare__phase phase;                     /* block site */
-    int32_t wants_pixels;
+    int32_t wants_pixels, wants_motion;
 } pare__step_plan;
 
 typedef struct pare__plan {

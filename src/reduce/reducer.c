@@ -47,6 +47,7 @@ static int plan_recipe(pare_reducer *r, pare_error *err)
     if (!rc) rc = pare__plan_make(&r->plan, &r->recipe, r->model, &r->rate, err);
     if (!rc) rc = pare__kept_plan(&r->kept, r->model, &r->opts, &r->plan, err);
     r->opts.capture = NULL; /* the caller's */
+    for (int32_t i = 0; !rc && i < r->recipe.n; i++) r->wants_motion |= r->plan.step[i].wants_motion;
     return rc ? rc : keep_recipe_text(r);
 }
 
@@ -157,9 +158,9 @@ void pare__reducer_free(pare_reducer **out)
     pare__still_fini(&r->still);
     pare__maps_fini(&r->maps);
     pare__arena_fini(&r->arena);
-    void *owned[] = {r->recipe_text, r->pixels,     r->pts,     r->fit,          r->pack_origin, r->goal,   r->slot,
-                     r->held,        r->step,       r->mask,    r->given,        r->score,       r->prefix, r->pooled,
-                     r->logits,      r->unit_index, r->segment, r->image_embeds, r->features.t};
+    void *owned[] = {r->recipe_text, r->pixels, r->pts,        r->fit,     r->pack_origin,  r->goal,      r->slot,
+                     r->held,        r->step,   r->mask,       r->given,   r->motion,       r->score,     r->prefix,
+                     r->pooled,      r->logits, r->unit_index, r->segment, r->image_embeds, r->features.t};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) pare__free(owned[i]);
     pare__free(r);
     *out = NULL;
@@ -175,7 +176,7 @@ static void forget_clip(pare_reducer *r)
     r->n_slot = r->n_held = r->t0 = 0;
     r->n_pushed = r->n_step = r->n_counted = 0;
     r->clip_in = r->clip_out = 0;
-    r->has_previous = r->has_mask = r->n_given = 0;
+    r->has_previous = r->has_mask = r->n_given = r->n_moved = 0;
     pare__still_forget(&r->still);
     r->media_start = 0;
     r->past = (pare__pulse_past){0};
@@ -324,7 +325,7 @@ static void advance(pare_reducer *r, int64_t n_in)
     r->t0 += r->n_slot;
     r->n_step += r->n_slot / r->per_picture;
     r->ctx.origin0 += n_in;
-    r->n_slot = r->n_held = r->has_mask = r->n_given = 0;
+    r->n_slot = r->n_held = r->has_mask = r->n_given = r->n_moved = 0;
 }
 
 /* n_out < 0: not known. */
@@ -352,6 +353,7 @@ static void open_context(pare_reducer *r, int64_t n_in)
     r->ctx.score = r->score;
     r->ctx.mask = r->has_mask ? r->mask : NULL;
     r->ctx.given = r->n_given == r->n_slot ? r->given : NULL;
+    r->ctx.motion = r->n_moved ? r->motion : NULL;
     for (int64_t i = 0; i < n_in; i++) r->score[i] = NAN;
 }
 

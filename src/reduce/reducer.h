@@ -28,7 +28,7 @@ typedef struct pare__goal {
     int64_t final;                  /* rows that the final step's last block must leave; -1 = it is no block step */
 } pare__goal;
 
-enum { PARE__SLOT_ARRAYS = 15 }; /* pixels, and those listed in grow_window() */
+enum { PARE__SLOT_ARRAYS = 16 }; /* pixels, and those listed in grow_window() */
 
 struct pare_reducer {
     const pare_model *model;
@@ -64,20 +64,22 @@ struct pare_reducer {
     uint8_t *pixels;          /* [cap + 1, temporal, height, width, 3]; the last holds the frame before the window */
     int64_t bytes[PARE__SLOT_ARRAYS]; /* allocated behind each array that has one entry per slot */
     int32_t has_previous;
-    pare__still still;         /* what need not be resized again */
-    double media_start;        /* pts of the medium's first frame */
-    pare_slot *slot;           /* [cap] */
-    int32_t *held;             /* [cap] frames of the slot */
-    pare_step *step;           /* [cap] of a picture: at its first slot; tokens are the result's */
-    pare__pulse_past past;     /* of the steps before */
-    double *pts;               /* [cap, 2] */
-    pare__fit *fit;            /* [cap] */
-    uint8_t *mask;             /* [cap, units] PARE_MASK_* */
-    float *given;              /* [cap, units] */
-    int32_t has_mask, n_given; /* some unit is not free; slots with the caller's scores */
-    pare__pixels px;           /* of the window, while it is decided */
-    int64_t final_left;        /* rows that the final step left in the window */
-    int32_t is_unsure;         /* dry: what earlier windows spent is not known */
+    pare__still still;             /* what need not be resized again */
+    double media_start;            /* pts of the medium's first frame */
+    pare_slot *slot;               /* [cap] */
+    int32_t *held;                 /* [cap] frames of the slot */
+    pare_step *step;               /* [cap] of a picture: at its first slot; tokens are the result's */
+    pare__pulse_past past;         /* of the steps before */
+    double *pts;                   /* [cap, 2] */
+    pare__fit *fit;                /* [cap] */
+    uint8_t *mask;                 /* [cap, units] PARE_MASK_* */
+    float *given;                  /* [cap, units] */
+    float *motion;                 /* [cap, units] as pare__view.motion */
+    int32_t has_mask, n_given;     /* some unit is not free; slots with the caller's scores */
+    int32_t wants_motion, n_moved; /* some step reads it; frames of the window with vectors */
+    pare__pixels px;               /* of the window, while it is decided */
+    int64_t final_left;            /* rows that the final step left in the window */
+    int32_t is_unsure;             /* dry: what earlier windows spent is not known */
 
     /* the window being decided */
     pare__rows rows;      /* candidates before embedding, then of the packs */
@@ -126,6 +128,8 @@ int64_t pare__reducer_budget_units(const pare_reducer *r, int32_t grid_h, int32_
 int pare__reducer_room(pare_reducer *r, const pare_frame *frame, pare_error *err);
 /* intake.c: the frame's pixels, mask and scores into its slots. */
 int pare__reducer_store(pare_reducer *r, const pare_frame *frame, pare_error *err);
+/* moves.c: what the codec tells of a frame's motion into that of its slot, before held[slot] counts it. 0 or NOMEM. */
+int pare__reducer_moves(pare_reducer *r, const pare_frame *frame, int32_t slot);
 /* marks.c: mask and scores of a frame into those of its slot. */
 int pare__reducer_mark(pare_reducer *r, const pare_frame *frame, int32_t slot, pare_error *err);
 /* intake.c: frame j of a slot at grid size; past the frames it holds, the last. slot = cap: the one before the window. */

@@ -25,7 +25,8 @@ static const pare__view_array *find_array(const pare__rows *rows, pare__array ki
 /* Is it an array of tokens, as opposed to what the caller gave or the pixels? */
 static int is_row_array(pare__array kind)
 {
-    return kind != PARE__ARRAY_PIXELS && kind != PARE__ARRAY_GIVEN && kind != PARE__ARRAY_TEXT_QUERY;
+    return kind != PARE__ARRAY_PIXELS && kind != PARE__ARRAY_GIVEN && kind != PARE__ARRAY_TEXT_QUERY &&
+           kind != PARE__ARRAY_MOTION;
 }
 
 /* Offers each need of the step from the `first` on under the name it was asked by. */
@@ -87,6 +88,7 @@ int pare__view_fill(const pare__context *ctx, const pare__step *step, pare__view
     v->n_prefix = ctx->n_prefix;
     v->no_cls = ctx->no_cls;
     v->origin0 = ctx->origin0;
+    v->motion = ctx->motion;
     v->text = ctx->text;
     v->n_text = ctx->n_text;
     v->d_text = ctx->d_text;

@@ -47,6 +47,7 @@ typedef struct pare__context {
     int64_t most;           /* and at most; 0 = as it comes */
     float *score;           /* [candidates of the window] last score, by original candidate; or NULL */
     const float *given;     /* [candidates] the caller's score, or NULL */
+    const float *motion;    /* [candidates] as pare__view.motion, or NULL */
     const uint8_t *mask;    /* [candidates] PARE_MASK_*, or NULL = all free */
     const float *text;      /* [n_text, d_text] or NULL */
     int32_t n_text, d_text;

@@ -45,4 +45,19 @@ static inline const uint8_t *pare__picture_before(const pare__view *v, int64_t f
     return f > 0 ? px->frame[f - 1] : px->previous;
 }
 
+#define PARE__FIRST_CHANGE 255.0f /* of what nothing came before */
+
+/* Mean |difference| 0..255 of a unit to the same place one picture earlier, mean over the pictures of a temporal step. */
+static inline float pare__unit_change(const pare__view *v, int32_t step, int64_t cell)
+{
+    const pare__pixels *px = v->pixels;
+    uint64_t sum = 0;
+    for (int32_t j = 0; j < px->temporal; j++) {
+        const int64_t f = (int64_t)step * px->temporal + j;
+        sum += pare__patch_sad(v, pare__patch_at(v, px->frame[f], cell),
+                               pare__patch_at(v, pare__picture_before(v, f), cell));
+    }
+    return (float)((double)sum / (3.0 * px->patch * px->patch * px->temporal));
+}
+
 #endif

@@ -5,21 +5,6 @@
 #include "select/pixels.h"
 #include "select/score.h"
 
-#define FIRST_FRAME 255.0f
-
-/* Mean over the pictures of a temporal step. */
-static float unit_motion(const pare__view *v, int32_t step, int64_t cell)
-{
-    const pare__pixels *px = v->pixels;
-    uint64_t sum = 0;
-    for (int32_t j = 0; j < px->temporal; j++) {
-        const int64_t f = (int64_t)step * px->temporal + j;
-        sum += pare__patch_sad(v, pare__patch_at(v, px->frame[f], cell),
-                               pare__patch_at(v, pare__picture_before(v, f), cell));
-    }
-    return (float)((double)sum / (3.0 * px->patch * px->patch * px->temporal));
-}
-
 static int compute(const void *priv, const pare__view *v, float *out, pare_error *err)
 {
     (void)priv;
@@ -28,7 +13,7 @@ static int compute(const void *priv, const pare__view *v, float *out, pare_error
         const int is_first = !pare__picture_before(v, (int64_t)s * v->pixels->temporal);
         for (int64_t i = v->frame_start[s]; i < v->frame_start[s + 1]; i++) {
             const int64_t cell = (int64_t)v->thw[3 * i + 1] * v->grid_w + v->thw[3 * i + 2];
-            out[i] = is_first ? FIRST_FRAME : unit_motion(v, s, cell);
+            out[i] = is_first ? PARE__FIRST_CHANGE : pare__unit_change(v, s, cell);
         }
     }
     return 0;

@@ -10,6 +10,7 @@
     X(mean_attn)                                                                                                       \
     X(norm)                                                                                                            \
     X(motion)                                                                                                          \
+    X(codec)                                                                                                           \
     X(random)                                                                                                          \
     X(uniform)                                                                                                         \
     X(given)                                                                                                           \

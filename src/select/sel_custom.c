@@ -28,13 +28,16 @@ static const pare__option options[] = {
 
 /* ---- needs= ---------------------------------------------------------------------------------------------------- */
 
+/* Arrays that pare_custom_view can show. */
+static int is_offered(pare__array a) { return a != PARE__ARRAY_TEXT_QUERY && a != PARE__ARRAY_MOTION; }
+
 static int unknown_array(const char *word, size_t n, pare_error *err)
 {
     const char *names[PARE__ARRAY_COUNT];
     char given[PARE__OPTION_TEXT];
     int32_t count = 0;
     for (int32_t i = 0; i < PARE__ARRAY_COUNT; i++)
-        if (i != PARE__ARRAY_TEXT_QUERY) names[count++] = pare__array_name((pare__array)i);
+        if (is_offered((pare__array)i)) names[count++] = pare__array_name((pare__array)i);
     memcpy(given, word, n);
     given[n] = '\0';
     const char *near = pare__nearest(given, names, count);
@@ -55,7 +58,7 @@ static int parse_need(const char *word, size_t n, pare__need *out, pare_error *e
     int32_t a = 0;
     for (; a < PARE__ARRAY_COUNT; a++) {
         const char *name = pare__array_name((pare__array)a);
-        if (a != PARE__ARRAY_TEXT_QUERY && strlen(name) == n_name && !memcmp(name, word, n_name)) break;
+        if (is_offered((pare__array)a) && strlen(name) == n_name && !memcmp(name, word, n_name)) break;
     }
     if (a == PARE__ARRAY_COUNT) return unknown_array(word, n_name, err);
     if (dot) {

@@ -60,6 +60,7 @@ const char *pare__array_name(pare__array array)
                                                         [PARE__ARRAY_CLS_ROW] = "cls_row",
                                                         [PARE__ARRAY_COL_MEAN] = "col_mean",
                                                         [PARE__ARRAY_GIVEN] = "scores",
-                                                        [PARE__ARRAY_TEXT_QUERY] = "text_query"};
+                                                        [PARE__ARRAY_TEXT_QUERY] = "text_query",
+                                                        [PARE__ARRAY_MOTION] = "motion"};
     return name[array];
 }

@@ -31,6 +31,7 @@ typedef enum {
     PARE__ARRAY_COL_MEAN,   /* [n] attention received, mean over heads and over all queries of the segment */
     PARE__ARRAY_GIVEN,      /* view->given: the caller's score (--scores) */
     PARE__ARRAY_TEXT_QUERY, /* view->text: embedded text (text_query) */
+    PARE__ARRAY_MOTION,     /* view->motion: what the codec tells of motion, where it does: may be NULL */
     PARE__ARRAY_COUNT
 } pare__array;
 
@@ -96,7 +97,10 @@ typedef struct pare__view {
     const pare__pixels *pixels; /* NULL unless asked for */
     const float *score;         /* [n] of the step's score, or NULL */
     const float *given;         /* [n] the caller's own score, or NULL */
-    const float *text;          /* [n_text, d_text] embedded text of the caller, or NULL */
+    /* By candidate of the window (origin): how far a unit moved against the rest of its frame, pixels of the source; -1
+     * where the codec told nothing of its slot. NULL: of no slot, or nobody asked. */
+    const float *motion;
+    const float *text; /* [n_text, d_text] embedded text of the caller, or NULL */
     int32_t n_text, d_text;
     const pare_custom *custom; /* the caller's own selector, or NULL */
     uint64_t seed;
