@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the codec tells of a frame's motion, on the units of its slot.
+/* What the decoder tells of a frame's motion, on the units of its slot.
  *
  *     vectors [rows, cols, 2] - median of the frame -> lengths of blocks -> units, weighted by the pixels that they share
  *

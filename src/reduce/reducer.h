@@ -128,7 +128,7 @@ int64_t pare__reducer_budget_units(const pare_reducer *r, int32_t grid_h, int32_
 int pare__reducer_room(pare_reducer *r, const pare_frame *frame, pare_error *err);
 /* intake.c: the frame's pixels, mask and scores into its slots. */
 int pare__reducer_store(pare_reducer *r, const pare_frame *frame, pare_error *err);
-/* moves.c: what the codec tells of a frame's motion into that of its slot, before held[slot] counts it. 0 or NOMEM. */
+/* moves.c: what the decoder tells of a frame's motion into that of its slot, before held[slot] counts it. 0 or NOMEM. */
 int pare__reducer_moves(pare_reducer *r, const pare_frame *frame, int32_t slot);
 /* marks.c: mask and scores of a frame into those of its slot. */
 int pare__reducer_mark(pare_reducer *r, const pare_frame *frame, int32_t slot, pare_error *err);

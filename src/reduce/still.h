@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which parts of a picture at grid size can stay as they are in the picture before: blocks that the codec predicted
+/* Which parts of a picture at grid size can stay as they are in the picture before: blocks that the decoder predicted
  * without motion and whose source pixels still look like those that the picture before was made of. */
 #ifndef PARE_REDUCE_STILL_H
 #define PARE_REDUCE_STILL_H
