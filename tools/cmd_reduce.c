@@ -21,7 +21,7 @@ static const cli_option plan_options[] = {
     {"plan", 0, CLI_FLAG, offsetof(cli_reduce_opts, plan), NULL, 0, 0,
      "print what would be spent on every step, encode nothing"},
     {"two-pass", 0, CLI_FLAG, offsetof(cli_reduce_opts, two_pass), NULL, 0, 0,
-     "read the input twice: --keep or --tokens is spent where the whole clip needs it most"},
+     "read the input twice: the budget is spent where the whole clip needs it most"},
     {0},
 };
 
