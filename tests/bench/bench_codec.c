@@ -5,8 +5,8 @@
  *     bench_codec CLIP BOXES MODEL [END]      BOXES: lines frame,id,x,y,width,height,... ; frame 1 is the clip's first
  *
  * A patch is a person's when its centre lies in a box; the clip's first frame is left out. Nothing is encoded (dry runs).
- * Times are CPU time of this thread, milliseconds per frame: `prep` is what the reducer spends on pixels (resize, skip
- * detector, units), `select` on the recipe; `read` is CPU time of the process (decoder threads) without a reducer.
+ * `prep` and `select`: wall time of the reducer, one thread, milliseconds per frame, on pixels (resize, skip detector, units)
+ * and on the recipe: needs a quiet machine. `read`: CPU time of reading alone, one decoder thread.
  * MODEL gives the grid: 24 x 32 patches of 768x576 with DINOv2. */
 #include <pare/media.h>
 #include <stdio.h>
