@@ -96,6 +96,11 @@ static pare__rate make_rate(const pare_reducer_opts *o)
     return rate;
 }
 
+static int64_t window_of(pare__rate *rate, int64_t n_frames, int64_t units, int is_last)
+{
+    return pare__rate_window(rate, &(pare__span){.n_frames = n_frames, .units = units, .is_last = is_last});
+}
+
 /* The running total after every window is the rounded share of what was seen. */
 START_TEST(keep_is_exact_after_each_window)
 {
@@ -105,7 +110,7 @@ START_TEST(keep_is_exact_after_each_window)
         int64_t seen = 0, given = 0;
         for (int w = 0; w < 20; w++) {
             const int64_t frames = 1 + (w * 7 + trial) % 5, units = 37;
-            const int64_t k = pare__rate_window(&rate, frames, frames * units, w == 19);
+            const int64_t k = window_of(&rate, frames, frames * units, w == 19);
             pare__rate_spend(&rate, k);
             seen += frames * units;
             given += k;
@@ -122,7 +127,7 @@ START_TEST(tokens_are_exact_for_the_clip)
         int64_t given = 0;
         for (int w = 0; w < 4; w++) {
             const int64_t frames = w < 3 ? 3 : 1;
-            const int64_t k = pare__rate_window(&rate, frames, frames * 40, w == 3);
+            const int64_t k = window_of(&rate, frames, frames * 40, w == 3);
             pare__rate_spend(&rate, k);
             given += k;
         }
@@ -135,9 +140,9 @@ END_TEST
 START_TEST(tokens_survive_a_short_clip)
 {
     pare__rate rate = make_rate(&(pare_reducer_opts){.tokens = 100, .n_frames = 10});
-    int64_t given = pare__rate_window(&rate, 3, 120, 0);
+    int64_t given = window_of(&rate, 3, 120, 0);
     pare__rate_spend(&rate, given);
-    given += pare__rate_window(&rate, 2, 80, 1);
+    given += window_of(&rate, 2, 80, 1);
     ck_assert_int_eq(given, 100);
 }
 END_TEST

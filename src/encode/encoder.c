@@ -383,7 +383,10 @@ static int run_late(pare__encoder *e, pare_error *err)
 static int run_blocks(pare__encoder *e, pare_error *err)
 {
     int rc = 0;
-    for (int32_t b = 0; rc == 0 && b < pare__blocks_run(&e->m->hp); b++) rc = pare__block_run(e, b, err);
+    for (int32_t b = 0; rc == 0 && b < pare__blocks_run(&e->m->hp); b++) {
+        rc = e->plan.stop && *e->plan.stop ? pare_fail(err, PARE_E_CANCELLED, "cancelled at block %d", b)
+                                           : pare__block_run(e, b, err);
+    }
     if (rc == 0 && e->late) rc = run_late(e, err);
     return rc ? rc : pare__project_run(e, err);
 }

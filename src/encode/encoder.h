@@ -95,6 +95,7 @@ typedef struct pare__encode_plan {
                                 * nothing may be merged then */
     pare__pack_stage_fn stage; /* NULL = no tracing */
     void *stage_user;
+    const volatile int *stop;          /* not 0: no further block is run, CANCELLED; or NULL */
     const struct pare__engine *engine; /* who multiplies; NULL = `auto` at f32 */
 } pare__encode_plan;
 

@@ -61,6 +61,22 @@ static int64_t rest_of_floor(const pare__view *whole, const pare__view *v)
     return total <= v->k ? most : least > 0 ? least : 0;
 }
 
+/* Of what every slot keeps at least and at most, the rest beside what must stay. */
+static int take_bounds(const pare__view *whole, pare__view *v)
+{
+    int64_t *low = PARE__ARENA(v->arena, int64_t, v->n_frame), *cap = PARE__ARENA(v->arena, int64_t, v->n_frame);
+    if (!low || !cap) return PARE_E_NOMEM;
+    for (int32_t f = 0; f < v->n_frame; f++) {
+        const int64_t n = whole->frame_start[f + 1] - whole->frame_start[f];
+        const int64_t must = n - (v->frame_start[f + 1] - v->frame_start[f]);
+        low[f] = whole->low[f] > must ? whole->low[f] - must : 0;
+        cap[f] = whole->cap[f] > must ? whole->cap[f] - must : 0;
+    }
+    v->low = low;
+    v->cap = cap;
+    return 0;
+}
+
 /* Rows of every slot, and what each may keep beside what must stay. */
 static int take_counts(const pare__context *ctx, const pare__view *whole, pare__view *v, int64_t n_must,
                        pare_error *err)
@@ -75,6 +91,7 @@ static int take_counts(const pare__context *ctx, const pare__view *whole, pare__
         k[f] = whole->k_frame && whole->k_frame[f] > must ? whole->k_frame[f] - must : 0;
     }
     v->frame_start = start;
+    if (whole->low && take_bounds(whole, v)) return PARE_E_NOMEM;
     if (whole->k_frame) v->k_frame = k;
     if (whole->k_final >= 0) v->k_final = whole->k_final > n_must ? whole->k_final - n_must : 0;
     if (whole->k < 0) return 0;

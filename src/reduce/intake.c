@@ -114,8 +114,6 @@ static int resized_grid(pare_reducer *r, const int32_t full[2], int32_t out[2])
         slot_budget(r, s, i == r->plan.final_step, &keep, &k);
         if (i == r->plan.final_step) {
             r->rate.kind = PARE__RATE_NONE;
-            r->ctx.floor = pare__rate_floor(&r->rate);
-            r->ctx.most = pare__rate_most(&r->rate);
         }
         s->sel->plan_grid(s->priv, full, keep, k, out);
         return 1;
@@ -159,6 +157,7 @@ static int make_encoder(pare_reducer *r, pare_error *err)
     if (r->opts.dry) return 0;
     pare__encode_plan plan = r->plan.encode;
     plan.on_site = pare__reducer_on_site;
+    plan.stop = r->opts.stop;
     plan.user = r;
     plan.remembers = r->opts.reuse != PARE_REUSE_NONE;
     for (int32_t i = 0; i < r->recipe.n; i++) {
@@ -274,13 +273,15 @@ int pare__reducer_room(pare_reducer *r, const pare_frame *frame, pare_error *err
 {
     if (!r->width) return open_geometry(r, frame, err);
     if (is_other_geometry(r, frame)) {
-        const int rc = r->n_slot ? pare__reducer_window(r, 0, err) : 0;
+        const int rc = r->n_slot ? pare__reducer_window(r, frame, 0, err) : 0;
         r->has_previous = 0;
         if (!r->is_resized) r->width = r->height = 0;
         return rc ? rc : open_geometry(r, frame, err);
     }
-    if (r->n_held || r->n_slot + r->per_picture <= r->cap) return 0;
-    if (r->window > 0) return pare__reducer_window(r, 0, err);
+    if (r->n_held) return 0;
+    if (pare__reducer_is_over(r, frame)) return pare__reducer_window(r, frame, 0, err);
+    if (r->n_slot + r->per_picture <= r->cap) return 0;
+    if (r->window > 0) return pare__reducer_window(r, frame, 0, err);
     return grow_window(r, 2 * r->cap, err);
 }
 
@@ -291,6 +292,7 @@ static void begin_slots(pare_reducer *r, const pare_frame *f)
 {
     const int64_t step = r->n_step + r->n_slot / r->per_picture;
     if (!step || !r->opts.video) r->media_start = f->pts;
+    if (r->opts.video) pare__reducer_time(r, f);
     for (int32_t i = 0; i < r->per_picture; i++) {
         const int32_t s = r->n_slot + i;
         r->slot[s] = (pare_slot){.media = r->opts.video ? 0 : (int32_t)step,
@@ -366,6 +368,7 @@ int pare__reducer_store(pare_reducer *r, const pare_frame *f, pare_error *err)
         r->pts[2 * s + 1] = f->pts;
     }
     if (rc) return rc;
+    if (r->opts.video) pare__pace_add(&r->pace, f->duration);
     pare__reducer_step_frame(r, f, first);
     r->n_held = r->opts.video ? (r->n_held + 1) % r->model->hp.temporal : 0;
     if (!r->n_held) rc = pare__reducer_step_take(r, first);

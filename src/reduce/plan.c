@@ -2,6 +2,7 @@
 #include "reduce/plan.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/error.h"
@@ -218,6 +219,32 @@ int64_t pare__step_amount(const pare__step *s, int64_t n, int32_t grid_h, int32_
 
 static int has_amount(const pare__step *s) { return pare__step_amount(s, 256, 16, 16, 0) != PARE__AMOUNT_NONE; }
 
+/* "a, b, c": selectors that have a measure of their own. */
+static void list_measured(char *out, size_t size)
+{
+    size_t used = 0;
+    for (int32_t i = 0; pare__selectors[i] && used < size; i++) {
+        if (!pare__selectors[i]->quality) continue;
+        used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "", pare__selectors[i]->name);
+    }
+}
+
+/* Can the step be told a quality, or what a frame keeps at least and at most? */
+static int check_final(const pare__step *s, const pare__rate *rate, pare_error *err)
+{
+    if (s->site == PARE__SITE_FRAMES && (rate->kind == PARE__RATE_PER_SECOND || rate->cap || rate->detail > 0))
+        return pare_fail(err, PARE_E_INVALID, "recipe step '%s' chooses one grid for all frames, it can vary no budget",
+                         s->sel->name);
+    const int is_wide = (s->sel->flags & PARE__SCOPE_WINDOW) && !(s->sel->flags & PARE__BOUNDED);
+    if (is_wide && (rate->cap || rate->detail > 0))
+        return pare_fail(err, PARE_E_INVALID, "recipe step '%s' looks across frames and knows no %s", s->sel->name,
+                         rate->cap ? "cap per frame" : "quality floor");
+    if (rate->kind != PARE__RATE_QUALITY || s->sel->quality) return 0;
+    char list[160];
+    list_measured(list, sizeof list);
+    return pare_fail(err, PARE_E_INVALID, "quality: step '%s' measures no difference; %s do", s->sel->name, list);
+}
+
 static int plan_budget(pare__plan *plan, const pare__rate *rate, pare_error *err)
 {
     const int has_budget = pare__rate_is_given(rate);
@@ -230,6 +257,7 @@ static int plan_budget(pare__plan *plan, const pare__rate *rate, pare_error *err
         return pare_fail(
             err, PARE_E_INVALID,
             "recipe: every step has an amount of its own, so there is nothing for --keep or --tokens to set");
+    if (plan->final_step >= 0 && check_final(&r->step[plan->final_step], rate, err)) return PARE_E_INVALID;
     for (int32_t i = 0; i < r->n; i++) {
         const pare__step *s = &r->step[i];
         if (i == plan->final_step || has_amount(s) || (s->sel->flags & PARE__VARIABLE_COUNT)) continue;
@@ -264,6 +292,13 @@ int pare__plan_make(pare__plan *plan, pare__recipe *recipe, const pare_model *mo
         if (!rc && model) rc = plan_site(plan, i, err);
     }
     return rc ? rc : plan_budget(plan, rate, err);
+}
+
+int pare__plan_quality(const pare__plan *plan, double q, pare_error *err)
+{
+    if (plan->final_step < 0 || !(q > 0)) return 0;
+    const pare__step *s = &plan->recipe->step[plan->final_step];
+    return s->sel->quality ? s->sel->quality(s->priv, q, s->site, err) : 0;
 }
 
 int pare__plan_layers(pare__plan *plan, int32_t n_layer, int32_t n_run, pare_error *err)

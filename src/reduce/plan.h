@@ -33,6 +33,9 @@ typedef struct pare__plan {
 int pare__plan_make(pare__plan *plan, pare__recipe *recipe, const pare_model *model, const pare__rate *rate,
                     pare_error *err);
 
+/* Tells the step that takes the budget to keep what differs by more than 1 - q. Errors: INVALID. */
+int pare__plan_quality(const pare__plan *plan, double q, pare_error *err);
+
 /* Features of an encoder of n_layer blocks, of which n_run were run, planned without a model: layers that steps ask for
  * become 0..n_run-1. Errors: INVALID. */
 int pare__plan_layers(pare__plan *plan, int32_t n_layer, int32_t n_run, pare_error *err);

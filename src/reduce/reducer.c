@@ -45,10 +45,12 @@ static int plan_recipe(pare_reducer *r, pare_error *err)
     int rc = begin_rate(r, err);
     if (!rc) rc = pare__recipe_parse(&r->recipe, r->opts.recipe ? r->opts.recipe : "none", err);
     if (!rc) rc = pare__plan_make(&r->plan, &r->recipe, r->model, &r->rate, err);
+    if (!rc) rc = pare__reducer_budget_check(r, err);
     if (!rc) rc = pare__kept_plan(&r->kept, r->model, &r->opts, &r->plan, err);
     r->opts.capture = NULL; /* the caller's */
     for (int32_t i = 0; !rc && i < r->recipe.n; i++) r->wants_motion |= r->plan.step[i].wants_motion;
-    return rc ? rc : keep_recipe_text(r);
+    if (!rc) rc = keep_recipe_text(r);
+    return rc ? rc : pare__plan_quality(&r->plan, r->opts.quality, err);
 }
 
 static int check_tiles(const pare_reducer *r, pare_error *err)
@@ -124,9 +126,8 @@ int pare__reducer_create(pare_reducer **out, const pare_model *model, const pare
                              .d_text = opts->d_text,
                              .custom = r->opts.custom,
                              .per_picture = 1,
-                             .clip_pool = opts->video ? model->prep.clip_pool : 0,
-                             .floor = pare__rate_floor(&r->rate),
-                             .most = pare__rate_most(&r->rate)};
+                             .clip_pool = opts->video ? model->prep.clip_pool : 0};
+    pare__reducer_budget_begin(r);
     if (rc) pare__reducer_free(&r);
     *out = r;
     return rc;
@@ -204,8 +205,7 @@ int pare__reducer_reset(pare_reducer *r, uint64_t seed, pare_error *err)
     pare__arena_clear(&r->arena);
     r->opts.seed = r->ctx.seed = seed;
     r->ctx.origin0 = 0;
-    r->ctx.floor = pare__rate_floor(&r->rate);
-    r->ctx.most = pare__rate_most(&r->rate);
+    pare__reducer_budget_begin(r);
     return 0;
 }
 
@@ -343,7 +343,6 @@ static void count(pare_reducer *r, int64_t n_in, int64_t n_out)
     r->stats.embed_ms = r->encode_ms[0];
     r->stats.encode_ms = r->encode_ms[1];
     r->stats.select_ms = r->ctx.select_ms;
-    pare__rate_spend(&r->rate, r->final_left);
 }
 
 static void open_context(pare_reducer *r, int64_t n_in)
@@ -355,6 +354,12 @@ static void open_context(pare_reducer *r, int64_t n_in)
     r->ctx.given = r->n_given == r->n_slot ? r->given : NULL;
     r->ctx.motion = r->n_moved ? r->motion : NULL;
     for (int64_t i = 0; i < n_in; i++) r->score[i] = NAN;
+}
+
+static int check_stop(const pare_reducer *r, pare_error *err)
+{
+    if (!r->opts.stop || !*r->opts.stop) return 0;
+    return pare_fail(err, PARE_E_CANCELLED, "cancelled after %lld frames", (long long)r->n_pushed);
 }
 
 int64_t pare__reducer_budget_units(const pare_reducer *r, int32_t grid_h, int32_t grid_w)
@@ -427,18 +432,17 @@ static int open_plan(pare_reducer *r, pare_error *err)
                      (long long)r->rate.n_planned);
 }
 
-int pare__reducer_window(pare_reducer *r, int is_last, pare_error *err)
+int pare__reducer_window(pare_reducer *r, const pare_frame *next, int is_last, pare_error *err)
 {
     const int64_t n_in = (int64_t)r->n_slot * r->ctx.grid_h * r->ctx.grid_w;
-    const int64_t units = r->n_slot * pare__reducer_budget_units(r, r->ctx.grid_h, r->ctx.grid_w);
-    const int64_t k = pare__rate_window(&r->rate, r->n_slot / r->per_picture, units, is_last);
+    int64_t k = -1;
     int rc = r->n_held ? pare__reducer_step_take(r, r->n_slot - r->per_picture) : 0;
     if (rc || r->watch) return rc ? rc : pass_over(r, n_in);
     open_context(r, n_in);
-    rc = open_plan(r, err);
-    if (r->opts.video && !r->ctx.most)
-        r->ctx.units_left = pare__rate_left(&r->rate, r->n_slot, units, is_last, &r->ctx.budget_left);
     r->final_left = n_in;
+    rc = check_stop(r, err);
+    if (!rc) rc = open_plan(r, err);
+    if (!rc) rc = pare__reducer_budget(r, next, is_last, &k, err);
     if (!rc) rc = pare__rows_reset(&r->rows, r->slot, r->n_slot);
     if (!rc) rc = pare__rows_ignore(&r->ctx, &r->rows);
     if (!rc) rc = fill_pixels(r);
@@ -447,6 +451,7 @@ int pare__reducer_window(pare_reducer *r, int is_last, pare_error *err)
     if (!rc) rc = r->opts.dry ? decide_dry(r, k, n_in, err) : finish(r, k, n_in, err);
     if (!rc && r->opts.reuse) rc = pare__reuse_advance(r);
     if (rc) return rc;
+    pare__reducer_charge(r, k);
     advance(r, n_in);
     pare__arena_clear(&r->arena);
     return 0;
@@ -454,10 +459,14 @@ int pare__reducer_window(pare_reducer *r, int is_last, pare_error *err)
 
 /* ---- push, flush, pull ---------------------------------------------------------------------------------------- */
 
-/* A window with a budget in tokens waits for the next frame, because the clip's last window takes what is left. */
+/* A window with a budget in tokens waits for the next frame, because the clip's last window takes what is left, and one
+ * in tokens per second unless its last step's end is known. */
 static int is_due(const pare_reducer *r)
 {
-    return r->window > 0 && r->n_slot == r->cap && !r->n_held && r->rate.kind != PARE__RATE_TOKENS;
+    if (r->window <= 0 || r->n_held || !r->n_slot) return 0;
+    if (pare__reducer_is_full(r)) return 1;
+    const int waits = r->rate.kind == PARE__RATE_TOKENS || (r->rate.kind == PARE__RATE_PER_SECOND && !r->pace.is_true);
+    return r->n_slot == r->cap && !waits;
 }
 
 static int store(pare_reducer *r, const pare_frame *frame, pare_error *err)
@@ -477,9 +486,10 @@ int pare__reducer_push(pare_reducer *r, const pare_frame *frame, pare_error *err
     if (r->error.code) return pare_fail(err, PARE_E_STATE, "reducer failed before: %s", r->error.text);
     if (r->is_flushed) return pare_fail(err, PARE_E_STATE, "push after flush");
     pare_error e = {0};
-    int rc = pare__reducer_room(r, frame, &e);
+    int rc = check_stop(r, &e);
+    if (!rc) rc = pare__reducer_room(r, frame, &e);
     if (!rc) rc = store(r, frame, &e);
-    if (!rc && is_due(r)) rc = pare__reducer_window(r, 0, &e);
+    if (!rc && is_due(r)) rc = pare__reducer_window(r, NULL, 0, &e);
     return failed(r, rc, &e, err);
 }
 
@@ -489,7 +499,7 @@ int pare__reducer_flush(pare_reducer *r, pare_error *err)
     if (r->is_flushed) return 0;
     r->is_flushed = 1;
     pare_error e = {0};
-    int rc = r->n_slot ? pare__reducer_window(r, 1, &e) : 0;
+    int rc = r->n_slot ? pare__reducer_window(r, NULL, 1, &e) : 0;
     if (!rc && r->clip_in && !r->clip_out)
         rc = pare_fail(&e, PARE_E_INVALID, "recipe, budget and mask leave none of the %lld units",
                        (long long)r->clip_in);

@@ -13,6 +13,7 @@
 #include "encode/encoder.h"
 #include "encode/tiles.h"
 #include "reduce/kept.h"
+#include "reduce/pace.h"
 #include "reduce/plan.h"
 #include "reduce/pulse.h"
 #include "reduce/rate.h"
@@ -38,6 +39,9 @@ struct pare_reducer {
     pare__plan plan;
     pare__kept kept;
     pare__rate rate;
+    pare__pace pace;  /* of a clip's temporal steps */
+    double share;     /* of its budget that a window gets: the deadline's */
+    double ms_before; /* measured until the last window was decided */
     char *recipe_text;
     pare__pool *pool;
     pare__encoder *encoder;
@@ -138,8 +142,23 @@ uint8_t *pare__reducer_pixels(const pare_reducer *r, int32_t slot, int32_t j);
 void pare__reducer_step_frame(pare_reducer *r, const pare_frame *frame, int32_t first);
 /* steps.c: all of its frames are there: change, detail, cut. Errors: those of r->watch. */
 int pare__reducer_step_take(pare_reducer *r, int32_t first);
-/* Decides the window and queues its result. */
-int pare__reducer_window(pare_reducer *r, int is_last, pare_error *err);
+/* Decides the window and queues its result. `next`: the frame that comes after it; NULL = none, or nobody knows it. */
+int pare__reducer_window(pare_reducer *r, const pare_frame *next, int is_last, pare_error *err);
+/* budget.c: what the window may keep: rows (-1: its steps decide), and into r->ctx what each slot keeps at least and at
+ * most. Errors: NOMEM. */
+int pare__reducer_budget(pare_reducer *r, const pare_frame *next, int is_last, int64_t *k, pare_error *err);
+/* budget.c: charges what the window left of k, and measures how long it took. */
+void pare__reducer_charge(pare_reducer *r, int64_t k);
+/* budget.c: a temporal step begins with the frame. */
+void pare__reducer_time(pare_reducer *r, const pare_frame *frame);
+/* budget.c: must the window be decided before a step that begins with the frame, or now that its last step is complete,
+ * so that nothing waits longer than asked? */
+int pare__reducer_is_over(const pare_reducer *r, const pare_frame *frame);
+int pare__reducer_is_full(const pare_reducer *r);
+/* budget.c: the first window is to come. */
+void pare__reducer_budget_begin(pare_reducer *r);
+/* budget.c: options of budgets that the recipe and the input cannot do with. Errors: INVALID. */
+int pare__reducer_budget_check(const pare_reducer *r, pare_error *err);
 
 /* packs.c: embeds and encodes the surviving units of the window (r->rows), block sites included, into r->encoded,
  * r->prefix. k: rows that the final step leaves in the window, if it is a block step. */

@@ -6,20 +6,26 @@
 #include "reduce/rate.h"
 #include "reduce/window.h"
 
-/* Rows of each picture, and its weight: the mean over its rows. */
+static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* What each picture can keep at most and must keep at least, and its weight: the mean over its rows. */
 static void sum_pictures(const pare__context *ctx, const double *weight, const int64_t *n, int32_t n_picture,
-                         int64_t *cap, double *mean)
+                         int64_t *cap, int64_t *low, double *mean)
 {
     const int32_t per = ctx->per_picture;
     for (int32_t p = 0; p < n_picture; p++) {
         double sum = 0;
+        int64_t detailed = 0;
         cap[p] = 0;
         for (int32_t s = p * per; s < (p + 1) * per; s++) {
             cap[p] += n[s];
+            detailed += ctx->low ? ctx->low[s] : 0;
             sum += (weight ? weight[s] : 1) * (double)n[s];
         }
         mean[p] = cap[p] ? sum / (double)cap[p] : 0;
-        if (ctx->most && cap[p] > ctx->most) cap[p] = ctx->most;
+        low[p] = larger(ctx->floor, detailed);
+        if (ctx->most && cap[p] > larger(ctx->most, detailed)) cap[p] = larger(ctx->most, detailed);
+        if (ctx->cap && cap[p] > ctx->cap) cap[p] = ctx->cap;
         if (ctx->planned) mean[p] = cap[p] ? (double)ctx->planned[p] / (double)cap[p] : 0;
     }
 }
@@ -29,12 +35,14 @@ static int split_pictures(const pare__context *ctx, int64_t k, const double *wei
 {
     const int32_t per = ctx->per_picture, n_picture = n_slot / per;
     int64_t *cap = PARE__ARENA(ctx->arena, int64_t, n_picture), *part = PARE__ARENA(ctx->arena, int64_t, n_picture);
+    int64_t *low = PARE__ARENA(ctx->arena, int64_t, n_picture);
     double *mean = PARE__ARENA(ctx->arena, double, n_picture);
-    if (!cap || !part || !mean) return PARE_E_NOMEM;
-    sum_pictures(ctx, weight, n, n_picture, cap, mean);
-    int rc = pare__rate_split(k, mean, cap, n_picture, ctx->floor, part, ctx->arena);
+    if (!cap || !part || !low || !mean) return PARE_E_NOMEM;
+    sum_pictures(ctx, weight, n, n_picture, cap, low, mean);
+    int rc = pare__rate_split(k, mean, cap, n_picture, low, part, ctx->arena);
     for (int32_t s = 0; !rc && s < n_slot; s += per)
-        rc = pare__rate_split(part[s / per], weight ? weight + s : NULL, n + s, per, 0, out + s, ctx->arena);
+        rc = pare__rate_split(part[s / per], weight ? weight + s : NULL, n + s, per, ctx->low ? ctx->low + s : NULL,
+                              out + s, ctx->arena);
     return rc;
 }
 

@@ -31,9 +31,11 @@ static int make_plan(job *j, const pare_reducer_opts *opts, pare_error *err)
     const int64_t units = pare__clip_pooled(j->in.grid_h, j->in.grid_w, pool_side(j));
     pare_reducer_opts o = *opts;
     o.n_frames = j->n_picture = j->in.n_slot / per_picture;
+    o.tokens_per_second = o.max_delay = 0;
     int rc = pare__rate_init(&j->rate, &o, err);
     if (!rc) rc = pare__rate_check(&j->rate, units * per_picture, err);
     if (!rc) rc = pare__plan_make(&j->plan, &j->recipe, NULL, &j->rate, err);
+    if (!rc) rc = pare__plan_quality(&j->plan, o.quality, err);
     if (!rc && j->in.n_layer) rc = pare__plan_layers(&j->plan, j->in.n_layer, j->in.n_run, err);
     if (rc) return rc;
     j->ctx = (pare__context){.arena = &j->arena,
@@ -53,6 +55,7 @@ static int make_plan(job *j, const pare_reducer_opts *opts, pare_error *err)
                              .per_picture = per_picture,
                              .floor = pare__rate_floor(&j->rate),
                              .most = pare__rate_most(&j->rate),
+                             .cap = j->rate.cap,
                              .score = j->score,
                              .given = j->in.given,
                              .mask = j->in.mask,
@@ -69,7 +72,8 @@ static int run_steps(job *j, pare_error *err)
     int64_t units = 0;
     for (int32_t t = 0; t < j->in.n_slot; t++)
         units += pare__clip_pooled(j->in.slot[t].grid_h, j->in.slot[t].grid_w, pool_side(j));
-    const int64_t k = pare__rate_window(&j->rate, j->n_picture, units, 1);
+    const int64_t k =
+        pare__rate_window(&j->rate, &(pare__span){.n_frames = j->n_picture, .units = units, .is_last = 1});
     int rc = pare__rows_ignore(&j->ctx, rows);
     if (!rc && pool_side(j) > 1) rc = pare__clip_pool(&j->ctx, rows, pool_side(j));
     for (int32_t i = 0; !rc && i < j->recipe.n; i++) {

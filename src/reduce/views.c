@@ -202,6 +202,8 @@ int pare__part_view(const pare__view *window, int32_t f, int32_t count, pare__vi
     v->pixels = part_pixels(window, f);
     if (rc || !v->array || (window->pixels && !v->pixels)) return PARE_E_NOMEM;
     part_counts(window, f, count, v);
+    if (v->low) v->low += f;
+    if (v->cap) v->cap += f;
     v->slot += f;
     part_grid(v);
     v->size += first;

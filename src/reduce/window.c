@@ -107,6 +107,16 @@ static int check_view(const pare__step *step, const pare__view *v, pare_error *e
                      step->sel->name, (long long)v->n, (long long)least, (long long)v->k);
 }
 
+/* Did a selector that decides itself leave more or fewer of a slot than it may? Then v->k says how many it has to leave. */
+static int is_out_of_bounds(const pare__step *step, pare__view *v, int64_t n_out)
+{
+    if (v->k >= 0 || !v->low || step->sel->flags & PARE__SCOPE_WINDOW) return 0;
+    const int64_t k = n_out < v->low[0] ? v->low[0] : n_out > v->cap[0] ? v->cap[0] : n_out;
+    if (k == n_out) return 0;
+    v->k = v->k_final = k;
+    return 1;
+}
+
 /* The step on a view from which nothing is set aside. */
 static int select_free(const pare__context *ctx, pare__step *step, pare__view *v, pare__map *map, pare_error *err)
 {
@@ -114,6 +124,7 @@ static int select_free(const pare__context *ctx, pare__step *step, pare__view *v
     if (!rc) rc = fill_carry(step, v);
     if (!rc) rc = fill_score(step, v, err);
     if (!rc) rc = run_selector(step, v, map, err);
+    if (!rc && is_out_of_bounds(step, v, map->m.n_out)) rc = run_selector(step, v, map, err);
     if (!rc) record_score(ctx, v);
     return rc;
 }
@@ -197,6 +208,23 @@ static int64_t *must_counts(const pare__context *ctx, const pare__rows *rows)
     return must;
 }
 
+/* What every slot keeps at least and at most, where the budget's step looks across slots or decides itself. */
+static int set_bounds(const pare__context *ctx, const int64_t *n, const int64_t *must, pare__view *v)
+{
+    if (!ctx->low && !ctx->cap) return 0;
+    int64_t *low = PARE__ARENA(ctx->arena, int64_t, v->n_frame), *cap = PARE__ARENA(ctx->arena, int64_t, v->n_frame);
+    if (!low || !cap) return PARE_E_NOMEM;
+    for (int32_t f = 0; f < v->n_frame; f++) {
+        cap[f] = ctx->cap && ctx->cap < n[f] ? ctx->cap : n[f];
+        if (cap[f] < must[f]) cap[f] = must[f];
+        low[f] = ctx->low && ctx->low[f] > v->floor ? ctx->low[f] : v->floor;
+        if (low[f] > cap[f]) low[f] = cap[f];
+    }
+    v->low = low;
+    v->cap = cap;
+    return 0;
+}
+
 /* Fills v->k and v->k_frame. */
 static int set_counts(pare__context *ctx, const pare__plan *plan, int32_t i, const pare__rows *rows, int64_t k,
                       pare__view *v, pare_error *err)
@@ -217,7 +245,7 @@ static int set_counts(pare__context *ctx, const pare__plan *plan, int32_t i, con
     }
     v->k_final = v->k;
     v->k_frame = v->k < 0 ? NULL : k_frame;
-    return 0;
+    return i == plan->final_step ? set_bounds(ctx, n, must, v) : 0;
 }
 
 /* ---- one step on all rows ------------------------------------------------------------------------------------- */

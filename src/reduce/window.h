@@ -44,7 +44,9 @@ typedef struct pare__context {
     int64_t budget_left;    /* rows that are left of the clip's budget, this window included, */
     int64_t units_left;     /* for so many candidates; 0 = not known */
     int64_t floor;          /* rows that every picture or step keeps at least (or all it has) */
-    int64_t most;           /* and at most; 0 = as it comes */
+    int64_t most;           /* and at most, for each picture or step has its own budget; 0 = as it comes */
+    int64_t cap;            /* and at most, what is above goes to the others of the window; 0 = all it has */
+    const int64_t *low;     /* [slots of the window] rows that every slot keeps at least beside the floor, or NULL */
     float *score;           /* [candidates of the window] last score, by original candidate; or NULL */
     const float *given;     /* [candidates] the caller's score, or NULL */
     const float *motion;    /* [candidates] as pare__view.motion, or NULL */

@@ -243,21 +243,39 @@ int pare__runs_budget(pare__runs *r, int64_t k, double noise, pare_error *err)
 
 /* ---- settling and emitting ----------------------------------------------------------------------------------------- */
 
-enum { TIER_KEPT = 1, TIER_FLOOR };
+enum { TIER_OUT, TIER_DROPPED, TIER_KEPT, TIER_FLOOR };
 
-/* Marks the best `floor` rows of every step. */
-static int mark_floor(const pare__runs *r, const float *rank, uint8_t *tier)
+/* Marks the best `low` rows of a step, and those beyond its best `cap`. */
+static int mark_step(const pare__runs *r, int32_t s, int64_t low, int64_t cap, const float *rank, uint8_t *tier)
 {
     const pare__view *v = r->v;
-    for (int32_t s = 0; v->floor > 0 && s < v->n_frame; s++) {
-        const int64_t first = v->frame_start[s], n = v->frame_start[s + 1] - first;
-        const int64_t k = v->floor < n ? v->floor : n;
-        int32_t *row = PARE__ARENA(v->arena, int32_t, k);
-        if (!row || pare__pick(tier + first, rank + first, n, k, row, v->arena)) return PARE_E_NOMEM;
-        for (int64_t i = 0; i < k; i++)
-            if (tier[first + row[i]] < TIER_FLOOR) tier[first + row[i]] = TIER_FLOOR;
-    }
-    return 0;
+    const int64_t first = v->frame_start[s], n = v->frame_start[s + 1] - first;
+    if (cap > n) cap = n;
+    if (low > cap) low = cap;
+    if (low <= 0 && cap == n) return 0;
+    const int64_t k = cap < n ? cap : low;
+    const pare__mark mark = pare__arena_mark(v->arena);
+    uint8_t *is_in = PARE__ARENA(v->arena, uint8_t, n);
+    int32_t *row = PARE__ARENA(v->arena, int32_t, k + 1);
+    int rc = is_in && row ? 0 : PARE_E_NOMEM;
+    if (!rc) memset(is_in, 0, (size_t)n);
+    if (!rc && cap < n) rc = pare__pick(tier + first, rank + first, n, cap, row, v->arena);
+    for (int64_t i = 0; !rc && cap < n && i < cap; i++) is_in[row[i]] = 1;
+    for (int64_t i = 0; !rc && cap < n && i < n; i++)
+        if (!is_in[i]) tier[first + i] = TIER_OUT;
+    if (!rc && low > 0) rc = pare__pick(tier + first, rank + first, n, low, row, v->arena);
+    for (int64_t i = 0; !rc && i < low; i++) tier[first + row[i]] = TIER_FLOOR;
+    pare__arena_reset(v->arena, mark);
+    return rc ? PARE_E_NOMEM : 0;
+}
+
+static int mark_bounds(const pare__runs *r, const float *rank, uint8_t *tier)
+{
+    const pare__view *v = r->v;
+    int rc = 0;
+    for (int32_t s = 0; !rc && s < v->n_frame; s++)
+        rc = mark_step(r, s, v->low ? v->low[s] : v->floor, v->cap ? v->cap[s] : v->n, rank, tier);
+    return rc;
 }
 
 /* Final keep flags. */
@@ -270,12 +288,12 @@ static int settle(pare__runs *r, int64_t k)
     if (!rank || !tier || !row) return PARE_E_NOMEM;
     for (int64_t i = 0; i < v->n; i++) {
         rank[i] = i < r->n_fixed && !r->keep[i] ? (float)r->noise : r->change[i];
-        tier[i] = r->keep[i] ? TIER_KEPT : 0;
+        tier[i] = r->keep[i] ? TIER_KEPT : TIER_DROPPED;
     }
-    int rc = mark_floor(r, rank, tier);
+    int rc = mark_bounds(r, rank, tier);
     if (!rc && k >= 0) rc = pare__pick(tier, rank, v->n, k, row, v->arena);
     if (rc) return rc;
-    for (int64_t i = 0; i < v->n; i++) r->keep[i] = k < 0 && tier[i];
+    for (int64_t i = 0; i < v->n; i++) r->keep[i] = k < 0 && tier[i] > TIER_DROPPED;
     for (int64_t i = 0; i < k; i++) r->keep[row[i]] = 1;
     return 0;
 }

@@ -55,6 +55,16 @@ static double least_change(const dtd *p, int32_t site)
     return 1 - (p->threshold >= 0 ? p->threshold : FEATURE_THRESHOLD);
 }
 
+/* Against what stands for the token. */
+static int set_quality(void *priv, double q, int32_t site, pare_error *err)
+{
+    dtd *p = priv;
+    if (p->drop >= 0) return pare_fail(err, PARE_E_INVALID, "dtd: drop=%g and a quality exclude each other", p->drop);
+    p->threshold = site == PARE__SITE_PATCHES ? 1 - q : q;
+    p->anchor = 1;
+    return 0;
+}
+
 static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
     const dtd *p = priv;
@@ -77,13 +87,14 @@ const pare__selector pare__sel_dtd = {
     .cite = "Yao et al., TimeChat-Online, arXiv 2504.17343; yaolinli/TimeChat-Online "
             "demo/qwen2_5_vl/modeling_qwen2_5_vl.py",
     .sites = PARE__SITE_PATCHES | PARE__SITE_OUTPUT,
-    .flags = PARE__SCOPE_WINDOW | PARE__VARIABLE_COUNT,
+    .flags = PARE__SCOPE_WINDOW | PARE__VARIABLE_COUNT | PARE__BOUNDED,
     .default_site = PARE__SITE_OUTPUT,
     .options = options,
     .priv_size = sizeof(dtd),
     .init = init,
     .needs = pare__runs_needs,
     .amount = amount,
+    .quality = set_quality,
     .carry = pare__runs_carry,
     .select = select_rows,
 };

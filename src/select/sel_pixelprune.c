@@ -233,6 +233,16 @@ static int emit(const coder *c, pare__map *map)
     return rc;
 }
 
+static int set_quality(void *priv, double q, int32_t site, pare_error *err)
+{
+    pixelprune *p = priv;
+    (void)site;
+    if (!p->anchor || p->metric == EXACT)
+        return pare_fail(err, PARE_E_INVALID, "pixelprune: a quality is kept with anchor=1 and not with metric=exact");
+    p->tau = 1 - q;
+    return 0;
+}
+
 static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
     const pixelprune *p = priv;
@@ -257,5 +267,6 @@ const pare__selector pare__sel_pixelprune = {
     .priv_size = sizeof(pixelprune),
     .needs = pare__need_pixels,
     .amount = amount,
+    .quality = set_quality,
     .select = select_rows,
 };

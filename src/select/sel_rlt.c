@@ -36,6 +36,17 @@ static void normalise(pare__runs *r)
     }
 }
 
+/* Values in 0..1, against what stands for the patch. */
+static int set_quality(void *priv, double q, int32_t site, pare_error *err)
+{
+    rlt *p = priv;
+    (void)site, (void)err;
+    p->threshold = 1 - q;
+    p->normalised = 0;
+    p->anchor = 1;
+    return 0;
+}
+
 static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
     const rlt *p = priv;
@@ -56,12 +67,13 @@ const pare__selector pare__sel_rlt = {
     .cite = "Choudhury et al., Don't Look Twice, NeurIPS 2024, arXiv 2411.05222; rccchoudhury/rlt "
             "src/models/static_token_utils.py",
     .sites = PARE__SITE_PATCHES,
-    .flags = PARE__SCOPE_WINDOW | PARE__VARIABLE_COUNT,
+    .flags = PARE__SCOPE_WINDOW | PARE__VARIABLE_COUNT | PARE__BOUNDED,
     .default_site = PARE__SITE_PATCHES,
     .options = options,
     .priv_size = sizeof(rlt),
     .needs = pare__runs_needs,
     .amount = amount,
+    .quality = set_quality,
     .carry = pare__runs_carry,
     .select = select_rows,
 };

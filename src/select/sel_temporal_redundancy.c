@@ -38,6 +38,15 @@ static int64_t amount(const void *priv, int64_t n, int32_t grid_h, int32_t grid_
     return ((const redundancy *)priv)->threshold >= 0 ? PARE__AMOUNT_VARIABLE : PARE__AMOUNT_NONE;
 }
 
+static int set_quality(void *priv, double q, int32_t site, pare_error *err)
+{
+    redundancy *p = priv;
+    (void)site;
+    if (!p->anchor) return pare_fail(err, PARE_E_INVALID, "temporal-redundancy: a quality is kept with anchor=1 only");
+    p->threshold = 1 - q;
+    return 0;
+}
+
 static int select_rows(const void *priv, const pare__view *v, pare__map *map, pare_error *err)
 {
     const redundancy *p = priv;
@@ -57,12 +66,13 @@ const pare__selector pare__sel_temporal_redundancy = {
     .summary = "what changed since the last kept token at its place",
     .cite = "ours; after Choudhury et al., RLT, NeurIPS 2024, arXiv 2411.05222, with an anchor and exact budgets",
     .sites = PARE__SITE_PATCHES | PARE__SITE_OUTPUT,
-    .flags = PARE__SCOPE_WINDOW | PARE__VARIABLE_COUNT | PARE__ORIGINAL,
+    .flags = PARE__SCOPE_WINDOW | PARE__VARIABLE_COUNT | PARE__BOUNDED | PARE__ORIGINAL,
     .default_site = PARE__SITE_PATCHES,
     .options = options,
     .priv_size = sizeof(redundancy),
     .needs = pare__runs_needs,
     .amount = amount,
+    .quality = set_quality,
     .carry = pare__runs_carry,
     .select = select_rows,
 };

@@ -20,7 +20,8 @@ enum {
     PARE__AT_MOST = 64,     /* the count may stay below the budget (pool: the largest grid that fits) */
     PARE__ORIGINAL = 128,   /* is ours, not published */
     PARE__OWN_SCHEDULE = 256, /* several blocks: decides itself what each but the last leaves (k = -1, k_final known) */
-    PARE__OWN_SIZES = 512     /* sizes are its own (pare__map_size) and need not sum to N */
+    PARE__OWN_SIZES = 512,    /* sizes are its own (pare__map_size) and need not sum to N */
+    PARE__BOUNDED = 1024      /* SCOPE_WINDOW: obeys view->low and view->cap of every slot */
 };
 
 /* Where in a block a step acts. AUTO: in the middle if it needs an array of that block, else before. */
@@ -60,6 +61,10 @@ typedef struct pare__selector {
     /* Site `frames` only, where select is NULL because there is no map yet: the grid (h, w in units) that the frame is
      * resized to so that at most k units remain of full[0] x full[1]. k < 0: k = round(keep * units). */
     void (*plan_grid)(const void *priv, const int32_t full[2], double keep, int64_t k, int32_t out[2]);
+    /* Sets the options so that no unit is dropped that differs by more than 1 - q (0 < q <= 1) from the kept one that
+     * stands for it, in a measure of its own where 0 is equal and 1 the most; select() then decides how many remain.
+     * NULL = there is no such measure. 0, or INVALID where options contradict. */
+    int (*quality)(void *priv, double q, int32_t site, pare_error *err);
     /* 1: later attention must ignore the sizes of merged tokens (ToMe's prop_attn=0). NULL = 0. */
     int (*unbiased)(const void *priv);
 } pare__selector;

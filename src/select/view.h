@@ -92,6 +92,8 @@ typedef struct pare__view {
     int64_t budget_left;        /* rows of the whole clip that this window and later ones may still keep, */
     int64_t units_left;         /* of so many candidates; 0 = not known, or k is no share of such a budget */
     int64_t floor;              /* WINDOW scope: rows that every slot keeps at least (or all it has); 0 = none */
+    /* BOUNDED: [n_frame] rows that each slot keeps at least, and at most; NULL = `floor`, and all it has */
+    const int64_t *low, *cap;
     const pare__view_array *array;
     int32_t n_array;
     const pare__pixels *pixels; /* NULL unless asked for */
