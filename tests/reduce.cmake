@@ -36,3 +36,6 @@ if(PARE_FFMPEG)
   target_link_libraries(test_pulse PRIVATE PkgConfig::LIBAV)
   set_tests_properties(test_pulse PROPERTIES TIMEOUT 300)
 endif()
+pare_test(test_stream_rate MODULES core model encode select reduce measure view write api
+          SOURCES test_stream_rate.c tiny_model.c)
+set_tests_properties(test_stream_rate PROPERTIES TIMEOUT 900)

@@ -34,6 +34,7 @@ static const cli_option own_options[] = {
 static const cli_group groups[] = {
     {"Comparison:", own_options, 0},
     {"Budget of both:", cli_budget_options + 1, offsetof(compare_opts, budget)}, /* A and B stand for --recipe */
+    {"Streams:", cli_stream_options, offsetof(compare_opts, budget)},
     {"Frames:", cli_pick_options, offsetof(compare_opts, pick)},
     {"Grid and windows:", cli_layout_options, offsetof(compare_opts, layout)},
     {"Engine of both:", cli_engine_options, 0},

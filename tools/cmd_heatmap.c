@@ -64,6 +64,7 @@ static const cli_option own_options[] = {
 static const cli_group groups[] = {
     {"Picture:", own_options, 0},
     {"Budget:", cli_budget_options, offsetof(heatmap_opts, budget)},
+    {"Streams:", cli_stream_options, offsetof(heatmap_opts, budget)},
     {"Frames:", cli_pick_options, offsetof(heatmap_opts, pick)},
     {"Grid and windows:", cli_layout_options, offsetof(heatmap_opts, layout)},
     {"Whole pictures and tiles:", cli_tiles_options, offsetof(heatmap_opts, layout)},

@@ -29,6 +29,7 @@ static const cli_group groups[] = {
     {"Output:", own_options, 0},
     {"Budget:", cli_budget_options, offsetof(cli_reduce_opts, budget)},
     {"Plan:", plan_options, 0},
+    {"Streams:", cli_stream_options, offsetof(cli_reduce_opts, budget)},
     {"Frames:", cli_pick_options, offsetof(cli_reduce_opts, pick)},
     {"Grid and windows:", cli_layout_options, offsetof(cli_reduce_opts, layout)},
     {"Whole pictures and tiles:", cli_tiles_options, offsetof(cli_reduce_opts, layout)},

@@ -90,6 +90,8 @@ static int reduce_tokens(tokens_opts *o, const char *input, cli_own *own, const 
                               .tokens = o->budget.tokens,
                               .tokens_per_frame = o->budget.tokens_per_frame,
                               .min_per_frame = (int32_t)o->budget.min_per_frame,
+                              .max_per_frame = (int32_t)o->budget.max_per_frame,
+                              .quality = o->budget.quality,
                               .seed = (uint64_t)o->seed,
                               .n_threads = (int32_t)o->common.threads,
                               .custom = cli_own_custom(own)};

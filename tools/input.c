@@ -44,6 +44,22 @@ const cli_option cli_budget_options[] = {
     {"tokens-per-frame", 0, CLI_INT, offsetof(cli_budget, tokens_per_frame), "N", 1, 65536,
      "units that remain of every frame"},
     {"min-per-frame", 0, CLI_INT, offsetof(cli_budget, min_per_frame), "N", 0, 65536, "floor of every frame"},
+    {"max-per-frame", 0, CLI_INT, offsetof(cli_budget, max_per_frame), "N", 1, 65536,
+     "cap of every frame; what it takes away goes to other frames of the window"},
+    {"quality", 0, CLI_REAL, offsetof(cli_budget, quality), "Q", 1e-9, 1,
+     "drop only what differs by at most 1 - Q from the unit that stands for it; the count varies"},
+    {0},
+};
+
+const cli_option cli_stream_options[] = {
+    {"tokens-per-second", 0, CLI_REAL, offsetof(cli_budget, tokens_per_second), "R", 1e-6, 1e9,
+     "units that remain of every second, as they come"},
+    {"max-delay", 0, CLI_REAL, offsetof(cli_budget, max_delay), "SECONDS", 1e-3, 3600,
+     "frames wait no longer for each other (default 0.25 with --tokens-per-second)"},
+    {"quality-floor", 0, CLI_REAL, offsetof(cli_budget, quality_floor), "SHARE", 0, 1,
+     "share of the units with fine detail (text) that every frame keeps at least; mostly such: all"},
+    {"max-ms", 0, CLI_REAL, offsetof(cli_budget, max_ms), "MS", 1e-3, 1e6,
+     "the budget shrinks until a frame takes no longer"},
     {0},
 };
 
@@ -84,8 +100,14 @@ int cli_pick_check(cli_common *c, const cli_pick *pick)
 
 int cli_budget_check(cli_common *c, const cli_budget *budget)
 {
-    int ways = (budget->keep > 0) + (budget->tokens > 0) + (budget->tokens_per_frame > 0);
-    if (ways > 1) return cli_usage(c, "--keep, --tokens and --tokens-per-frame exclude each other");
+    int ways = (budget->keep > 0) + (budget->tokens > 0) + (budget->tokens_per_frame > 0) +
+               (budget->tokens_per_second > 0) + (budget->quality > 0);
+    if (ways > 1)
+        return cli_usage(c,
+                         "--keep, --tokens, --tokens-per-frame, --tokens-per-second and --quality exclude each other");
+    if (budget->max_per_frame > 0 && budget->min_per_frame > budget->max_per_frame)
+        return cli_usage(c, "--min-per-frame %lld exceeds --max-per-frame %lld", (long long)budget->min_per_frame,
+                         (long long)budget->max_per_frame);
     if (budget->tokens_per_frame > 0 && budget->min_per_frame > budget->tokens_per_frame)
         return cli_usage(c, "--min-per-frame %lld exceeds --tokens-per-frame %lld", (long long)budget->min_per_frame,
                          (long long)budget->tokens_per_frame);
@@ -297,6 +319,12 @@ pare_reducer_opts cli_reducer_opts(const cli_common *c, const cli_budget *budget
         .tokens = budget->tokens,
         .tokens_per_frame = budget->tokens_per_frame,
         .min_per_frame = (int32_t)budget->min_per_frame,
+        .max_per_frame = (int32_t)budget->max_per_frame,
+        .tokens_per_second = budget->tokens_per_second,
+        .quality = budget->quality,
+        .quality_floor = budget->quality_floor,
+        .max_delay = budget->max_delay,
+        .max_ms = budget->max_ms,
         .seed = (uint64_t)layout->seed,
         .n_threads = (int32_t)c->threads,
         .video = !is_image,
@@ -324,7 +352,8 @@ int cli_reducer_create(cli_common *c, const pare_model *model, const char *input
                        pare_reducer **out)
 {
     pare_error err = {0}, second = {0};
-    int open = opts->tokens <= 0 && opts->tokens_per_frame <= 0 && !(opts->keep > 0);
+    int open = opts->tokens <= 0 && opts->tokens_per_frame <= 0 && !(opts->keep > 0) &&
+               !(opts->tokens_per_second > 0) && !(opts->quality > 0);
     if (open) opts->keep = decided ? 0 : CLI_DEFAULT_KEEP;
     int rc = pare_reducer_create(out, model, opts, &err);
     if (rc == PARE_E_INVALID && open) {

@@ -31,9 +31,10 @@ extern const cli_option cli_pick_options[];
 typedef struct cli_budget {
     const char *recipe;
     double keep;
-    int64_t tokens, tokens_per_frame, min_per_frame;
+    int64_t tokens, tokens_per_frame, min_per_frame, max_per_frame;
+    double quality, quality_floor, tokens_per_second, max_delay, max_ms;
 } cli_budget;
-extern const cli_option cli_budget_options[];
+extern const cli_option cli_budget_options[], cli_stream_options[]; /* the latter need time or an encoder */
 
 /* How frames become grids and windows. */
 typedef struct cli_layout {

@@ -65,6 +65,9 @@ static void print_json(const cli_reduce_job *j, const pare_reducer_stats *s, dou
     cli_json_text(o, "backend", s->backend);
     cli_json_text(o, "precision", s->precision);
     cli_json_int(o, "threads", j->opts.n_threads > 0 ? j->opts.n_threads : run.n_cpu);
+    cli_json_int(o, "raised", s->n_raised);
+    cli_json_int(o, "whole", s->n_whole);
+    cli_json_int(o, "late", s->n_late);
     cli_json_int(o, "damaged", j->info.n_damaged);
     cli_json_int(o, "flawed", j->info.n_flawed);
     cli_json_int(o, "size_changes", j->info.n_size_changes);
@@ -91,6 +94,10 @@ static void print_table(const cli_reduce_job *j, const pare_reducer_stats *s, do
            s->prep_ms, s->embed_ms, s->encode_ms, s->select_ms, j->write_ms);
     printf("  total   %.1f ms, %.2f frames/s, peak %.0f MB\n", wall_ms, 1e3 * (double)s->n_frames / wall_ms,
            cli_peak_rss_mb());
+    if (s->n_raised > 0)
+        printf("  detail  %lld steps raised above the budget, %lld of them whole\n", (long long)s->n_raised,
+               (long long)s->n_whole);
+    if (s->n_late > 0) printf("  late    %lld frames\n", (long long)s->n_late);
     if (j->info.n_damaged > 0) printf("  damaged %lld frames skipped\n", (long long)j->info.n_damaged);
     if (j->output != NULL) printf("  wrote   %s\n", j->output);
 }
