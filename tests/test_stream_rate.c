@@ -135,9 +135,7 @@ static void run(const pare_model *model, const pare_reducer_opts *o, const timin
                               .width = SIDE,
                               .height = SIDE,
                               .pts = at[i],
-                              .duration = m->stated == 1   ? at[i + 1] - at[i]
-                                          : m->stated == 2 ? 0.04
-                                                           : 0};
+                              .duration = stated(m, at, i)};
         ck_assert_msg(!pare_reducer_push(r, &f, &err), "%s: %s", o->recipe, err.text);
         drain(r, w, at[i]);
     }
