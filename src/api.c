@@ -270,6 +270,10 @@ int pare__take_frame(pare_frame *own, const pare_frame *f, const char *function,
                       own->mask_height > PARE__MAX_SIDE))
         return pare_fail(err, PARE_E_INVALID, "%s: mask of %d x %d pixels, sides must be 1..%d", function,
                          own->mask_width, own->mask_height, PARE__MAX_SIDE);
+    if (own->scores && (own->scores_width < 1 || own->scores_height < 1 || own->scores_width > PARE__MAX_SIDE ||
+                        own->scores_height > PARE__MAX_SIDE))
+        return pare_fail(err, PARE_E_INVALID, "%s: scores of %d x %d units, sides must be 1..%d", function,
+                         own->scores_width, own->scores_height, PARE__MAX_SIDE);
     return check_motion(own, function, err);
 }
 

@@ -18,6 +18,7 @@
 #include "core/frame_copy.h"
 #include "core/limits.h"
 #include "core/mem.h"
+#include "core/stop.h"
 #include "model/model.h"
 #include "reduce/reducer.h"
 
@@ -412,7 +413,7 @@ void pare_live_cancel(pare_live *l)
 {
     if (!l) return;
     pthread_mutex_lock(&l->lock);
-    l->stop = 1;
+    pare__ask(&l->stop);
     l->is_cancelled = 1;
     pthread_cond_broadcast(&l->changed);
     pthread_mutex_unlock(&l->lock);

@@ -37,12 +37,13 @@ dump()
 # What still begins with PARE_ after the preprocessor is an enumerator; macros count where they are plain numbers.
 constants()
 {
-    printf '#include <pare/media.h>\n' >"$tmp/all.c"
+    (cd "$root/include" && printf '#include <%s>\n' pare/*.h) >"$tmp/all.c"
     ${CC:-cc} -I"$root/include" -E -P "$tmp/all.c" | grep -o 'PARE_[A-Z0-9_]*' >"$tmp/names"
     ${CC:-cc} -I"$root/include" -E -dM "$tmp/all.c" |
         sed -n 's/^#define \(PARE_[A-Z0-9_]*\) [0-9][0-9]*$/\1/p' | grep -v '^PARE_VERSION_' >>"$tmp/names"
     {
-        printf '#include <pare/media.h>\n#include <stdio.h>\nint main(void)\n{\n'
+        cat "$tmp/all.c"
+        printf '#include <stdio.h>\nint main(void)\n{\n'
         sort -u "$tmp/names" | sed 's/.*/    printf("%s %lld\\n", "&", (long long)&);/'
         printf '    return 0;\n}\n'
     } >"$tmp/print.c"

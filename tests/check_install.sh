@@ -49,8 +49,8 @@ cmake -S "$tmp" -B "$tmp/b" -G Ninja -DCMAKE_PREFIX_PATH="$tmp/p" -DCMAKE_C_COMP
     cmake --build "$tmp/b" >>"$tmp/log" 2>&1 || { cat "$tmp/log"; exit 1; }
 expect "$tmp/b/use"
 [ -s "$tmp/p/share/pare/dinov2-small-q8_0.gguf" ] || { echo "no default model"; exit 1; }
-for file in suite-v1.json bench.schema.json prompt.schema.json; do
-    cmp "$(dirname "$0")/../tools/suite/$file" "$tmp/p/share/pare/$file" || { echo "$file is not installed"; exit 1; }
+for file in suite/suite-v1.json suite/bench.schema.json prompt.schema.json; do
+    cmp "$(dirname "$0")/../tools/$file" "$tmp/p/share/pare/${file##*/}" || { echo "$file is not installed"; exit 1; }
 done
 LD_LIBRARY_PATH=$libdir "$tmp/p/bin/pare" --version | grep -q "^pare $version" || { echo "the command does not run"; exit 1; }
 echo "pkg-config, find_package and the command work from $tmp/p"

@@ -372,7 +372,7 @@ START_TEST(results_that_nobody_pulls_stop_the_worker)
     set_gate(1, 0);
     const pare_reducer_opts reducer = reducer_of("random@output");
     const pare_live_opts opts = {
-        .struct_size = sizeof opts, .reducer = &reducer, .queue = 2, .results = 1, .timeout = 0.2};
+        .struct_size = sizeof opts, .reducer = &reducer, .queue = 2, .results = 1, .timeout = 2};
     pare_live *live = NULL;
     ck_assert_int_eq(pare_live_open(&live, model, &opts, &err), 0);
     int t = 0;

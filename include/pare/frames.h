@@ -47,7 +47,7 @@ PARE_API int pare_survey_create(pare_survey **out, const pare_survey_opts *opts,
 /* The next frame, in any layout; copied as far as it is remembered. Errors: INVALID (no pixels; pts before the last one's
  * or not finite), LIMIT, NOMEM. */
 PARE_API int pare_survey_push(pare_survey *s, const pare_frame *frame, pare_error *err);
-/* Arrays are borrowed until the next push. `view->struct_size` must be set. */
+/* Arrays are borrowed until the next push or close. `view->struct_size` must be set. Errors: INVALID. */
 PARE_API int pare_survey_get(const pare_survey *s, pare_survey_view *view, pare_error *err);
 
 typedef struct pare_choice {

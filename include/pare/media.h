@@ -121,7 +121,7 @@ PARE_API int pare_video_writer_open(pare_video_writer **out, const char *path, i
 /* RGB [height, width, 3], dense; pts in seconds. A stamp that is not after the previous one moves just behind it. */
 PARE_API int pare_video_writer_append(pare_video_writer *w, const uint8_t *rgb, double pts, pare_error *err);
 PARE_API int pare_video_writer_finish(pare_video_writer *w, pare_error *err);
-/* Without finish: removes the temporary file. */
+/* Without finish: what was written is gone. */
 PARE_API void pare_video_writer_close(pare_video_writer **w);
 
 #ifdef __cplusplus

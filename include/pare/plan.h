@@ -56,6 +56,7 @@ PARE_API int pare_plan_finish(pare_plan *p, pare_error *err);
 /* `info->struct_size` must be set; `step` lives until the next push, finish or close. Before finish a TWO_PASS plan knows
  * no tokens. Errors: INVALID. */
 PARE_API int pare_plan_get(const pare_plan *p, pare_plan_info *info, pare_error *err);
+/* Reducers that spend it must be closed before. */
 PARE_API void pare_plan_close(pare_plan **p);
 
 #ifdef __cplusplus

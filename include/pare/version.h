@@ -6,8 +6,8 @@
 #define PARE_VERSION_H
 
 #define PARE_VERSION_MAJOR 0
-#define PARE_VERSION_MINOR 5
+#define PARE_VERSION_MINOR 6
 #define PARE_VERSION_PATCH 0
-#define PARE_VERSION_TEXT "0.5.0"
+#define PARE_VERSION_TEXT "0.6.0"
 
 #endif

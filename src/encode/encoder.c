@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/limits.h"
+#include "core/stop.h"
 #include "encode/backend.h"
 #include "encode/parts.h"
 #include "encode/prep.h"
@@ -384,8 +385,8 @@ static int run_blocks(pare__encoder *e, pare_error *err)
 {
     int rc = 0;
     for (int32_t b = 0; rc == 0 && b < pare__blocks_run(&e->m->hp); b++) {
-        rc = e->plan.stop && *e->plan.stop ? pare_fail(err, PARE_E_CANCELLED, "cancelled at block %d", b)
-                                           : pare__block_run(e, b, err);
+        rc = pare__is_asked(e->plan.stop) ? pare_fail(err, PARE_E_CANCELLED, "cancelled at block %d", b)
+                                          : pare__block_run(e, b, err);
     }
     if (rc == 0 && e->late) rc = run_late(e, err);
     return rc ? rc : pare__project_run(e, err);

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/pixels_in.h"
+#include "core/stop.h"
 #include "encode/backend.h"
 #include "reduce/clip_plan.h"
 #include "reduce/clip_pool.h"
@@ -358,7 +359,7 @@ static void open_context(pare_reducer *r, int64_t n_in)
 
 static int check_stop(const pare_reducer *r, pare_error *err)
 {
-    if (!r->opts.stop || !*r->opts.stop) return 0;
+    if (!pare__is_asked(r->opts.stop)) return 0;
     return pare_fail(err, PARE_E_CANCELLED, "cancelled after %lld frames", (long long)r->n_pushed);
 }
 
