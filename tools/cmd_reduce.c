@@ -48,6 +48,10 @@ int cli_reduce_count(cli_reduce_job *j)
     cli_common *c = &j->o->common;
     if (j->info.is_image) j->opts.n_frames = 1;
     if (j->info.is_image || j->opts.tokens <= 0) return CLI_OK;
+    if (j->n_true > 0) {
+        j->opts.n_frames = j->n_true;
+        return CLI_OK;
+    }
     if (pare_source_count(j->source, &j->opts.n_frames, &err) == 0) {
         j->taken.listed = j->opts.n_frames;
         return CLI_OK;
@@ -56,6 +60,13 @@ int cli_reduce_count(cli_reduce_job *j)
     cli_say(c, "--tokens needs the number of frames and %s cannot be read twice; use --keep or --tokens-per-frame",
             j->input);
     return CLI_USAGE;
+}
+
+int cli_reduce_recount(cli_reduce_job *j, int64_t n)
+{
+    if (j->taken.listed == 0 || n == 0 || n == j->taken.listed || j->n_true > 0 || *cli_stop_flag()) return 0;
+    j->n_true = n;
+    return 1;
 }
 
 static int open_writer(cli_reduce_job *j)
@@ -94,7 +105,6 @@ static int job_open(cli_reduce_job *j, int32_t window)
 {
     cli_reduce_opts *o = j->o;
     cli_hash_file(j->input, j->hash);
-    j->began = cli_now();
     o->pick.read_ahead = CLI_READ_AHEAD;
     int rc = cli_source_open(&o->common, &o->pick, j->input, &j->source, &j->info);
     if (rc != CLI_OK) return rc;
@@ -153,10 +163,12 @@ static int ended_early(cli_reduce_job *j, int64_t damaged)
     return 1;
 }
 
-/* What the end of reading means, after n frames: the exit code, and whether what was decided so far is published. */
+/* What the end of reading means, after n frames: the exit code, and whether what was decided so far is published. Nothing
+ * is where it has to be decided again. */
 static int end_of_input(cli_reduce_job *j, int got, int64_t n, int64_t damaged, const pare_error *err, int *publish)
 {
     cli_common *c = &j->o->common;
+    if (got == PARE_EOF && cli_reduce_recount(j, n)) return CLI_OK;
     *publish = n > 0 && (got == PARE_EOF || *cli_stop_flag() || j->info.is_live || err->code == PARE_E_IO);
     if (*cli_stop_flag()) return CLI_STOPPED;
     if (got < 0) return cli_fail_read(c, err);
@@ -224,12 +236,31 @@ static int job_run(cli_reduce_job *j)
     return late != CLI_OK ? late : rc;
 }
 
-static void job_close(cli_reduce_job *j)
+static void close_run(cli_reduce_job *j)
 {
     pare_writer_close(&j->writer);
     pare_reducer_close(&j->reducer);
-    pare_plan_close(&j->plan);
     pare_source_close(&j->source);
+}
+
+/* From the input's opening to its result; twice where its list of frames lies. */
+static int job_do(cli_reduce_job *j, int32_t window)
+{
+    j->began = cli_now();
+    for (;;) {
+        const int64_t n_true = j->n_true;
+        int rc = job_open(j, window);
+        if (rc == CLI_OK) rc = job_run(j);
+        if (rc != CLI_OK || j->n_true == n_true) return rc;
+        close_run(j);
+        memset(j->grid, 0, sizeof j->grid);
+    }
+}
+
+static void job_close(cli_reduce_job *j)
+{
+    close_run(j);
+    pare_plan_close(&j->plan);
     free(j->output);
 }
 
@@ -306,8 +337,7 @@ static int reduce_one(cli_reduce_opts *o, cli_own *own, const pare_model *model,
         job_close(&j);
         return rc;
     }
-    if (rc == CLI_OK) rc = job_open(&j, window);
-    if (rc == CLI_OK) rc = job_run(&j);
+    if (rc == CLI_OK) rc = job_do(&j, window);
     if (j.published && pare_reducer_get(j.reducer, &stats, NULL) == 0) {
         double wall_ms = (cli_now() - j.began) * 1e3;
         if (!cli_is_stdout(o->output)) cli_reduce_print(&j, &stats, wall_ms);

@@ -14,7 +14,7 @@ static int push_frame(cli_reduce_job *j, pare_plan *plan, pare_frame *frame, int
     return pare_plan_push(plan, frame, &err) == 0 ? CLI_OK : cli_fail_input(&j->o->common, j->input, &err, CLI_FAILED);
 }
 
-/* To the end; a signal ends without a plan. */
+/* To the end; a signal ends without a plan, and so does a list of frames that lied. */
 static int push_all(cli_reduce_job *j, pare_plan *plan, int with_own)
 {
     cli_common *c = &j->o->common;
@@ -35,6 +35,7 @@ static int push_all(cli_reduce_job *j, pare_plan *plan, int with_own)
         cli_say(c, "%s: no frame in the range asked for", j->input);
         return CLI_UNREADABLE;
     }
+    if (cli_reduce_recount(j, n)) return CLI_OK;
     if (pare_plan_finish(plan, &err) != 0) return cli_fail_input(c, j->input, &err, CLI_FAILED);
     return with_own ? cli_own_end(j->own) : CLI_OK;
 }
@@ -65,12 +66,11 @@ static int refuse_live(cli_reduce_job *j, int32_t kind)
     return CLI_OK;
 }
 
-int cli_plan_read(cli_reduce_job *j, int32_t window, int32_t kind, pare_plan **out)
+static int read_once(cli_reduce_job *j, int32_t window, int32_t kind, pare_plan **out)
 {
     cli_common *c = &j->o->common;
     pare_error err = {0};
     *out = NULL;
-    j->began = cli_now();
     j->o->pick.read_ahead = CLI_READ_AHEAD;
     int rc = cli_source_open(c, &j->o->pick, j->input, &j->source, &j->info);
     if (rc == CLI_OK) rc = refuse_live(j, kind);
@@ -93,6 +93,15 @@ done:
     pare_source_close(&j->source);
     if (rc != CLI_OK) pare_plan_close(out);
     return rc;
+}
+
+int cli_plan_read(cli_reduce_job *j, int32_t window, int32_t kind, pare_plan **out)
+{
+    j->began = cli_now();
+    int rc = read_once(j, window, kind, out);
+    if (rc != CLI_OK || j->n_true == 0) return rc;
+    pare_plan_close(out);
+    return read_once(j, window, kind, out);
 }
 
 /* ---- printing ----------------------------------------------------------------------------------------------------- */

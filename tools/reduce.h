@@ -33,6 +33,7 @@ typedef struct cli_reduce_job {
     pare_reducer_opts opts;
     char hash[17];
     cli_taken taken;
+    int64_t n_true; /* frames that came where --tokens was shared out over another number; 0 = as listed */
     double began, decode_ms, write_ms; /* decode: waiting for frames, most of which were read ahead */
     int64_t grid[3];                   /* t, h, w in units */
     int complete, published;
@@ -40,6 +41,9 @@ typedef struct cli_reduce_job {
 
 /* --tokens speaks of the whole input: its frames are counted before they are read. Exit codes. */
 int cli_reduce_count(cli_reduce_job *j);
+/* n frames came, to the end: did their list lie (frames that cannot be decoded)? Then all has to be done again, once, with
+ * the number that is now known. */
+int cli_reduce_recount(cli_reduce_job *j, int64_t n);
 /* One result on stdout, as a JSON line or a few lines of text; times are milliseconds. */
 void cli_reduce_print(const cli_reduce_job *j, const pare_reducer_stats *s, double wall_ms);
 /* The JSON line of an input that failed. */
