@@ -5,8 +5,6 @@
 #include "consumers.h"
 
 #define OPEN_DATE "transformers 5.23, 2026-11"
-#define OPENAI "OpenAI, Images and vision, Calculating costs"
-#define OPENAI_DATE "2025-12"
 #define CLAUDE "Anthropic, Vision, Evaluate image size"
 #define GEMINI "Google, Gemini API, Understand and count tokens; Media resolution"
 
@@ -28,6 +26,11 @@
     "\"size\": {\"longest_edge\": 2048}}"
 
 #define OPEN(name_, summary_, source_) .name = name_, .summary = summary_, .source = source_, .date = OPEN_DATE
+#define GPT(name_, summary_)                                                                                           \
+    {                                                                                                                  \
+        .name = name_, .summary = summary_, .source = "OpenAI, Images and vision, Calculating costs",                  \
+        .date = "2025-12", .message = PARE_MESSAGE_OPENAI, .is_hosted = 1, .per_step = 1, .max_photos = 500            \
+    }
 
 const pare__consumer pare__consumers[] = {
     {.info = {OPEN("qwen2-vl", "Qwen2-VL, all sizes", "Qwen/Qwen2-VL-2B-Instruct"), .message = PARE_MESSAGE_QWEN,
@@ -107,82 +110,27 @@ const pare__consumer pare__consumers[] = {
      .config = "{\"model_type\": \"siglip2\", \"vision_config\": {\"model_type\": \"siglip2_vision_model\"}}",
      .photo = "{\"max_num_patches\": 256, \"patch_size\": 16}"},
 
-    {.info = {.name = "gpt-4o",
-              .summary = "GPT-4o, GPT-4.1, GPT-4.5; detail high",
-              .source = OPENAI,
-              .date = OPENAI_DATE,
-              .message = PARE_MESSAGE_OPENAI,
-              .is_hosted = 1,
-              .per_step = 1,
-              .max_photos = 500},
+    {.info = GPT("gpt-4o", "GPT-4o, GPT-4.1, GPT-4.5; detail high"),
      .count = pare__consumer_count_tiles,
      .base = 85,
      .each = 170},
-    {.info = {.name = "gpt-4o-mini",
-              .summary = "GPT-4o mini; detail high",
-              .source = OPENAI,
-              .date = OPENAI_DATE,
-              .message = PARE_MESSAGE_OPENAI,
-              .is_hosted = 1,
-              .per_step = 1,
-              .max_photos = 500},
+    {.info = GPT("gpt-4o-mini", "GPT-4o mini; detail high"),
      .count = pare__consumer_count_tiles,
      .base = 2833,
      .each = 5667},
-    {.info = {.name = "gpt-5",
-              .summary = "GPT-5; detail high",
-              .source = OPENAI,
-              .date = OPENAI_DATE,
-              .message = PARE_MESSAGE_OPENAI,
-              .is_hosted = 1,
-              .per_step = 1,
-              .max_photos = 500},
-     .count = pare__consumer_count_tiles,
-     .base = 70,
-     .each = 140},
-    {.info = {.name = "o3",
-              .summary = "o1, o1-pro, o3; detail high",
-              .source = OPENAI,
-              .date = OPENAI_DATE,
-              .message = PARE_MESSAGE_OPENAI,
-              .is_hosted = 1,
-              .per_step = 1,
-              .max_photos = 500},
-     .count = pare__consumer_count_tiles,
-     .base = 75,
-     .each = 150},
-    {.info = {.name = "gpt-5-mini",
-              .summary = "GPT-5 mini, GPT-4.1 mini",
-              .source = OPENAI,
-              .date = OPENAI_DATE,
-              .message = PARE_MESSAGE_OPENAI,
-              .is_hosted = 1,
-              .per_step = 1,
-              .max_photos = 500},
+    {.info = GPT("gpt-5", "GPT-5; detail high"), .count = pare__consumer_count_tiles, .base = 70, .each = 140},
+    {.info = GPT("o3", "o1, o1-pro, o3; detail high"), .count = pare__consumer_count_tiles, .base = 75, .each = 150},
+    {.info = GPT("gpt-5-mini", "GPT-5 mini, GPT-4.1 mini"),
      .count = pare__consumer_count_patches,
      .each = 1.62,
      .side = 32,
      .max_patches = 1536},
-    {.info = {.name = "gpt-5-nano",
-              .summary = "GPT-5 nano, GPT-4.1 nano",
-              .source = OPENAI,
-              .date = OPENAI_DATE,
-              .message = PARE_MESSAGE_OPENAI,
-              .is_hosted = 1,
-              .per_step = 1,
-              .max_photos = 500},
+    {.info = GPT("gpt-5-nano", "GPT-5 nano, GPT-4.1 nano"),
      .count = pare__consumer_count_patches,
      .each = 2.46,
      .side = 32,
      .max_patches = 1536},
-    {.info = {.name = "o4-mini",
-              .summary = "o4-mini",
-              .source = OPENAI,
-              .date = OPENAI_DATE,
-              .message = PARE_MESSAGE_OPENAI,
-              .is_hosted = 1,
-              .per_step = 1,
-              .max_photos = 500},
+    {.info = GPT("o4-mini", "o4-mini"),
      .count = pare__consumer_count_patches,
      .each = 1.72,
      .side = 32,

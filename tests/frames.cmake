@@ -9,7 +9,7 @@ add_test(NAME transformers_consumers
 set_tests_properties(transformers_consumers PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 900)
 # The prompt against its schema, as pictures and as a video (skipped without python3-jsonschema).
 foreach(format jpeg mp4)
-  add_test(NAME prompt_schema_${format} COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/check_prompt.sh ${PROJECT_SOURCE_DIR}/tools/prompt.schema.json
+  add_test(NAME prompt_schema_${format} COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/check_schema.sh ${PROJECT_SOURCE_DIR}/tools/prompt.schema.json
            $<TARGET_FILE:pare_cli> frames ${PROJECT_SOURCE_DIR}/samples/clip.mp4 --frames 3 --format ${format} --json)
   set_tests_properties(prompt_schema_${format} PROPERTIES SKIP_RETURN_CODE 77)
 endforeach()

@@ -3,6 +3,8 @@
  * policies, true time, cancel from another thread, errors, and results that outlive everything. */
 #include <check.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -134,6 +136,28 @@ static void *pull_all(void *arg)
     return NULL;
 }
 
+/* A third thread that asks for sums all the time: none may ever shrink. */
+typedef struct watcher {
+    pare_live *live;
+    atomic_int is_over;
+    int n_shrunk;
+} watcher;
+
+static void *watch_sums(void *arg)
+{
+    watcher *w = arg;
+    pare_live_stats s = {.struct_size = sizeof s};
+    pare_reducer_stats sums = {.struct_size = sizeof sums};
+    while (!atomic_load(&w->is_over)) {
+        const int64_t decided = s.n_decided, frames = sums.n_frames;
+        pare_live_get(w->live, &s, NULL);
+        pare_live_reducer_get(w->live, &sums, NULL);
+        w->n_shrunk += s.n_decided < decided || sums.n_frames < frames || s.n_decided > s.n_pushed;
+        sched_yield();
+    }
+    return NULL;
+}
+
 static void same_view(const pare_result_view *a, const pare_result_view *b)
 {
     ck_assert_int_eq(a->k, b->k);
@@ -166,14 +190,19 @@ START_TEST(threads_change_nothing)
 {
     set_gate(1, 0);
     sink s = {.live = open_live(recipes[_i], 4, PARE_DROP_NONE, -1)};
-    pthread_t puller;
+    watcher w = {.live = s.live};
+    pthread_t puller, asker;
     ck_assert_int_eq(pthread_create(&puller, NULL, pull_all, &s), 0);
+    ck_assert_int_eq(pthread_create(&asker, NULL, watch_sums, &w), 0);
     for (int t = 0; t < N_FRAME; t++) {
         const pare_frame f = frame_of(t);
         ck_assert_msg(pare_live_push(s.live, &f, &err) == 0, "%s", err.text);
     }
     ck_assert_int_eq(pare_live_flush(s.live, &err), 0);
     pthread_join(puller, NULL);
+    atomic_store(&w.is_over, 1);
+    pthread_join(asker, NULL);
+    ck_assert_int_eq(w.n_shrunk, 0);
     ck_assert_int_eq(s.rc, PARE_EOF);
     const pare_frame late = frame_of(0);
     ck_assert_int_eq(pare_live_push(s.live, &late, &err), PARE_E_STATE);
