@@ -14,10 +14,9 @@
 
 #define MAX_FRAMES ((int64_t)1 << 20)
 
-/* The picture that the pulse is taken of. */
-enum { UNIT = 8, GRID_W = 24, GRID_H = 18, PICTURE = UNIT * GRID_W * UNIT * GRID_H * 3 };
+enum { UNIT = PARE__SURVEY_UNIT, GRID_W = PARE__SURVEY_GRID_W, GRID_H = PARE__SURVEY_GRID_H };
 /* Frames that scales are judged by: all at first, then every second, fourth, ... after so many more. */
-enum { JUDGED_AT_ONCE = 4, JUDGED_SIDE = 1024 };
+enum { JUDGED_AT_ONCE = 4 };
 
 /* ---- pictures ---------------------------------------------------------------------------------------------------- */
 
@@ -87,12 +86,12 @@ static int judge_scale(pare_survey *s, const pare_frame *f, int i, uint8_t *down
     return rc;
 }
 
-/* Large frames are judged from JUDGED_SIDE pixels a side down: what is above is scarcely seen by any consumer. */
+/* Large frames are judged from PARE__SURVEY_SIDE pixels a side down: what is above is scarcely seen by any consumer. */
 static int judge(pare_survey *s, const pare_frame *frame, pare_error *err)
 {
     if (!s->opts.with_sizes || s->n % s->stride) return 0;
     const pare__mark mark = pare__arena_mark(&s->arena);
-    const double shrink = fmin(1, (double)JUDGED_SIDE / fmax(frame->width, frame->height));
+    const double shrink = fmin(1, (double)PARE__SURVEY_SIDE / fmax(frame->width, frame->height));
     const int32_t width = (int32_t)fmax(1, rint(frame->width * shrink));
     const int32_t height = (int32_t)fmax(1, rint(frame->height * shrink));
     const int64_t bytes = (int64_t)width * height * 3;
@@ -107,16 +106,21 @@ static int judge(pare_survey *s, const pare_frame *frame, pare_error *err)
     return rc;
 }
 
+double pare__survey_blur(const pare_survey *s, double scale)
+{
+    const double at = fmin(-2 * log2(scale), PARE__SCALES - 1);
+    const int low = (int)at, high = low + (low < PARE__SCALES - 1);
+    return (s->error[low] + (at - low) * (s->error[high] - s->error[low])) / (double)s->n_judged;
+}
+
 int pare_survey_detail(const pare_survey *s, double scale, double *detail, pare_error *err)
 {
     if (!s || !detail) return pare__no_argument("pare_survey_detail", s ? "detail" : "survey", err);
     if (!(scale > 0) || scale > 1) return pare_fail(err, PARE_E_INVALID, "a scale of %g, not above 0 up to 1", scale);
     if (!s->opts.with_sizes || !s->n_judged)
         return pare_fail(err, PARE_E_INVALID, "the survey judged no sizes: create it with with_sizes, push frames");
-    const double worst = s->error[PARE__SCALES - 1], at = fmin(-2 * log2(scale), PARE__SCALES - 1);
-    const int low = (int)at, high = low + (low < PARE__SCALES - 1);
-    const double error = s->error[low] + (at - low) * (s->error[high] - s->error[low]);
-    *detail = worst > 0 ? 1 - error / worst : 1;
+    const double worst = s->error[PARE__SCALES - 1] / (double)s->n_judged;
+    *detail = worst > 0 ? 1 - pare__survey_blur(s, scale) / worst : 1;
     return 0;
 }
 
@@ -130,7 +134,7 @@ int pare_survey_create(pare_survey **out, const pare_survey_opts *opts, pare_err
     const int rc = opts ? pare__take_struct(&own, sizeof own, opts, "pare_survey_create", err) : 0;
     if (rc) return rc;
     pare_survey *s = PARE__NEW(pare_survey, 1);
-    if (s) s->picture = pare__malloc(2, PICTURE);
+    if (s) s->picture = pare__malloc(2, PARE__SURVEY_PICTURE);
     if (!s || !s->picture) {
         pare_survey_close(&s);
         return pare_fail(err, PARE_E_NOMEM, "no memory for a survey");
@@ -204,7 +208,8 @@ int pare_survey_push(pare_survey *s, const pare_frame *frame, pare_error *err)
     if (rc == 0) rc = check_time(s, &own, err);
     if (rc == 0) rc = grow(s, err);
     if (rc) return rc;
-    uint8_t *now = s->picture + (s->n & 1) * PICTURE, *before = s->picture + !(s->n & 1) * PICTURE;
+    uint8_t *now = s->picture + (s->n & 1) * PARE__SURVEY_PICTURE,
+            *before = s->picture + !(s->n & 1) * PARE__SURVEY_PICTURE;
     const pare__mark mark = pare__arena_mark(&s->arena);
     const pare_frame picture = dense(now, UNIT * GRID_W, UNIT * GRID_H);
     rc = pare__pixels_rgb(&own, &s->arena, NULL, &own, err);

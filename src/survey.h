@@ -11,6 +11,16 @@
 
 enum { PARE__THUMB_W = 16, PARE__THUMB_H = 12, PARE__THUMB = PARE__THUMB_W * PARE__THUMB_H, PARE__SCALES = 9 };
 
+/* The picture that the pulse is taken of. */
+enum {
+    PARE__SURVEY_UNIT = 8,
+    PARE__SURVEY_GRID_W = 24,
+    PARE__SURVEY_GRID_H = 18,
+    PARE__SURVEY_UNITS = PARE__SURVEY_GRID_W * PARE__SURVEY_GRID_H,
+    PARE__SURVEY_TILE = PARE__SURVEY_UNIT * PARE__SURVEY_UNIT * 3,
+    PARE__SURVEY_PICTURE = PARE__SURVEY_UNITS * PARE__SURVEY_TILE
+};
+
 struct pare_survey {
     pare_survey_opts opts;
     const pare__vec *vec;
@@ -27,6 +37,17 @@ struct pare_survey {
     double error[PARE__SCALES]; /* sums of the mean error at 2^(-i / 2) of the sides */
     pare__arena arena;
 };
+
+/* The last frame, [GRID_H * UNIT, GRID_W * UNIT, 3]. */
+static inline const uint8_t *pare__survey_picture(const pare_survey *s)
+{
+    return s->picture + ((s->n - 1) & 1) * PARE__SURVEY_PICTURE;
+}
+/* Mean error of brightness, 0..255, of frames sent at `scale` (0..1] of their sides, from PARE__SURVEY_SIDE pixels a side down; a
+ * survey with_sizes that has judged a frame. */
+double pare__survey_blur(const pare_survey *s, double scale);
+/* The larger side, at most, that scales are of. */
+enum { PARE__SURVEY_SIDE = 1024 };
 
 /* Mean |difference| of two thumbnails, 0..255. */
 double pare__survey_apart(const pare_survey *s, const uint8_t *a, const uint8_t *b);

@@ -172,8 +172,25 @@ static int add_item(const cli_args *a, cli_list *list, const char *value, int ar
     return 0;
 }
 
+/* Numbers and sizes whose `arg` offers it become -1. */
+static int is_auto(const cli_option *o, const char *value)
+{
+    return (o->kind == CLI_REAL || o->kind == CLI_SIZE) && strstr(o->arg, "|auto") != NULL &&
+           strcmp(value, "auto") == 0;
+}
+
+static int set_auto(const cli_option *o, void *place)
+{
+    if (o->kind == CLI_REAL)
+        *(double *)place = -1;
+    else
+        *(cli_size *)place = (cli_size){-1, -1};
+    return 0;
+}
+
 static int set_option(const cli_args *a, const cli_option *o, const char *value, void *place, int argc)
 {
+    if (is_auto(o, value)) return set_auto(o, place);
     switch (o->kind) {
     case CLI_FLAG:
         *(int32_t *)place = 1;

@@ -9,6 +9,7 @@
 #include "plan.h"
 #include "publish.h"
 #include "reduce.h"
+#include "trade.h"
 
 static const cli_option own_options[] = {
     {"output", 'o', CLI_TEXT, offsetof(cli_reduce_opts, output), "FILE|DIR/", 0, 0,
@@ -105,10 +106,10 @@ static int job_open(cli_reduce_job *j, int32_t window)
 {
     cli_reduce_opts *o = j->o;
     cli_hash_file(j->input, j->hash);
-    o->pick.read_ahead = CLI_READ_AHEAD;
-    int rc = cli_source_open(&o->common, &o->pick, j->input, &j->source, &j->info);
+    j->pick.read_ahead = CLI_READ_AHEAD;
+    int rc = cli_source_open(&o->common, &j->pick, j->input, &j->source, &j->info);
     if (rc != CLI_OK) return rc;
-    j->opts = cli_reducer_opts(&o->common, &o->budget, &o->layout, j->info.is_image);
+    j->opts = cli_reducer_opts(&o->common, &o->budget, &j->layout, j->info.is_image);
     j->opts.window = window;
     j->opts.custom = cli_own_custom(j->own);
     if (j->plan != NULL) {
@@ -175,7 +176,7 @@ static int end_of_input(cli_reduce_job *j, int got, int64_t n, int64_t damaged, 
     if (n > 0) {
         int early = ended_early(j, damaged);
         j->taken.n = n;
-        cli_warn_input(c, j->input, &j->o->pick, &j->info, &j->taken);
+        cli_warn_input(c, j->input, &j->pick, &j->info, &j->taken);
         return early ? CLI_UNREADABLE : CLI_OK;
     }
     cli_say(c, "%s: no frame in the range asked for", j->input);
@@ -228,7 +229,7 @@ static int job_run(cli_reduce_job *j)
     cli_common *c = &j->o->common;
     int publish;
     cli_progress_begin(&c->bar, c->quiet ? CLI_PROGRESS_NONE : c->progress, "frames",
-                       cli_pick_estimate(&j->o->pick, &j->info));
+                       cli_pick_estimate(&j->pick, &j->info));
     int rc = read_frames(j, &publish);
     int late = publish ? publish_result(j, rc == CLI_OK) : CLI_OK;
     cli_progress_end(&c->bar);
@@ -261,6 +262,7 @@ static void job_close(cli_reduce_job *j)
 {
     close_run(j);
     pare_plan_close(&j->plan);
+    pare_trade_close(&j->trade);
     free(j->output);
 }
 
@@ -326,11 +328,13 @@ static int reduce_one(cli_reduce_opts *o, cli_own *own, const pare_model *model,
                       const char *input)
 {
     int32_t window;
-    cli_reduce_job j = {.o = o, .own = own, .model = model, .model_info = info, .input = input};
+    cli_reduce_job j = {
+        .o = o, .own = own, .model = model, .model_info = info, .input = input, .pick = o->pick, .layout = o->layout};
     pare_reducer_stats stats = {.struct_size = sizeof stats};
     int rc = cli_layout_check(&o->common, &o->layout, &window);
     const int32_t kind = o->two_pass ? PARE_PLAN_TWO_PASS : PARE_PLAN_ONE_PASS;
     if (rc == CLI_OK) rc = name_output(o, input, &j.output);
+    if (rc == CLI_OK && o->free_sides) rc = cli_trade_read(&j);
     if (rc == CLI_OK && (o->plan || o->two_pass)) rc = cli_plan_read(&j, window, kind, &j.plan);
     if (rc == CLI_OK && o->plan) {
         cli_plan_print(&j, j.plan);
@@ -362,6 +366,26 @@ static int reduce_all(cli_reduce_opts *o, cli_own *own, const pare_model *model,
     return n_failed == 0 ? CLI_OK : inputs->n > 1 ? CLI_SOME : rc;
 }
 
+/* `auto` becomes what is free; the options then stand as if nothing was said. */
+static int take_auto(cli_reduce_opts *o)
+{
+    if (o->pick.fps < 0 && (o->pick.frames > 0 || o->pick.every > 0))
+        return cli_usage(&o->common, "--fps, --frames and --every exclude each other");
+    if (o->layout.size.width < 0 && o->layout.max_side > 0)
+        return cli_usage(&o->common, "--size and --max-side exclude each other");
+    if (o->pick.fps < 0) {
+        o->free_sides |= PARE_TRADE_RATE;
+        o->pick.fps = 0;
+    }
+    if (o->layout.size.width < 0) {
+        o->free_sides |= PARE_TRADE_SIZE;
+        o->layout.size = (cli_size){0, 0};
+    }
+    if (o->free_sides && o->budget.tokens <= 0)
+        return cli_usage(&o->common, "--fps auto and --size auto need --tokens");
+    return CLI_OK;
+}
+
 static int run(void *opts, const cli_list *inputs)
 {
     cli_reduce_opts *o = opts;
@@ -371,7 +395,8 @@ static int run(void *opts, const cli_list *inputs)
     int32_t window;
     if (o->budget.recipe == NULL) o->budget.recipe = cli_own_recipe(&o->own);
     if (inputs->n == 0) return cli_usage(&o->common, "reduce: no input; pare reduce --help");
-    int rc = cli_pick_check(&o->common, &o->pick);
+    int rc = take_auto(o);
+    if (rc == CLI_OK) rc = cli_pick_check(&o->common, &o->pick);
     if (rc == CLI_OK) rc = cli_own_check(&o->common, &o->own, o->budget.recipe);
     if (rc == CLI_OK) rc = cli_budget_check(&o->common, &o->budget);
     if (rc == CLI_OK) rc = cli_layout_check(&o->common, &o->layout, &window);

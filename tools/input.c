@@ -11,7 +11,8 @@
 #define MANY 1e15
 
 const cli_option cli_pick_options[] = {
-    {"fps", 0, CLI_REAL, offsetof(cli_pick, fps), "F", 1e-6, 1e6, "sample at this rate"},
+    {"fps", 0, CLI_REAL, offsetof(cli_pick, fps), "F|auto", 1e-6, 1e6,
+     "sample at this rate; auto (pare reduce --tokens): weighed against size and tokens per frame"},
     {"frames", 0, CLI_INT, offsetof(cli_pick, frames), "N", 1, 1e9, "sample N frames, uniformly"},
     {"every", 0, CLI_INT, offsetof(cli_pick, every), "N", 1, 1e9, "sample every N-th frame"},
     {"start", 0, CLI_REAL, offsetof(cli_pick, start), "SECONDS", 0, 1e9, "first moment"},
@@ -67,7 +68,8 @@ const cli_option cli_layout_options[] = {
     {"window", 0, CLI_TEXT, offsetof(cli_layout, window), "N|all", 0, 0,
      "temporal steps decided together (default 32)"},
     {"seed", 0, CLI_INT, offsetof(cli_layout, seed), "N", 0, MANY, "seed of everything random (default 0)"},
-    {"size", 's', CLI_SIZE, offsetof(cli_layout, size), "WxH", 0, 0, "pixels of the grid (default: the model's rule)"},
+    {"size", 's', CLI_SIZE, offsetof(cli_layout, size), "WxH|auto", 0, 0,
+     "pixels of the grid (default: the model's rule); auto: see --fps"},
     {"max-side", 0, CLI_INT, offsetof(cli_layout, max_side), "N", 1, 16384, "upper bound of the grid's longer side"},
     {"reuse", 0, CLI_TEXT, offsetof(cli_layout, reuse), "none|context|complete", 0, 0,
      "units dropped at patches: gone; attended to as a whole step before left them; or leaving its row, too"},
@@ -88,8 +90,9 @@ const cli_option cli_tiles_options[] = {
 
 int cli_pick_check(cli_common *c, const cli_pick *pick)
 {
-    int ways = (pick->fps > 0) + (pick->frames > 0) + (pick->every > 0);
+    int ways = (pick->fps != 0) + (pick->frames > 0) + (pick->every > 0);
     if (ways > 1) return cli_usage(c, "--fps, --frames and --every exclude each other");
+    if (pick->fps < 0) return cli_usage(c, "--fps auto goes with pare reduce alone");
     if (pick->format != NULL && strcmp(pick->format, "rgb24") == 0 &&
         (pick->source_size.width == 0 || !(pick->rate > 0)))
         return cli_usage(c, "--format rgb24 needs --source-size WxH and --rate F");
@@ -128,6 +131,7 @@ int cli_layout_check(cli_common *c, const cli_layout *layout, int32_t *window)
 {
     int64_t n = 0;
     *window = 0;
+    if (layout->size.width < 0) return cli_usage(c, "--size auto goes with pare reduce alone");
     if (layout->size.width > 0 && layout->max_side > 0) return cli_usage(c, "--size and --max-side exclude each other");
     if (reuse_of(layout) < 0) return cli_usage(c, "--reuse: '%s' is not none, context or complete", layout->reuse);
     if (layout->reference > 0 && reuse_of(layout) == PARE_REUSE_NONE)

@@ -3,6 +3,7 @@
 #include "plan.h"
 
 #include "json_line.h"
+#include "trade.h"
 
 /* ---- reading ------------------------------------------------------------------------------------------------------ */
 
@@ -71,11 +72,11 @@ static int read_once(cli_reduce_job *j, int32_t window, int32_t kind, pare_plan 
     cli_common *c = &j->o->common;
     pare_error err = {0};
     *out = NULL;
-    j->o->pick.read_ahead = CLI_READ_AHEAD;
-    int rc = cli_source_open(c, &j->o->pick, j->input, &j->source, &j->info);
+    j->pick.read_ahead = CLI_READ_AHEAD;
+    int rc = cli_source_open(c, &j->pick, j->input, &j->source, &j->info);
     if (rc == CLI_OK) rc = refuse_live(j, kind);
     if (rc != CLI_OK) goto done;
-    j->opts = cli_reducer_opts(c, &j->o->budget, &j->o->layout, j->info.is_image);
+    j->opts = cli_reducer_opts(c, &j->o->budget, &j->layout, j->info.is_image);
     j->opts.window = window;
     j->opts.custom = cli_own_custom(j->own);
     rc = settle_opts(j, kind);
@@ -85,7 +86,7 @@ static int read_once(cli_reduce_job *j, int32_t window, int32_t kind, pare_plan 
         goto done;
     }
     cli_progress_begin(&c->bar, c->quiet ? CLI_PROGRESS_NONE : c->progress, "frames planned",
-                       cli_pick_estimate(&j->o->pick, &j->info));
+                       cli_pick_estimate(&j->pick, &j->info));
     rc = push_all(j, *out, kind == PARE_PLAN_ONE_PASS);
     cli_progress_end(&c->bar);
 done:
@@ -146,6 +147,7 @@ static void print_json(const cli_reduce_job *j, const pare_plan_info *p)
     set_count(o, "position_ids", p->n_positions);
     set_count(o, "kv_cells", p->n_cells);
     cli_json_int(o, "cuts", p->n_cut);
+    if (j->trade != NULL) json_object_set_new(o, "trade", cli_trade_json(j->trade));
     if (p->kind == PARE_PLAN_TWO_PASS) cli_json_real(o, "threshold", p->threshold, 4);
     for (int64_t i = 0; i < p->n_step; i++) json_array_append_new(steps, step_json(&p->step[i]));
     json_object_set_new(o, "steps", steps);

@@ -15,6 +15,7 @@ typedef struct cli_reduce_opts {
     cli_own_opts own;
     const char *output, *writer;
     int32_t plan, two_pass;
+    int32_t free_sides; /* PARE_TRADE_*, ored: what is to be chosen for every input */
 } cli_reduce_opts;
 
 /* One input on its way; everything is released by cmd_reduce.c, also half-built. */
@@ -28,7 +29,10 @@ typedef struct cli_reduce_job {
     pare_source *source;
     pare_source_info info;
     pare_reducer *reducer;
-    pare_plan *plan; /* of the first of two passes, or NULL */
+    cli_pick pick; /* the options', and what was chosen for this input */
+    cli_layout layout;
+    pare_trade *trade; /* with free_sides, or NULL */
+    pare_plan *plan;   /* of the first of two passes, or NULL */
     pare_writer *writer;
     pare_reducer_opts opts;
     char hash[17];

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "json_line.h"
+#include "trade.h"
 
 static json_t *stage_json(const cli_reduce_job *j, const pare_reducer_stats *s)
 {
@@ -65,6 +66,7 @@ static void print_json(const cli_reduce_job *j, const pare_reducer_stats *s, dou
     cli_json_text(o, "backend", s->backend);
     cli_json_text(o, "precision", s->precision);
     cli_json_int(o, "threads", j->opts.n_threads > 0 ? j->opts.n_threads : run.n_cpu);
+    if (j->trade != NULL) json_object_set_new(o, "trade", cli_trade_json(j->trade));
     cli_json_int(o, "raised", s->n_raised);
     cli_json_int(o, "whole", s->n_whole);
     cli_json_int(o, "late", s->n_late);

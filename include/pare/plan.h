@@ -59,6 +59,52 @@ PARE_API int pare_plan_get(const pare_plan *p, pare_plan_info *info, pare_error 
 /* Reducers that spend it must be closed before. */
 PARE_API void pare_plan_close(pare_plan **p);
 
+/* ---- frames against size against tokens per frame --------------------------------------------------------------- */
+
+/* A clip is watched once at its full rate, in pixels: how far it moves while parts of it are held, and what smaller grids
+ * blur. Then every rate and grid is weighed at the same number of tokens. One thread at a time. */
+typedef struct pare_trade pare_trade;
+
+enum { PARE_TRADE_RATE = 1, PARE_TRADE_SIZE = 2 }; /* what is free; the other stays as it is pushed, or as opts say */
+
+/* Fields and stride of this struct never change. Errors are mean |differences|, 0..255, over all frames pushed. */
+typedef struct pare_trade_candidate {
+    int32_t every;          /* 1, 2, 4, ...: takes every so-many-th frame of those pushed */
+    int32_t width, height;  /* pixels of the grid */
+    int32_t grid_h, grid_w; /* units of a step, as budgets count them in `units` */
+    int32_t is_possible;    /* exactly so many tokens can be kept: units and floors and caps of the steps let it */
+    double fps;             /* that makes so many frames a second */
+    int64_t units;          /* of a step */
+    int64_t n_step;
+    double tokens_per_step;
+    double hold; /* error where a place shows the step that it was last kept in; what was never kept: one flat colour */
+    double blur; /* error of going down to the grid's pixels and up again, where something was kept */
+    double coverage; /* 0..1: 1 - (hold + blur) / flat */
+} pare_trade_candidate;
+
+typedef struct pare_trade_view {
+    uint32_t struct_size;
+    int32_t n;                             /* 0 before finish */
+    const pare_trade_candidate *candidate; /* [n] by rate, fastest first, then by size, smallest first */
+    int32_t best, chosen; /* of the highest coverage; of at most 0.005 less, that with the fewest units */
+    double flat;          /* error of one flat colour for the whole clip: all there is to show */
+    int64_t tokens, n_frames;
+} pare_trade_view;
+
+/* `opts`: those of the reducer to come: opts.video, tokens, a recipe whose final step takes a budget, not at `frames`;
+ * n_frames is not read. `free_sides`: PARE_TRADE_*, ored; SIZE: neither width, height nor max_side in opts. The model must
+ * outlive it, and what opts point to the first frame. Errors: those of pare_reducer_create; INVALID. */
+PARE_API int pare_trade_create(pare_trade **out, const pare_model *model, const pare_reducer_opts *opts,
+                               int32_t free_sides, pare_error *err);
+/* Every frame of the clip (without RATE: every frame that will be reduced). About a millisecond beside the picture's
+ * resizing; what is remembered is 200 bytes a frame. Errors: those of pare_survey_push and of pare_reducer_push. */
+PARE_API int pare_trade_push(pare_trade *t, const pare_frame *frame, pare_error *err);
+/* No more frames: the choice. Errors: INVALID (no frame; no candidate takes exactly so many tokens), STATE, NOMEM. */
+PARE_API int pare_trade_finish(pare_trade *t, pare_error *err);
+/* `view->struct_size` must be set; borrowed until close. Errors: INVALID. */
+PARE_API int pare_trade_get(const pare_trade *t, pare_trade_view *view, pare_error *err);
+PARE_API void pare_trade_close(pare_trade **t);
+
 #ifdef __cplusplus
 }
 #endif

@@ -24,4 +24,18 @@ one_line 2 'cannot be read twice' sh -c 'exec "$PARE" reduce - --format rgb24 --
 one_line 2 'encodes nothing' "$PARE" reduce "$clip" --plan -o x.npz
 one_line 2 'two-pass takes' run --two-pass --tokens-per-frame 3
 one_line 2 'have only' run --two-pass --tokens 1000000 >/dev/null
+# rate and grid under one budget
+auto() { "$PARE" reduce "$clip" -q --json "$@"; }
+chosen='[.units_out, (.grid == .trade.chosen.grid), (.trade.chosen | .possible), (.trade.candidates | length) > 6]'
+expect 0 "" auto --fps auto --size auto --end 2 --tokens 211 | jq -c "$chosen"
+expect 0 "" auto --fps auto --size auto --end 2 --tokens 211 --two-pass | jq -c "$chosen"
+expect 0 "" auto --fps auto --size 112x112 --tokens 97 --plan | jq -c '[.tokens, .grid[1:], (.trade.candidates | map(.every))]'
+expect 0 "" auto --fps 5 --size auto --tokens 97 --plan --two-pass | jq -c '[.tokens, (.grid == .trade.chosen.grid), .trade.why != null]'
+one_line 0 'covers' "$PARE" reduce "$clip" --progress none --json --fps auto --size 112x112 --tokens 97 --plan >/dev/null
+one_line 2 'cannot be read twice' sh -c 'exec "$PARE" reduce - --format rgb24 --source-size 8x8 --rate 1 --fps auto --tokens 9 </dev/null'
+one_line 2 'need --tokens' auto --size auto --keep .5
+one_line 2 'exclude each other' auto --fps auto --every 2 --tokens 9
+one_line 2 'exclude each other' auto --size auto --max-side 99 --tokens 9
+one_line 2 'pare reduce alone' "$PARE" heatmap "$clip" --fps auto -o x.mp4
+one_line 2 'the largest have' auto --fps auto --size 112x112 --tokens 100000000 --plan >/dev/null
 ls
