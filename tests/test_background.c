@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "select/pan.h"
 #include "select_scene.h"
 
 enum { H = 6, W = 8, PATCH = 4, UNITS = H * W };
@@ -151,6 +152,99 @@ START_TEST(light_is_no_motion)
 }
 END_TEST
 
+/* Ground that is no multiple of anything: value of cell (y, x). */
+static uint8_t rough(int32_t y, int32_t x)
+{
+    const uint32_t h = (uint32_t)(y / 4) * 2654435761U ^ (uint32_t)(x / 4) * 2246822519U;
+    return (uint8_t)(60 + (h ^ h >> 15) % 120);
+}
+
+START_TEST(the_turn_of_a_camera_is_found_to_the_cell)
+{
+    enum { SIDE = 64 };
+    uint8_t now[SIDE * SIDE], known[SIDE * SIDE];
+    int32_t dy, dx;
+    for (int32_t turn = 0; turn < (2 * PARE__PAN_REACH + 1) * (2 * PARE__PAN_REACH + 1); turn++) {
+        const int32_t by_y = turn / (2 * PARE__PAN_REACH + 1) - PARE__PAN_REACH;
+        const int32_t by_x = turn % (2 * PARE__PAN_REACH + 1) - PARE__PAN_REACH;
+        for (int32_t i = 0; i < SIDE * SIDE; i++) {
+            now[i] = rough(i / SIDE + 100, i % SIDE + 100);
+            known[i] = rough(i / SIDE + 100 - by_y, i % SIDE + 100 - by_x);
+        }
+        const int moved = pare__pan_find(now, known, SIDE, SIDE, &dy, &dx);
+        ck_assert_msg(moved == (by_y || by_x), "%d %d: %d", by_y, by_x, moved);
+        ck_assert_int_eq(dy, by_y);
+        ck_assert_int_eq(dx, by_x);
+    }
+    memset(now, 9, sizeof now);
+    ck_assert_int_eq(pare__pan_find(now, now, SIDE, SIDE, &dy, &dx), 0);
+    ck_assert_int_eq(pare__pan_find(now, known, 4 * PARE__PAN_REACH - 1, SIDE, &dy, &dx), 0);
+    ck_assert(dy == 0 && dx == 0);
+}
+END_TEST
+
+/* Step f of a scene of large pictures: ground seen from (y, x), a square of `side` pixels in front of it. */
+static void paint_from(scene *s, int32_t f, int32_t y0, int32_t x0, square q)
+{
+    const int32_t width = s->grid_w * s->patch, height = s->grid_h * s->patch;
+    for (int32_t y = 0; y < height; y++)
+        for (int32_t x = 0; x < width; x++) {
+            const int is_in = x >= q.x && x < q.x + q.side && y >= q.y && y < q.y + q.side;
+            const uint8_t value = is_in ? q.value : rough(y + y0, x + x0);
+            memset(s->frame[f] + 3 * ((int64_t)y * width + x), value, 3);
+        }
+}
+
+/* 3 to 5 pixels a step right and 2 down, so that no shift is a whole number of cells for long. */
+START_TEST(a_camera_that_turns_is_followed)
+{
+    enum { STEPS = 30, SIDE = 16, ALL = SIDE * SIDE };
+    scene s;
+    float *score = malloc(STEPS * ALL * sizeof *score);
+    scene_blank(&s, STEPS, SIDE, SIDE, 4, 8, 1);
+    for (int32_t f = 0, x = 40; f < STEPS; x += 3 + f % 3, f++)
+        paint_from(&s, f, 40 + 2 * f, x, f < 5 ? nothing : (square){16 + 3 * (f - 5), 64, 24, 230});
+    score_clip(&s, 8, score);
+    for (int32_t f = 8; f < STEPS; f++) {
+        double ground = 0, person = 0;
+        int32_t n = 0;
+        for (int32_t u = 0; u < ALL; u++) {
+            const int32_t x = u % SIDE * 8, y = u / SIDE * 8, left = 16 + 3 * (f - 5);
+            const int is_whole = x >= left && x + 8 <= left + 24 && y >= 64 && y + 8 <= 88;
+            if (is_whole) person += score[f * ALL + u], n++;
+            if (y < 40) ground += score[f * ALL + u] / (5.0 * SIDE);
+        }
+        ck_assert_msg(ground < .3 && person / n > 2, "step %d: ground %g, square %g", f, ground, person / n);
+    }
+    free(score);
+    scene_free(&s);
+}
+END_TEST
+
+/* Who is there in the first picture and walks off over even ground leaves a hole, and does not turn the camera. */
+START_TEST(a_walker_turns_no_camera)
+{
+    enum { STEPS = 12, SIDE = 16, ALL = SIDE * SIDE };
+    scene s;
+    float *score = malloc(STEPS * ALL * sizeof *score);
+    scene_blank(&s, STEPS, SIDE, SIDE, 4, 8, 1);
+    for (int32_t f = 0; f < STEPS; f++) {
+        memset(s.frame[f], 128, 3 * ALL * 64);
+        for (int32_t y = 40; y < 88; y++)
+            for (int32_t x = 32; x < 64; x++)
+                memset(s.frame[f] + 3 * (y * SIDE * 8 + x + 4 * f), rough(y / 2, x / 2), 3);
+    }
+    score_clip(&s, 4, score);
+    for (int32_t f = 3; f < STEPS; f++) {
+        const int32_t hole = 7 * SIDE + 4;
+        ck_assert_msg(score[f * ALL + hole] > .5f, "step %d: %g", f, score[f * ALL + hole]);
+        for (int32_t u = 0; u < 3 * SIDE; u++) ck_assert(score[f * ALL + u] < .1f);
+    }
+    free(score);
+    scene_free(&s);
+}
+END_TEST
+
 /* Odd units have cells of one pixel, a temporal patch the mean of its pictures; windows change nothing. */
 START_TEST(any_geometry_and_window)
 {
@@ -236,6 +330,9 @@ int main(void)
     tcase_add_test(t, what_stands_is_absorbed_slowly);
     tcase_add_test(t, any_light_is_survived);
     tcase_add_test(t, light_is_no_motion);
+    tcase_add_test(t, the_turn_of_a_camera_is_found_to_the_cell);
+    tcase_add_test(t, a_camera_that_turns_is_followed);
+    tcase_add_test(t, a_walker_turns_no_camera);
     tcase_add_test(t, any_geometry_and_window);
     tcase_add_test(t, quiet_windows_leave_rows_to_busy_ones_and_the_total_is_exact);
     tcase_add_test(t, the_first_step_is_spread_and_floors_hold);

@@ -5,14 +5,19 @@
 #include <math.h>
 #include <string.h>
 
-#define SLOW 0.0625f /* pace where something stands before the background */
-#define OUTLIER 4.0f /* score of a cell from which on something stands there */
-#define WARM_UP 20   /* pictures until the mean is believed */
-#define FORGET 0.01f /* of `usual`, after 1 / n has fallen that low */
-#define NOISE 4.0f   /* levels that any cell may stray */
+#include "select/pan.h"
+
+#define SLOW 0.0625f  /* pace where something stands before the background */
+#define OUTLIER 4.0f  /* score of a cell from which on something stands there */
+#define WARM_UP 20    /* pictures until the mean is believed */
+#define FORGET 0.01f  /* of `usual`, after 1 / n has fallen that low */
+#define NOISE 4.0f    /* levels that any cell may stray */
+#define STEP 1.0f     /* levels that the mean goes a picture */
+#define BIG_STEP 3.0f /* where the camera moves */
 #define WEIGHT_VERTICAL .4f
 #define WEIGHT_HORIZONTAL .2f
 
+enum { RESTLESS = 32 }; /* pictures after a turn of the camera in which it counts as moving */
 enum { EVERY = 4, BINS_PER_LEVEL = 4, BINS = 2 * 256 * BINS_PER_LEVEL };
 
 static int32_t cell_side(const pare__view *v) { return v->pixels->patch % 2 ? 1 : 2; }
@@ -51,15 +56,18 @@ static void single_pixels(const uint8_t *rgb, int64_t n, float *const x[3])
         for (int c = 0; c < 3; c++) x[c][i] = rgb[3 * i + c];
 }
 
-/* Means of 2 x 2 pixels: rgb [2 * rows, 2 * width, 3] -> x[3] [rows, width]. */
-static void pixel_quads(const uint8_t *rgb, int64_t rows, int64_t width, float *const x[3])
+/* Means of 2 x 2 pixels: rgb [2 * rows, 2 * width, 3] -> x[3] [rows, width]. pair [6 * width] is scratch. */
+static void pixel_quads(const uint8_t *rgb, int64_t rows, int64_t width, uint16_t *restrict pair, float *const x[3])
 {
     for (int64_t y = 0; y < rows; y++) {
         const uint8_t *a = rgb + y * 12 * width, *b = a + 6 * width;
-        for (int c = 0; c < 3; c++) {
-            float *to = x[c] + y * width;
-            for (int64_t i = 0; i < width; i++)
-                to[i] = .25f * (float)(a[6 * i + c] + a[6 * i + 3 + c] + b[6 * i + c] + b[6 * i + 3 + c]);
+        float *restrict x0 = x[0] + y * width, *restrict x1 = x[1] + y * width, *restrict x2 = x[2] + y * width;
+        for (int64_t i = 0; i < 6 * width; i++) pair[i] = (uint16_t)(a[i] + b[i]);
+        for (int64_t i = 0; i < width; i++) {
+            const uint16_t *p = pair + 6 * i;
+            x0[i] = .25f * (float)(p[0] + p[3]);
+            x1[i] = .25f * (float)(p[1] + p[4]);
+            x2[i] = .25f * (float)(p[2] + p[5]);
         }
     }
 }
@@ -86,26 +94,119 @@ static float drift(const pare__background *b, const float *x, const float *mean)
 /* ---- the model ----------------------------------------------------------------------------------------------------- */
 
 static float least(float a, float b) { return a < b ? a : b; }
-static float within(float x, float most) { return x > most ? most : x < -most ? -most : x; }
+static float most(float a, float b) { return a > b ? a : b; }
+static float within(float x, float bound) { return most(least(x, bound), -bound); }
 
-/* Scores the cells of x[3] into z [cells] and goes after them. */
-static void follow(pare__background *b, float *const x[3], const float shift[3], float *restrict z)
+/* The mean follows the light of x[3]. */
+static void light(pare__background *b, float *const x[3])
+{
+    for (int c = 0; c < 3; c++) {
+        const float shift = drift(b, x[c], b->mean[c]);
+        for (int32_t i = 0; i < b->cells; i++) b->mean[c][i] += shift;
+    }
+}
+
+/* How far the cells of x[3] are from the mean -> away [cells]. */
+static void stray(const pare__background *b, float *const x[3], float *restrict away)
+{
+    const float *restrict m0 = b->mean[0], *restrict m1 = b->mean[1], *restrict m2 = b->mean[2];
+    const float *restrict x0 = x[0], *restrict x1 = x[1], *restrict x2 = x[2];
+    for (int32_t i = 0; i < b->cells; i++)
+        away[i] = (fabsf(x0[i] - m0[i]) + fabsf(x1[i] - m1[i]) + fabsf(x2[i] - m2[i])) * (1 / 3.0f);
+}
+
+/* Goes after x[3], `away` from the mean by now, and scores the cells into z [cells]. */
+static void follow(pare__background *b, float *const x[3], float step, const float *restrict away, float *restrict z)
 {
     float *restrict m0 = b->mean[0], *restrict m1 = b->mean[1], *restrict m2 = b->mean[2], *restrict usual = b->usual;
     const float *restrict x0 = x[0], *restrict x1 = x[1], *restrict x2 = x[2];
     const float slow = b->n_seen > WARM_UP ? SLOW : 1;
     const float fresh = 1 / (float)(b->n_seen + 1), rate = fresh > FORGET ? fresh : FORGET;
     for (int32_t i = 0; i < b->cells; i++) {
-        const float lit0 = m0[i] + shift[0], lit1 = m1[i] + shift[1], lit2 = m2[i] + shift[2];
-        const float d0 = x0[i] - lit0, d1 = x1[i] - lit1, d2 = x2[i] - lit2;
-        const float away = (fabsf(d0) + fabsf(d1) + fabsf(d2)) * (1 / 3.0f), score = away / (usual[i] + NOISE);
-        const float pace = score > OUTLIER ? slow : 1;
+        const float score = away[i] / (usual[i] + NOISE), pace = score > OUTLIER ? slow : 1;
         z[i] = least(score, PARE__BACKGROUND_MOST);
-        m0[i] = lit0 + pace * within(d0, 1);
-        m1[i] = lit1 + pace * within(d1, 1);
-        m2[i] = lit2 + pace * within(d2, 1);
-        usual[i] += pace * rate * (least(away, 3 * (usual[i] + 1)) - usual[i]);
+        m0[i] += pace * within(x0[i] - m0[i], step);
+        m1[i] += pace * within(x1[i] - m1[i], step);
+        m2[i] += pace * within(x2[i] - m2[i], step);
+        usual[i] += pace * rate * (least(away[i], 3 * (usual[i] + 1)) - usual[i]);
     }
+}
+
+/* ---- a camera that moves ------------------------------------------------------------------------------------------- */
+
+/* Rows of `plane` [height, width], each from where it lay before the camera turned; beyond the border, as `revealed`. */
+static void turn(float *plane, const float *revealed, int32_t height, int32_t width, int32_t dy, int32_t dx)
+{
+    const int32_t left = dx < 0 ? -dx : 0, right = dx > 0 ? width - dx : width;
+    for (int32_t i = 0; i < height; i++) {
+        const int32_t y = dy < 0 ? height - 1 - i : i; /* no row is written that is still to be read */
+        float *to = plane + (int64_t)y * width;
+        const float *from = revealed + (int64_t)y * width;
+        if (y + dy < 0 || y + dy >= height) {
+            memcpy(to, from, (size_t)width * sizeof *to);
+            continue;
+        }
+        memmove(to + left, plane + (int64_t)(y + dy) * width + left + dx, (size_t)(right - left) * sizeof *to);
+        memcpy(to, from, (size_t)left * sizeof *to);
+        memcpy(to + right, from + right, (size_t)(width - right) * sizeof *to);
+    }
+}
+
+static void to_bytes(const float *plane, int32_t n, uint8_t *out)
+{
+    for (int32_t i = 0; i < n; i++) out[i] = (uint8_t)least(most(plane[i] + .5f, 0), 255);
+}
+
+/* Turns the model with the camera. bytes [2 * cells] and flat [cells] are scratch. */
+static void turn_with_camera(pare__background *b, float *const x[3], uint8_t *bytes, float *flat)
+{
+    const int32_t height = b->cells / b->width;
+    int32_t dy, dx;
+    to_bytes(x[1], b->cells, bytes);
+    to_bytes(b->mean[1], b->cells, bytes + b->cells);
+    b->restless -= b->restless > 0;
+    if (!pare__pan_find(bytes, bytes + b->cells, height, b->width, &dy, &dx)) return;
+    b->restless = RESTLESS;
+    for (int c = 0; c < 3; c++) turn(b->mean[c], x[c], height, b->width, dy, dx);
+    for (int32_t i = 0; i < b->cells; i++) flat[i] = NOISE;
+    turn(b->usual, flat, height, b->width, dy, dx);
+    light(b, x);
+}
+
+/* Least and largest of 3 rows of `plane` around row y -> low, high [width + 2], from 1 on; the ends repeated. */
+static void hull(const float *plane, int32_t y, int32_t height, int32_t width, float *restrict low,
+                 float *restrict high)
+{
+    const float *restrict here = plane + (int64_t)y * width;
+    const float *restrict above = y > 0 ? here - width : here, *restrict below = y + 1 < height ? here + width : here;
+    for (int32_t i = 0; i < width; i++) {
+        low[i + 1] = least(here[i], least(above[i], below[i]));
+        high[i + 1] = most(here[i], most(above[i], below[i]));
+    }
+    low[0] = low[1];
+    high[0] = high[1];
+    low[width + 1] = low[width];
+    high[width + 1] = high[width];
+}
+
+/* As stray(), but from the nearest value that the mean takes within 3 x 3 cells: whole cells leave half a cell's error.
+ * row [2 * (width + 2)] is scratch. */
+static void stray_near(const pare__background *b, float *const x[3], float *restrict away, float *restrict row)
+{
+    const int32_t width = b->width, height = b->cells / width;
+    float *restrict low = row, *restrict high = row + width + 2;
+    memset(away, 0, (size_t)b->cells * sizeof *away);
+    for (int c = 0; c < 3; c++)
+        for (int32_t y = 0; y < height; y++) {
+            const float *restrict at = x[c] + (int64_t)y * width;
+            float *restrict to = away + (int64_t)y * width;
+            hull(b->mean[c], y, height, width, low, high);
+            for (int32_t i = 0; i < width; i++) {
+                const float under = least(low[i], least(low[i + 1], low[i + 2])) - at[i];
+                const float over = at[i] - most(high[i], most(high[i + 1], high[i + 2]));
+                to[i] += (most(under, 0) + most(over, 0)) * (1 / 3.0f);
+            }
+        }
 }
 
 static void begin(pare__background *b, float *const x[3])
@@ -144,12 +245,29 @@ static void spread(const float *unit, int32_t h, int32_t w, float *out)
     }
 }
 
+/* Scores the cells of x[3] -> z [cells]. */
+static int score_cells(pare__background *b, const pare__view *v, float *const x[3], float *z)
+{
+    uint8_t *bytes = PARE__ARENA(v->arena, uint8_t, 2 * (int64_t)b->cells);
+    float *away = PARE__ARENA(v->arena, float, b->cells), *row = PARE__ARENA(v->arena, float, 2 * (b->width + 2));
+    if (!bytes || !away || !row) return PARE_E_NOMEM;
+    light(b, x);
+    turn_with_camera(b, x, bytes, away);
+    if (b->restless)
+        stray_near(b, x, away, row);
+    else
+        stray(b, x, away);
+    follow(b, x, b->restless ? BIG_STEP : STEP, away, z);
+    return 0;
+}
+
 int pare__background_take(pare__background *b, const pare__view *v, const uint8_t *rgb, float *score)
 {
     const pare__mark mark = pare__arena_mark(v->arena);
     const int64_t units = (int64_t)v->grid_h * v->grid_w;
+    uint16_t *pair = PARE__ARENA(v->arena, uint16_t, 6 * (int64_t)b->width);
     float *z = PARE__ARENA(v->arena, float, b->cells), *unit = PARE__ARENA(v->arena, float, units), *x[3];
-    int rc = z && unit ? 0 : PARE_E_NOMEM;
+    int rc = pair && z && unit ? 0 : PARE_E_NOMEM;
     for (int c = 0; c < 3; c++) {
         x[c] = PARE__ARENA(v->arena, float, b->cells);
         if (!x[c]) rc = PARE_E_NOMEM;
@@ -158,11 +276,10 @@ int pare__background_take(pare__background *b, const pare__view *v, const uint8_
     if (b->side == 1)
         single_pixels(rgb, b->cells, x);
     else
-        pixel_quads(rgb, b->cells / b->width, b->width, x);
+        pixel_quads(rgb, b->cells / b->width, b->width, pair, x);
     if (b->n_seen) {
-        float shift[3];
-        for (int c = 0; c < 3; c++) shift[c] = drift(b, x[c], b->mean[c]);
-        follow(b, x, shift, z);
+        rc = score_cells(b, v, x, z);
+        if (rc) goto done;
         unit_means(b, v, z, unit);
         spread(unit, v->grid_h, v->grid_w, score);
     } else {

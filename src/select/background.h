@@ -22,6 +22,7 @@
 typedef struct pare__background {
     int64_t n_seen;       /* pictures */
     int32_t width, cells; /* cells of a row, of a picture */
+    int32_t restless;     /* pictures for which the camera still counts as moving */
     int32_t side;         /* pixels per cell side: 2, or 1 where a unit has an odd number of pixels */
     float *mean[3];       /* [cells] red, green, blue */
     float *usual;         /* [cells] */

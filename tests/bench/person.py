@@ -3,14 +3,15 @@
 """Persons in front of a camera: are they kept, do they still mean the same, do they stay when they stand?
 
     person.py --pare PARE --boxes DET.TXT [--clip vtest.avi] [--keep .25,.1,.06] [--frames N]
-              [--model DIR [--reuse none,context] [--reference 32]] [--source-size WxH --rate F] [--pan]
+              [--model DIR [--reuse none,context] [--reference 32] [--every N]] [--recipes "R1 R2 ..."] [--pan]
 
 A patch is a person's when its centre lies in a box; boxes of frame n + 1 (`frame,-1,x,y,w,h,...`, pixels of the clip) are
 those of frame n; all of frames 1.. are pooled, frame 0 is left out; K = round(keep x patches x frames) over the clip.
 
   recall   share of the person patches that are kept, by recipe and keep. Not causal, through ffmpeg and numpy: grey
            difference to the frame before, and to the median of the clip + 3 x 3 mean, both cut over the whole clip.
-With --model, pare's own run without reduction is what rows are compared with:
+With --model, pare's own run without reduction is what rows are compared with, at every N-th frame (a frame of a picture
+model does not ask the others, so that no more need be computed; what is reduced is always the whole clip):
   cosine   mean over the person patches that are kept
   canvas   share of all person patches whose last known token (canvas.h) has a cosine of at least .9
 
@@ -39,6 +40,7 @@ def arguments():
     p.add_argument("--clip", default="/usr/share/doc/opencv-doc/examples/data/vtest.avi")
     p.add_argument("--boxes", required=True)
     p.add_argument("--keep", default=".25,.1,.06")
+    p.add_argument("--keep-model", default=".25,.1", help="with --model")
     p.add_argument("--frames", type=int, default=795)
     p.add_argument("--fps", type=float, default=10)
     p.add_argument("--clip-size", default="768x576", help="pictures of the clip, in which boxes are given")
@@ -47,7 +49,8 @@ def arguments():
     p.add_argument("--reference", type=int, default=32)
     p.add_argument("--threads", type=int, default=0)
     p.add_argument("--work", help="folder of the results; default: a temporary one")
-    p.add_argument("--recipes", help="further recipes, separated by blanks", default="")
+    p.add_argument("--every", type=int, default=1, help="compare every N-th frame")
+    p.add_argument("--recipes", help="separated by blanks", default=" ".join(CAUSAL))
     p.add_argument("--raw", action="store_true", help="the clip is raw rgb24 of --clip-size (pan.py)")
     p.add_argument("--pan", action="store_true", help="no bars")
     p.add_argument("--json", action="store_true")
@@ -95,7 +98,7 @@ class Bench:
 
 def recall_of_recipes(b, keeps):
     model = clips.write_small_model(os.path.join(b.work, "small"))
-    for recipe in CAUSAL + b.args.recipes.split():
+    for recipe in b.args.recipes.split():
         for keep in keeps:
             report, result = b.run("kept", model, "-r", recipe, "--tokens", b.budget(keep))
             assert len(result["place"]) == b.budget(keep), (recipe, keep, len(result["place"]))
@@ -140,41 +143,49 @@ def recall_of_baselines(b, keeps):
 # ---- what it means ---------------------------------------------------------------------------------------------------
 
 
-def canvas_share(result, full, person):
-    """Share of the person patches whose last known token has a cosine of .9 with that of the full run."""
-    start, place, embeds = result["row_start"], result["place"], result["embeds"]
+def canvas_share(result, full, b):
+    """Share of the person patches whose last known token has a cosine of .9 with that of the full run; full [n, rows, cols,
+    d]: every N-th frame."""
+    place, embeds, every = result["place"], result["embeds"], b.args.every
+    start = np.searchsorted(place[:, 2], np.arange(b.shape[0] + 1))
     canvas = np.zeros(full.shape[1:], np.float32)
-    good = 0
-    for t in range(len(full)):
+    good = seen = 0
+    for t in range(b.shape[0]):
         rows = slice(start[t], start[t + 1])
         canvas[place[rows, 3], place[rows, 4]] = embeds[rows]
-        good += (clips.cosine(canvas[person[t]], full[t][person[t]]) >= .9).sum()
-    return good / person.sum()
+        if t % every == 0:
+            person = b.person[t]
+            good += (clips.cosine(canvas[person], full[t // every][person]) >= .9).sum()
+            seen += person.sum()
+    return good / seen
 
 
-def with_starts(result, steps):
-    """Rows of every step: counted from the places, which ascend."""
-    return dict(result, row_start=np.searchsorted(result["place"][:, 2], np.arange(steps + 1)))
+def person_cosine(result, full, b):
+    """Mean over the kept person patches of the frames that are compared."""
+    step, y, x = (result["place"][:, i] for i in (2, 3, 4))
+    rows = np.flatnonzero(b.person[step, y, x] & (step % b.args.every == 0))
+    return clips.cosine(result["embeds"][rows], full[step[rows] // b.args.every, y[rows], x[rows]]).mean()
 
 
 def meaning(b, keeps):
-    _, full = b.run("full", b.args.model, "-r", "none")
-    full = full["embeds"].reshape(*b.shape, -1)
+    _, full = b.run("full", b.args.model, "-r", "none", *(["--every", b.args.every] if b.args.every > 1 else []))
+    full = full["embeds"].reshape(-1, *GRID, full["embeds"].shape[-1])
+    assert len(full) == -(-b.args.frames // b.args.every), len(full)
     for reuse in b.args.reuse.split(","):
         options = [] if reuse == "none" else ["--reuse", reuse, "--reference", b.args.reference]
         for keep in keeps:
             report, result = b.run(f"kept-{reuse}-{keep}", b.args.model, "-r", OURS, "--tokens", b.budget(keep), *options)
-            place = result["place"]
-            at = tuple(place[:, i] for i in (2, 3, 4))
-            is_person = b.person[at]
-            want = full[tuple(a[is_person] for a in at)]
             name = OURS if reuse == "none" else f"{OURS} --reuse {reuse}"
-            b.note("cosine", name, keep, clips.cosine(result["embeds"][is_person], want).mean(),
+            b.note("cosine", name, keep, person_cosine(result, full, b),
                    encode_ms=round((report["ms"]["embed"] + report["ms"]["encode"]) / b.args.frames, 2))
-            b.note("canvas", name, keep, canvas_share(with_starts(result, len(full)), full, b.person))
+            b.note("canvas", name, keep, canvas_share(result, full, b))
 
 
 # ---- report ----------------------------------------------------------------------------------------------------------
+
+
+def verdict(row):
+    return "" if row["bar"] is None else " ok" if row["value"] >= row["bar"] else " MISSED"
 
 
 def show(b, keeps):
@@ -182,9 +193,8 @@ def show(b, keeps):
           f"{b.person.sum() / (b.args.frames - 1):.1f} a frame of {GRID[0] * GRID[1]}")
     print(f"| | recipe | {' | '.join(f'{k:g}' for k in keeps)} |\n|---|---|{'---:|' * len(keeps)}")
     for what, recipe in dict.fromkeys((r["what"], r["recipe"]) for r in b.rows):
-        cells = [next(r for r in b.rows if (r["what"], r["recipe"], r["keep"]) == (what, recipe, k)) for k in keeps]
-        text = [f"{r['value']:.4f}" + ("" if r["bar"] is None else " ok" if r["value"] >= r["bar"] else " MISSED")
-                for r in cells]
+        cells = {r["keep"]: r for r in b.rows if (r["what"], r["recipe"]) == (what, recipe)}
+        text = ["" if k not in cells else f"{cells[k]['value']:.4f}" + verdict(cells[k]) for k in keeps]
         print(f"| {what} | {recipe} | {' | '.join(text)} |")
 
 
@@ -198,7 +208,7 @@ def main():
         if shutil.which("ffmpeg") and not args.raw:
             recall_of_baselines(b, keeps)
         if args.model:
-            meaning(b, keeps)
+            meaning(b, [float(k) for k in args.keep_model.split(",")])
     if args.json:
         print(json.dumps(b.rows))
     else:
