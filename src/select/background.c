@@ -13,7 +13,7 @@
 #define FORGET 0.01f  /* of `usual`, after 1 / n has fallen that low */
 #define NOISE 4.0f    /* levels that any cell may stray */
 #define STEP 1.0f     /* levels that the mean goes a picture */
-#define BIG_STEP 3.0f /* where the camera moves */
+#define BIG_STEP 4.0f /* where the camera moves */
 #define WEIGHT_VERTICAL .4f
 #define WEIGHT_HORIZONTAL .2f
 

@@ -7,6 +7,9 @@
  *     mean       goes after x by at most one level a frame
  *     usual      running mean of |x - mean|, outliers cut; both at 1/16 of that pace where z > 4, once 20
  *                frames were seen
+ *     camera     where it turned (pan.h), mean and usual are moved by whole cells first; what comes into view is taken over
+ *                as it is. For 32 pictures thereafter x - mean counts from the nearest value that the mean takes within
+ *                3 x 3 cells, and the mean goes by up to 4 levels
  *     unit       mean z of its cells; then 1, of the units above and below 0.4, left and right 0.2 (sum 1)
  *
  * The median after McFarlane and Schofield, "Segmentation and tracking of piglets in images", Machine Vision and

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What differs from the background (background.h): keeps people on the move, and who has just stopped, in views of a camera
- * that stands still. Pixels -> exactly k rows of a window, best scores first, whatever picture they are in.
+ * that stands still, or nearly as well of one that pans. Pixels -> exactly k rows of a window, best scores first, whatever picture they are in.
  *
  * A clip's first step has no background yet: a quarter of the window's budget is spread evenly over it, so that every
  * place was seen once. Where the whole clip has a budget and its length is known, a quiet window leaves rows to later
