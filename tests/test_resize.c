@@ -167,49 +167,56 @@ START_TEST(threads_and_stride_do_not_matter)
 }
 END_TEST
 
-/* Pixels (x, y) .. of a resized picture of shape s lie in `part` [.., pw, 3] at (x - px, y - py). */
-static void expect_areas(const int32_t *s, const pare__area *area, int n, const uint8_t *whole, const uint8_t *part,
-                         const pare__target *to)
+/* What a part of the resized picture shows after some blocks of the source changed is what a resize of all of it gives. */
+static void expect_part(const int32_t *s, const uint8_t *whole, const pare__target *to)
 {
-    for (int32_t y = to->y; y < s[3]; y++)
-        for (int32_t x = to->x; x < s[2]; x++) {
-            int is_in = 0;
-            for (int i = 0; i < n; i++) is_in |= x >= area[i].x0 && x < area[i].x1 && y >= area[i].y0 && y < area[i].y1;
-            for (int c = 0; c < 3; c++)
-                ck_assert_int_eq(part[(y - to->y) * to->stride + 3 * (int64_t)(x - to->x) + c],
-                                 is_in ? whole[((int64_t)y * s[2] + x) * 3 + c] : 170);
-        }
+    for (int32_t y = to->part.y0; y < to->part.y1; y++)
+        ck_assert_mem_eq(to->rgb + (y - to->part.y0) * to->stride, whole + ((int64_t)y * s[2] + to->part.x0) * 3,
+                         3 * (size_t)(to->part.x1 - to->part.x0));
 }
 
-/* What is made of areas is what is there in the whole, and nothing beside them is touched. */
-START_TEST(areas_match_the_whole)
+static int32_t below(pare__rng *r, int32_t n) { return (int32_t)pare__rng_below(r, (uint64_t)n); }
+
+static void change_blocks(pare__rng *r, const int32_t *s, const pare__changed *c, uint8_t *is_new, uint8_t *src)
+{
+    for (int32_t i = 0; i < c->rows * c->cols; i++) is_new[i] = below(r, 8) == 0;
+    for (int32_t y = 0; y < s[1]; y++)
+        for (int32_t x = 0; x < 3 * s[0]; x++)
+            if (is_new[y / c->block * c->cols + x / 3 / c->block]) src[y * s[0] * 3 + x] = (uint8_t)below(r, 256);
+}
+
+START_TEST(changes_match_the_whole)
 {
     const int32_t *s = shapes[_i / 5];
     const pare__resample kind = (pare__resample)(PARE__RESAMPLE_BOX + _i % 5);
+    if (!pare__resize_keeps(kind, s[0], s[1], s[2], s[3])) return;
     const size_t size = (size_t)s[2] * (size_t)s[3] * 3;
     uint8_t *src = noise(s[0], s[1], 11), *want = malloc(size), *got = malloc(size);
+    uint8_t *between = malloc(3 * (size_t)s[1] * (size_t)s[2]);
     pare__rng r = pare__rng_make(5, (uint64_t)_i, 0);
     pare__pool *pool;
     ck_assert_int_eq(pare__pool_create(&pool, 2, NULL), 0);
-    pare__resize_u8(src, s[0] * 3, s[0], s[1], want, s[2], s[3], kind, &arena, NULL, NULL);
     const pare_frame frame = {.rgb = src, .stride = s[0] * 3, .width = s[0], .height = s[1]};
-    for (int round = 0; round < 8; round++) {
+    for (int32_t block = 8; block <= 32; block += 8) {
+        pare__changed c = {.rows = (s[1] + block - 1) / block, .cols = (s[0] + block - 1) / block, .block = block};
+        uint8_t *is_new = malloc((size_t)c.rows * (size_t)c.cols);
         pare__target to = {.rgb = got, .width = s[2], .height = s[3]};
-        to.x = (int32_t)pare__rng_below(&r, (uint64_t)s[2]);
-        to.y = (int32_t)pare__rng_below(&r, (uint64_t)s[3]);
-        to.stride = 3 * (int64_t)(s[2] - to.x);
-        pare__area area[3];
-        for (int i = 0; i < 3; i++) {
-            area[i].x0 = to.x + (int32_t)pare__rng_below(&r, (uint64_t)(s[2] - to.x));
-            area[i].y0 = to.y + (int32_t)pare__rng_below(&r, (uint64_t)(s[3] - to.y));
-            area[i].x1 = area[i].x0 + 1 + (int32_t)pare__rng_below(&r, (uint64_t)(s[2] - area[i].x0));
-            area[i].y1 = area[i].y0 + 1 + (int32_t)pare__rng_below(&r, (uint64_t)(s[3] - area[i].y0));
+        to.part = (pare__area){below(&r, s[2]), below(&r, s[3]), s[2] - below(&r, 2), s[3] - below(&r, 2)};
+        to.stride = 3 * (int64_t)s[2];
+        if (to.part.x1 <= to.part.x0) to.part.x1 = to.part.x0 + 1;
+        if (to.part.y1 <= to.part.y0) to.part.y1 = to.part.y0 + 1;
+        memset(is_new, 1, (size_t)c.rows * (size_t)c.cols);
+        c.is_new = is_new;
+        for (int round = 0; round < 6; round++) {
+            if (round) change_blocks(&r, s, &c, is_new, src);
+            ck_assert_int_eq(pare__resize_changed(&frame, &c, &to, kind, between, &arena, pool, NULL), 0);
+            pare__resize_u8(src, s[0] * 3, s[0], s[1], want, s[2], s[3], kind, &arena, NULL, NULL);
+            expect_part(s, want, &to);
         }
-        memset(got, 170, size);
-        ck_assert_int_eq(pare__resize_areas(&frame, area, 3, &to, kind, &arena, pool, NULL), 0);
-        expect_areas(s, area, 3, want, got, &to);
+        free(is_new);
     }
     pare__pool_free(&pool);
+    free(between);
     free(src);
     free(want);
     free(got);
@@ -276,7 +283,7 @@ int main(void)
     tcase_add_loop_test(t, matches_oracle, 0, (int)(sizeof shapes / sizeof *shapes) * 4);
     tcase_add_loop_test(t, matches_pillow, 0, (int)(sizeof pillow / sizeof *pillow));
     tcase_add_test(t, threads_and_stride_do_not_matter);
-    tcase_add_loop_test(t, areas_match_the_whole, 0, (int)(sizeof shapes / sizeof *shapes) * 5);
+    tcase_add_loop_test(t, changes_match_the_whole, 0, (int)(sizeof shapes / sizeof *shapes) * 5);
     tcase_add_loop_test(t, constant_stays_constant, 0, 256);
     tcase_add_test(t, nearest_takes_centres);
     const char *dir = getenv("PARE_FIXTURES");

@@ -367,33 +367,32 @@ int pare__prep_frame(const pare_frame *frame, const pare__fit *fit, pare__resamp
     return rc;
 }
 
+int pare__prep_keeps(const pare__fit *fit, pare__resample resample)
+{
+    return pare__resize_keeps(resample, fit->src_width, fit->src_height, fit->resized_width, fit->resized_height);
+}
+
 static int32_t within(int32_t v, int32_t most) { return v < 0 ? 0 : v > most ? most : v; }
 
-int pare__prep_areas(const pare_frame *frame, const pare__fit *fit, pare__resample resample, const pare__area *area,
-                     int32_t n, uint8_t *out, pare__arena *arena, pare__pool *pool, pare_error *err)
+int pare__prep_changed(const pare_frame *frame, const pare__fit *fit, pare__resample resample,
+                       const pare__changed *changed, uint8_t *between, uint8_t *out, pare__arena *arena,
+                       pare__pool *pool, pare_error *err)
 {
-    int rc = check_frame(frame, fit, err);
+    if (!pare__prep_keeps(fit, resample)) return pare__prep_frame(frame, fit, resample, out, arena, pool, err);
+    const int rc = check_frame(frame, fit, err);
     if (rc < 0) return rc;
-    const pare__mark mark = pare__arena_mark(arena);
-    pare__area *part = PARE__ARENA(arena, pare__area, n + 1);
-    if (!part) return pare_fail(err, PARE_E_NOMEM, "out of memory for %d areas", n);
-    int32_t n_part = 0;
-    for (int32_t i = 0; i < n; i++) {
-        const pare__area a = {within(area[i].x0 + fit->crop_x, fit->resized_width),
-                              within(area[i].y0 + fit->crop_y, fit->resized_height),
-                              within(area[i].x1 + fit->crop_x, fit->resized_width),
-                              within(area[i].y1 + fit->crop_y, fit->resized_height)};
-        if (a.x0 < a.x1 && a.y0 < a.y1) part[n_part++] = a;
-    }
-    const pare__target to = {.rgb = out,
+    const pare__area part = {within(fit->crop_x, fit->resized_width), within(fit->crop_y, fit->resized_height),
+                             within(fit->crop_x + fit->width, fit->resized_width),
+                             within(fit->crop_y + fit->height, fit->resized_height)};
+    const int32_t left = part.x0 - fit->crop_x, top = part.y0 - fit->crop_y;
+    const int is_padded = part.x1 - part.x0 < fit->width || part.y1 - part.y0 < fit->height;
+    const pare__target to = {.rgb = out + 3 * ((int64_t)top * fit->width + left),
                              .stride = 3 * (int64_t)fit->width,
                              .width = fit->resized_width,
                              .height = fit->resized_height,
-                             .x = fit->crop_x,
-                             .y = fit->crop_y};
-    rc = n_part ? pare__resize_areas(frame, part, n_part, &to, resample, arena, pool, err) : 0;
-    pare__arena_reset(arena, mark);
-    return rc;
+                             .part = part};
+    if (changed->is_all && is_padded) fill(out, (int64_t)fit->width * fit->height, fit->pad);
+    return pare__resize_changed(frame, changed, &to, resample, between, arena, pool, err);
 }
 
 void pare__prep_values(const pare__prep_rule *rule, float *value)

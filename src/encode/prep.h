@@ -27,13 +27,23 @@ int pare__prep_letterbox(const pare_model *m, int32_t src_width, int32_t src_hei
  * fit->width, 3]. Scratch from `arena`. `pool` may be NULL. Outside the picture is fit->pad. */
 int pare__prep_frame(const pare_frame *frame, const pare__fit *fit, pare__resample resample, uint8_t *out,
                      pare__arena *arena, pare__pool *pool, pare_error *err);
-/* A rectangle of pixels, half open, not empty. */
+/* A rectangle of pixels, half open. */
 typedef struct pare__area {
     int32_t x0, y0, x1, y1;
 } pare__area;
-/* The same for n areas of `out` alone; the rest of it stays. `resample` must not be NEAREST. */
-int pare__prep_areas(const pare_frame *frame, const pare__fit *fit, pare__resample resample, const pare__area *area,
-                     int32_t n, uint8_t *out, pare__arena *arena, pare__pool *pool, pare_error *err);
+/* Square blocks of a source, and which of them are not as they were. */
+typedef struct pare__changed {
+    const uint8_t *is_new; /* [rows, cols] */
+    int32_t rows, cols, block;
+    int32_t is_all; /* nothing is known of the picture before: all of is_new is set */
+} pare__changed;
+/* pare__prep_frame of a frame of which only some blocks differ from the one before: `out` holds what became of that one, unless
+ * is_all. `between` [src_height, resized_width, 3] is kept by the caller from frame to frame: the picture after the first
+ * pass, where pare__prep_keeps; else it is not touched and all is made anew. */
+int pare__prep_changed(const pare_frame *frame, const pare__fit *fit, pare__resample resample,
+                       const pare__changed *changed, uint8_t *between, uint8_t *out, pare__arena *arena,
+                       pare__pool *pool, pare_error *err);
+int pare__prep_keeps(const pare__fit *fit, pare__resample resample);
 /* How this rule resamples photos (video = 0) or frames of a clip. */
 static inline pare__resample pare__prep_resample(const pare__prep_rule *rule, int32_t video)
 {
@@ -42,17 +52,20 @@ static inline pare__resample pare__prep_resample(const pare__prep_rule *rule, in
 /* Plain resize of dense RGB, the kernel of the above. */
 int pare__resize_u8(const uint8_t *src, int64_t stride, int32_t sw, int32_t sh, uint8_t *dst, int32_t dw, int32_t dh,
                     pare__resample resample, pare__arena *arena, pare__pool *pool, pare_error *err);
-/* A part of a resized picture of width x height; its first pixel is (x, y) of it, its rows are `stride` bytes apart. */
+/* A part of a resized picture of width x height; its rows are `stride` bytes apart. */
 typedef struct pare__target {
-    uint8_t *rgb;
+    uint8_t *rgb; /* pixel (part.x0, part.y0) */
     int64_t stride;
-    int32_t width, height, x, y;
+    int32_t width, height;
+    pare__area part;
 } pare__target;
-/* What pare__resize_u8 makes of n areas (of the whole resized picture) that lie within the part. */
-int pare__resize_areas(const pare_frame *src, const pare__area *area, int32_t n, const pare__target *to,
-                       pare__resample resample, pare__arena *arena, pare__pool *pool, pare_error *err);
-/* Source pixels on either side of a target pixel's place that it is made of, at most. */
-int32_t pare__resample_reach(pare__resample resample, int32_t n_in, int32_t n_out);
+/* Does the resize go over the width first and then over the height, so that what lies between can be kept? */
+int pare__resize_keeps(pare__resample resample, int32_t sw, int32_t sh, int32_t dw, int32_t dh);
+/* What pare__resize_u8 makes of a source of which only some blocks changed, where pare__resize_keeps. `between` [source
+ * height, to->width, 3] and what `to` shows are those of the source before, and are brought up to date. */
+int pare__resize_changed(const pare_frame *src, const pare__changed *changed, const pare__target *to,
+                         pare__resample resample, uint8_t *between, pare__arena *arena, pare__pool *pool,
+                         pare_error *err);
 /* value[3, 256] = ((float)(u8 * rescale) - mean) / std in f32: what the network sees of every u8 value. */
 void pare__prep_values(const pare__prep_rule *rule, float *value);
 /* One channel value as the network sees it: (u8 * rescale - mean) / std in f32. out [3, h, w]. */

@@ -17,6 +17,7 @@ enum {
     BITS = 22,
     LANES = 16, /* rows of a horizontal task, lying side by side */
     ROWS = 8,   /* rows of a vertical task */
+    MARK = 16,  /* columns that are new together: a block's */
     BLOCK = 48  /* values of one accumulator block: 3 channels of LANES rows, or 48 bytes of a row */
 };
 
@@ -52,16 +53,17 @@ typedef struct pass {
     mac_fn mac;
 } pass;
 
-/* Areas of the target, each taken through both passes by one worker. */
-typedef struct areas {
-    const pare__area *area;
-    const taps *across, *down; /* NULL: that side keeps its size */
-    const plane *src, *dst;
-    uint8_t *side, *half; /* [workers, ...] scratch of the horizontal pass, what lies between the passes */
-    int64_t half_bytes;
-    int height_first;
+/* What changed of a source, through both passes. */
+typedef struct renewal {
+    const pare__changed *changed;
+    const taps *across, *down;
+    const plane *src, *half, *dst;
+    const pare__area *part; /* of the target that is shown */
+    uint8_t *side;          /* [workers, ...] scratch of the horizontal pass */
+    uint8_t *mark;          /* [rows of blocks, n_mark] 1: some of these MARK columns between the passes are new */
+    int32_t n_mark;
     mac_fn mac;
-} areas;
+} renewal;
 
 /* ---- filters --------------------------------------------------------------------------------------------------- */
 
@@ -398,104 +400,105 @@ int pare__resize_u8(const uint8_t *src, int64_t stride, int32_t sw, int32_t sh, 
     return rc;
 }
 
-/* ---- areas ----------------------------------------------------------------------------------------------------- */
+/* ---- what changed ---------------------------------------------------------------------------------------------- */
 
-/* What lies between the passes of an area, in pixels of its plane: from the source in the one direction, of the target in
- * the other. */
-static pare__area between(const areas *s, const pare__area *a)
+/* New pixels of a row of blocks, columns [c0, c1) between the passes. */
+static void renew_columns(const renewal *w, int32_t r, int32_t c0, int32_t c1, uint8_t *side)
 {
-    pare__area h = *a;
-    const taps *t = s->height_first ? s->across : s->down;
-    if (s->height_first) {
-        h.x0 = t->first[a->x0];
-        h.x1 = t->first[a->x1 - 1] + t->count[a->x1 - 1];
-    } else {
-        h.y0 = t->first[a->y0];
-        h.y1 = t->first[a->y1 - 1] + t->count[a->y1 - 1];
+    const pass p = {w->across, w->src, w->half, NULL, w->mac};
+    const int32_t block = w->changed->block, top = r * block;
+    const int32_t end = w->src->height - top < block ? w->src->height : top + block;
+    for (int32_t row = top; row < end; row += LANES)
+        across(&p, row, end - row < LANES ? end - row : LANES, c0, c1, side);
+    memset(w->mark + (int64_t)r * w->n_mark + c0 / MARK, 1, (size_t)((c1 - 1) / MARK - c0 / MARK + 1));
+}
+
+/* Runs of changed blocks, and the columns that are made of them. What two runs share is made once. */
+static void renew_blocks(void *arg, int64_t task, int32_t worker)
+{
+    const renewal *w = (const renewal *)arg;
+    const pare__changed *changed = w->changed;
+    const taps *t = w->across;
+    const uint8_t *is_new = changed->is_new + task * changed->cols;
+    uint8_t *side = w->side + (int64_t)worker * (w->src->width + w->half->width) * BLOCK;
+    for (int32_t c = 0, c0, c1 = 0; c < changed->cols; c++) {
+        const int64_t from = (int64_t)c * changed->block;
+        if (!is_new[c]) continue;
+        while (c < changed->cols && is_new[c]) c++;
+        for (c0 = c1; c0 < w->half->width && t->first[c0] + t->count[c0] <= from;) c0++;
+        for (c1 = c0; c1 < w->half->width && t->first[c1] < (int64_t)c * changed->block;) c1++;
+        if (c0 < c1) renew_columns(w, (int32_t)task, c0, c1, side);
     }
-    return h;
 }
 
-static void pass_across(const areas *s, const plane *src, const plane *dst, const pare__area *a, uint8_t *side)
+static int is_marked(const renewal *w, int32_t first, int32_t last, int32_t i)
 {
-    const pass p = {s->across, src, dst, NULL, s->mac};
-    for (int32_t row = a->y0; row < a->y1; row += LANES)
-        across(&p, row, a->y1 - row < LANES ? a->y1 - row : LANES, a->x0, a->x1, side);
+    for (int32_t r = first; r <= last; r++)
+        if (w->mark[(int64_t)r * w->n_mark + i]) return 1;
+    return 0;
 }
 
-static void pass_down(const areas *s, const plane *src, const plane *dst, const pare__area *a)
+/* Columns of one row of the target that are made of something new. */
+static void renew_row(const renewal *w, int32_t row)
 {
-    const pass p = {s->down, src, dst, NULL, s->mac};
-    for (int32_t row = a->y0; row < a->y1; row++) down(&p, row, a->x0, a->x1);
+    const pass p = {w->down, w->half, w->dst, NULL, w->mac};
+    const int32_t first = w->down->first[row] / w->changed->block;
+    const int32_t last = (w->down->first[row] + w->down->count[row] - 1) / w->changed->block;
+    for (int32_t i = 0; i < w->n_mark; i++) {
+        int32_t c0 = i * MARK;
+        while (i < w->n_mark && is_marked(w, first, last, i)) i++;
+        int32_t c1 = i * MARK;
+        if (c0 < w->part->x0) c0 = w->part->x0;
+        if (c1 > w->part->x1) c1 = w->part->x1;
+        if (c0 < c1) down(&p, row, c0, c1);
+    }
 }
 
-static void both_passes(const areas *s, const pare__area *a, uint8_t *side, uint8_t *room)
+static void renew_rows(void *arg, int64_t task, int32_t worker)
 {
-    const pare__area h = between(s, a);
-    const plane half = {room, (int64_t)(h.x1 - h.x0) * 3, 0, 0, h.x0, h.y0};
-    if (s->height_first)
-        pass_down(s, s->src, &half, &h);
-    else
-        pass_across(s, s->src, &half, &h, side);
-    if (s->height_first)
-        pass_across(s, &half, s->dst, a, side);
-    else
-        pass_down(s, &half, s->dst, a);
+    (void)worker;
+    const renewal *w = (const renewal *)arg;
+    const int32_t from = w->part->y0 + (int32_t)task * ROWS;
+    const int32_t end = w->part->y1 - from < ROWS ? w->part->y1 : from + ROWS;
+    for (int32_t row = from; row < end; row++) renew_row(w, row);
 }
 
-static void one_area(void *arg, int64_t task, int32_t worker)
+int pare__resize_keeps(pare__resample resample, int32_t sw, int32_t sh, int32_t dw, int32_t dh)
 {
-    const areas *s = (const areas *)arg;
-    const pare__area *a = &s->area[task];
-    uint8_t *side = s->side + (int64_t)worker * (s->src->width + s->dst->width) * BLOCK;
-    if (s->across && s->down)
-        both_passes(s, a, side, s->half + worker * s->half_bytes);
-    else if (s->across)
-        pass_across(s, s->src, s->dst, a, side);
-    else if (s->down)
-        pass_down(s, s->src, s->dst, a);
-    else
-        for (int32_t row = a->y0; row < a->y1; row++)
-            memcpy(pixel(s->dst, row, a->x0), pixel(s->src, row, a->x0), (size_t)(a->x1 - a->x0) * 3);
+    const plane src = {.width = sw, .height = sh}, dst = {.width = dw, .height = dh};
+    return resample != PARE__RESAMPLE_NEAREST && sw != dw && sh != dh &&
+           (filters[resample].width_first || !height_first(&src, &dst));
 }
 
-static int make_areas(areas *s, const filter *f, int32_t n, pare__arena *arena, pare__pool *pool)
+static int renew(renewal *w, const filter *f, pare__arena *arena, pare__pool *pool)
 {
-    const plane *src = s->src, *dst = s->dst;
+    const pare__area *part = w->part;
     const int64_t workers = pare__pool_threads(pool);
     taps *t = PARE__ARENA(arena, taps, 2);
-    if (!t) return PARE_E_NOMEM;
-    if (src->width != dst->width) s->across = &t[0];
-    if (src->height != dst->height) s->down = &t[1];
-    if (s->across && make_taps(&t[0], f, src->width, dst->width, arena)) return PARE_E_NOMEM;
-    if (s->down && make_taps(&t[1], f, src->height, dst->height, arena)) return PARE_E_NOMEM;
-    s->mac = best_mac();
-    s->height_first = !f->width_first && height_first(src, dst);
-    for (int32_t i = 0; s->across && s->down && i < n; i++) {
-        const pare__area h = between(s, &s->area[i]);
-        const int64_t bytes = (int64_t)(h.x1 - h.x0) * (h.y1 - h.y0) * 3;
-        if (bytes > s->half_bytes) s->half_bytes = bytes;
-    }
-    s->side = (uint8_t *)pare__arena_alloc(arena, workers * (src->width + dst->width), BLOCK);
-    s->half = (uint8_t *)pare__arena_alloc(arena, workers, s->half_bytes + 1);
-    return s->side && s->half ? 0 : PARE_E_NOMEM;
+    w->n_mark = (w->half->width + MARK - 1) / MARK;
+    w->side = (uint8_t *)pare__arena_alloc(arena, workers * (w->src->width + w->half->width), BLOCK);
+    w->mark = (uint8_t *)pare__arena_alloc(arena, w->changed->rows, w->n_mark);
+    if (!t || !w->side || !w->mark || make_taps(&t[0], f, w->src->width, w->dst->width, arena) ||
+        make_taps(&t[1], f, w->src->height, w->dst->height, arena))
+        return PARE_E_NOMEM;
+    w->across = &t[0];
+    w->down = &t[1];
+    memset(w->mark, 0, (size_t)w->changed->rows * (size_t)w->n_mark);
+    pare__pool_run(pool, w->changed->rows, renew_blocks, w);
+    pare__pool_run(pool, (part->y1 - part->y0 + ROWS - 1) / ROWS, renew_rows, w);
+    return 0;
 }
 
-int pare__resize_areas(const pare_frame *src, const pare__area *area, int32_t n, const pare__target *to,
-                       pare__resample resample, pare__arena *arena, pare__pool *pool, pare_error *err)
+int pare__resize_changed(const pare_frame *src, const pare__changed *changed, const pare__target *to,
+                         pare__resample resample, uint8_t *between, pare__arena *arena, pare__pool *pool,
+                         pare_error *err)
 {
     const pare__mark mark = pare__arena_mark(arena);
     const plane from = {(uint8_t *)src->rgb, src->stride, src->width, src->height, 0, 0}; /* only read */
-    const plane dst = {to->rgb, to->stride, to->width, to->height, to->x, to->y};
-    areas s = {.area = area, .src = &from, .dst = &dst};
-    const int rc = make_areas(&s, &filters[resample], n, arena, pool);
-    if (!rc) pare__pool_run(pool, n, one_area, &s);
+    const plane half = {between, (int64_t)to->width * 3, to->width, src->height, 0, 0};
+    const plane dst = {to->rgb, to->stride, to->width, to->height, to->part.x0, to->part.y0};
+    renewal w = {.changed = changed, .src = &from, .half = &half, .dst = &dst, .part = &to->part, .mac = best_mac()};
+    const int rc = renew(&w, &filters[resample], arena, pool);
     pare__arena_reset(arena, mark);
     return rc ? pare_fail(err, rc, "out of memory resizing parts of %d x %d", src->width, src->height) : 0;
-}
-
-int32_t pare__resample_reach(pare__resample resample, int32_t n_in, int32_t n_out)
-{
-    const double scale = (double)n_in / n_out;
-    return n_in == n_out ? 0 : (int32_t)ceil(filters[resample].support * (scale < 1 ? 1 : scale)) + 1;
 }

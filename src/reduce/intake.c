@@ -332,16 +332,17 @@ static int resize_changes(pare_reducer *r, const pare_frame *f, int32_t slot, pa
 {
     const pare__resample resample = pare__prep_resample(&r->model->prep, r->opts.video);
     const uint8_t *before = last_picture(r, slot);
-    pare__again again;
+    pare__changed changed;
     if (!before) pare__still_forget(&r->still);
-    const int rc = pare__still_take(&r->still, f, &r->fit[slot], resample, r->model->hp.patch * r->model->hp.unit,
-                                    &r->arena, &again);
+    int rc = pare__still_take(&r->still, f, &r->fit[slot], resample, &changed);
     r->stats.n_block = r->still.n_block;
     r->stats.n_still = r->still.n_still;
-    if (rc || again.is_all) return rc ? rc : resize_all(r, f, slot, err);
+    if (rc || !f->motion) return rc ? rc : resize_all(r, f, slot, err);
     uint8_t *to = r->pixels + slot * slot_bytes(r) + r->held[slot] * frame_bytes(r);
-    memcpy(to, before, (size_t)frame_bytes(r));
-    return pare__prep_areas(f, &r->fit[slot], resample, again.area, again.n, to, &r->arena, r->pool, err);
+    if (!changed.is_all) memcpy(to, before, (size_t)frame_bytes(r));
+    rc = pare__prep_changed(f, &r->fit[slot], resample, &changed, r->still.between, to, &r->arena, r->pool, err);
+    if (rc) pare__still_forget(&r->still);
+    return rc;
 }
 
 static int fill_slots(pare_reducer *r, const pare_frame *f, int32_t first, pare_error *err)

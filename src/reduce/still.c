@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* See still.h.
  *
- *     blocks of the source [rows, cols]: predicted in place, and sampled rows alike? -> units of the grid whose pixels are
- *     made of a block that is not (with the reach of the filter) -> rectangles of units
+ *     blocks of the source [rows, cols]: predicted in place, and sampled rows alike? -> those that are not
  *
  * A vector of zero says that the encoder found nothing better, not that nothing changed: what is left is coded as a
  * residual, and nobody exports that. Every fourth row of a block is therefore compared with the rows from which the block
@@ -10,14 +9,12 @@
  * its source by at most ALIKE on the mean of sixteen pixels. */
 #include "reduce/still.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    EVERY = 4,     /* rows of which one is compared; divides the blocks */
-    ALIKE = 2,     /* levels; mean of a sampled row of a block */
-    MOST_SPAN = 64 /* pixels of an area's height: what one worker takes at a time */
+    EVERY = 4, /* rows of which one is compared; divides the blocks */
+    ALIKE = 2  /* levels; mean of a sampled row of a block */
 };
 
 static int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
@@ -69,65 +66,6 @@ static void judge_blocks(pare__still *s, const pare_frame *f)
         }
 }
 
-/* ---- units ----------------------------------------------------------------------------------------------------------- */
-
-/* Blocks [first, last) that units [u, u + 1) of a side are made of; empty over padding. */
-typedef struct span {
-    int32_t first, last;
-} span;
-
-/* n_in source pixels resized to n_out, of which units show the part behind `crop`. */
-static span span_of(int32_t u, int32_t unit, int32_t crop, int32_t n_in, int32_t n_out, int32_t reach, int32_t block)
-{
-    const double scale = (double)n_in / n_out;
-    const int32_t from = u * unit + crop < 0 ? 0 : u * unit + crop, to = least((u + 1) * unit + crop, n_out);
-    if (from >= to) return (span){0, 0};
-    const int32_t first = (int32_t)floor(from * scale) - reach, last = (int32_t)ceil(to * scale) + reach;
-    return (span){(first < 0 ? 0 : first) / block, (least(last, n_in) + block - 1) / block};
-}
-
-static int is_dirty(const pare__still *s, span down, span across)
-{
-    for (int32_t r = down.first; r < down.last; r++)
-        for (int32_t c = across.first; c < across.last; c++)
-            if (s->dirty[(int64_t)r * s->cols + c]) return 1;
-    return 0;
-}
-
-/* Joins the run to the area right above it, if that is as wide, not too high, and one of the last `near`. */
-static void add_run(pare__again *again, int32_t near, pare__area run)
-{
-    for (int32_t i = again->n - 1; i >= 0 && i >= again->n - near; i--) {
-        pare__area *a = &again->area[i];
-        if (a->y1 != run.y0 || a->x0 != run.x0 || a->x1 != run.x1 || run.y1 - a->y0 > MOST_SPAN) continue;
-        a->y1 = run.y1;
-        return;
-    }
-    again->area[again->n++] = run;
-}
-
-static int find_areas(const pare__still *s, pare__resample resample, int32_t unit, pare__arena *arena, pare__again *out)
-{
-    const pare__fit *t = &s->fit;
-    const int32_t h = t->height / unit, w = t->width / unit;
-    const int32_t reach_x = pare__resample_reach(resample, t->src_width, t->resized_width);
-    const int32_t reach_y = pare__resample_reach(resample, t->src_height, t->resized_height);
-    span *across = PARE__ARENA(arena, span, w + 1);
-    out->area = PARE__ARENA(arena, pare__area, (int64_t)h * (w / 2 + 1) + 1);
-    if (!across || !out->area) return PARE_E_NOMEM;
-    for (int32_t x = 0; x < w; x++)
-        across[x] = span_of(x, unit, t->crop_x, t->src_width, t->resized_width, reach_x, s->block);
-    for (int32_t y = 0; y < h; y++) {
-        const span down = span_of(y, unit, t->crop_y, t->src_height, t->resized_height, reach_y, s->block);
-        for (int32_t x = 0; x < w; x++) {
-            const int32_t first = x;
-            while (x < w && is_dirty(s, down, across[x])) x++;
-            if (x > first) add_run(out, w, (pare__area){first * unit, y * unit, x * unit, (y + 1) * unit});
-        }
-    }
-    return 0;
-}
-
 /* ---- a frame --------------------------------------------------------------------------------------------------------- */
 
 static int reserve(uint8_t **ptr, int64_t *cap, int64_t n)
@@ -148,7 +86,7 @@ static int is_same_fit(const pare__fit *a, const pare__fit *b)
 }
 
 /* Room for this frame's blocks; what is known of frames of another geometry is forgotten. */
-static int prepare(pare__still *s, const pare_frame *f, const pare__fit *fit)
+static int prepare(pare__still *s, const pare_frame *f, const pare__fit *fit, pare__resample resample)
 {
     const pare_motion *m = f->motion;
     if (s->is_known && s->block == m->block && is_same_fit(&s->fit, fit)) return 0;
@@ -158,27 +96,33 @@ static int prepare(pare__still *s, const pare_frame *f, const pare__fit *fit)
     s->cols = m->cols;
     s->block = m->block;
     const int64_t n_sampled = f->height / EVERY + 1;
-    const int rc = reserve(&s->sample, &s->cap_sample, n_sampled * 3 * f->width);
-    return rc ? rc : reserve(&s->dirty, &s->cap_dirty, (int64_t)m->rows * m->cols);
+    int rc = reserve(&s->sample, &s->cap_sample, n_sampled * 3 * f->width);
+    if (!rc) rc = reserve(&s->dirty, &s->cap_dirty, (int64_t)m->rows * m->cols);
+    if (!rc && pare__prep_keeps(fit, resample))
+        rc = reserve(&s->between, &s->cap_between, (int64_t)fit->src_height * 3 * fit->resized_width);
+    return rc;
 }
 
-int pare__still_take(pare__still *s, const pare_frame *f, const pare__fit *fit, pare__resample resample, int32_t unit,
-                     pare__arena *arena, pare__again *out)
+int pare__still_take(pare__still *s, const pare_frame *f, const pare__fit *fit, pare__resample resample,
+                     pare__changed *out)
 {
-    *out = (pare__again){.is_all = 1};
-    if (!f->motion || resample == PARE__RESAMPLE_NEAREST) {
+    *out = (pare__changed){.is_all = 1};
+    if (!f->motion) {
         s->is_known = 0;
         return 0;
     }
-    const int rc = prepare(s, f, fit);
+    const int rc = prepare(s, f, fit, resample);
     if (rc) return rc;
-    s->n_block += (int64_t)s->rows * s->cols;
+    const int64_t n = (int64_t)s->rows * s->cols;
+    *out = (pare__changed){.is_new = s->dirty, .rows = s->rows, .cols = s->cols, .block = s->block};
     out->is_all = !s->is_known;
+    s->n_block += n;
     s->is_known = 1;
     if (!out->is_all) {
         judge_blocks(s, f);
-        return find_areas(s, resample, unit, arena, out);
+        return 0;
     }
+    memset(s->dirty, 1, (size_t)n);
     for (int32_t r = 0; r < s->rows; r++)
         for (int32_t c = 0; c < s->cols; c++) keep_sample(s, f, r, c);
     return 0;
@@ -190,5 +134,6 @@ void pare__still_fini(pare__still *s)
 {
     pare__free(s->sample);
     pare__free(s->dirty);
+    pare__free(s->between);
     *s = (pare__still){0};
 }

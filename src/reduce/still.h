@@ -7,7 +7,6 @@
 #include <pare/pare.h>
 
 #include "core/fit.h"
-#include "core/mem.h"
 #include "encode/prep.h"
 
 /* What is remembered from frame to frame; zero at the beginning. */
@@ -15,22 +14,16 @@ typedef struct pare__still {
     int32_t is_known; /* the last frame came with motion and was taken */
     pare__fit fit;    /* of that frame */
     int32_t rows, cols, block;
-    uint8_t *sample; /* [sampled rows, 3 * source width] pixels that every block was last resized from, some of them */
-    uint8_t *dirty;  /* [rows, cols] 1: the block is not as it was */
-    int64_t cap_sample, cap_dirty;
+    uint8_t *sample;  /* [sampled rows, 3 * source width] pixels that every block was last resized from, some of them */
+    uint8_t *dirty;   /* [rows, cols] 1: the block is not as it was */
+    uint8_t *between; /* pare__prep_changed */
+    int64_t cap_sample, cap_dirty, cap_between;
     int64_t n_block, n_still; /* since creation: blocks looked at, those that were as before */
 } pare__still;
 
-/* What has to be resized again. */
-typedef struct pare__again {
-    pare__area *area; /* [n] rectangles of whole units, in pixels of the picture at grid size; in the arena */
-    int32_t n;
-    int32_t is_all; /* nothing can stay */
-} pare__again;
-
-/* Looks at a frame of RGB and remembers it. `unit`: pixels of a unit at grid size. Errors: NOMEM. */
-int pare__still_take(pare__still *s, const pare_frame *f, const pare__fit *fit, pare__resample resample, int32_t unit,
-                     pare__arena *arena, pare__again *out);
+/* Looks at a frame of RGB and remembers it; without motion there is nothing in `out` but is_all. Errors: NOMEM. */
+int pare__still_take(pare__still *s, const pare_frame *f, const pare__fit *fit, pare__resample resample,
+                     pare__changed *out);
 /* The next frame is compared with nothing. */
 void pare__still_forget(pare__still *s);
 void pare__still_fini(pare__still *s);
