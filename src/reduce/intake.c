@@ -217,6 +217,7 @@ static int grow_window(pare_reducer *r, int32_t cap, pare_error *err)
                                   {(void **)&r->mask, units, 0},
                                   {(void **)&r->given, units * f32, 0},
                                   {(void **)&r->motion, r->wants_motion ? units * f32 : 0, 0},
+                                  {(void **)&r->change, units * f32, 0},
                                   {(void **)&r->score, units * f32, 0},
                                   {(void **)&r->prefix, (r->model->hp.n_prefix * d + 1) * f32, 0},
                                   {(void **)&r->pooled, (d > r->model->hp.d_out ? d : r->model->hp.d_out) * f32, 0},

@@ -37,34 +37,47 @@ static float length(const pare_motion *m, int64_t block, const int32_t mid[2])
     return sqrtf(x * x + y * y) / QUARTERS;
 }
 
-/* Mean over a rectangle of the upright source, not empty. */
-static float mean_over(const pare_motion *m, const float *value, const float rect[4])
+/* Part of a side of the upright source that a unit shows; empty over padding. */
+typedef struct span {
+    float from, to;
+} span;
+
+/* Mean over a span of n blocks, whose values are `step` apart. */
+static float mean_over(const float *value, int64_t step, int32_t n, float block, span s)
 {
-    const float side = (float)m->block;
-    float sum = 0, area = 0;
-    for (int32_t r = (int32_t)(rect[1] / side); r < m->rows && (float)r * side < rect[3]; r++) {
-        const float h = fminf(rect[3], (float)(r + 1) * side) - fmaxf(rect[1], (float)r * side);
-        for (int32_t c = (int32_t)(rect[0] / side); c < m->cols && (float)c * side < rect[2]; c++) {
-            const float w = fminf(rect[2], (float)(c + 1) * side) - fmaxf(rect[0], (float)c * side);
-            sum += w * h * value[(int64_t)r * m->cols + c];
-            area += w * h;
-        }
+    float sum = 0;
+    for (int32_t i = (int32_t)(s.from / block); i < n && (float)i * block < s.to; i++) {
+        const float lo = (float)i * block, hi = lo + block;
+        sum += value[i * step] * ((hi < s.to ? hi : s.to) - (lo > s.from ? lo : s.from));
     }
-    return area > 0 ? sum / area : 0;
+    return s.from < s.to ? sum / (s.to - s.from) : 0;
 }
 
-static void fill_units(const pare_reducer *r, const pare_motion *m, const float *value, const pare__fit *fit,
-                       float *out)
+/* Blocks [rows, cols] -> [rows, grid_w] -> units: means over rectangles, one side after the other. */
+static int fill_units(pare_reducer *r, const pare_motion *m, const float *value, const pare__fit *fit, float *out)
 {
-    const float u = (float)(r->model->hp.patch * r->model->hp.unit);
-    for (int32_t y = 0; y < r->ctx.grid_h; y++)
-        for (int32_t x = 0; x < r->ctx.grid_w; x++, out++) {
-            const float unit[4] = {(float)x * u, (float)y * u, (float)(x + 1) * u, (float)(y + 1) * u};
-            float rect[4];
-            pare__fit_upright(fit, unit, rect);
-            const float mean = rect[0] < rect[2] && rect[1] < rect[3] ? mean_over(m, value, rect) : 0;
+    const int32_t h = r->ctx.grid_h, w = r->ctx.grid_w;
+    const float unit = (float)(r->model->hp.patch * r->model->hp.unit), block = (float)m->block;
+    span *across = PARE__ARENA(&r->arena, span, w);
+    float *half = PARE__ARENA(&r->arena, float, (int64_t)m->rows *w);
+    if (!across || !half) return PARE_E_NOMEM;
+    for (int32_t x = 0; x < w; x++) {
+        float rect[4];
+        pare__fit_upright(fit, (float[]){(float)x * unit, 0, (float)(x + 1) * unit, unit}, rect);
+        across[x] = (span){rect[0], rect[2]};
+    }
+    for (int32_t row = 0; row < m->rows; row++)
+        for (int32_t x = 0; x < w; x++)
+            half[row * w + x] = mean_over(value + (int64_t)row * m->cols, 1, m->cols, block, across[x]);
+    for (int32_t y = 0; y < h; y++) {
+        float rect[4];
+        pare__fit_upright(fit, (float[]){0, (float)y * unit, unit, (float)(y + 1) * unit}, rect);
+        for (int32_t x = 0; x < w; x++, out++) {
+            const float mean = mean_over(half + x, w, m->rows, block, (span){rect[1], rect[3]});
             if (mean > *out) *out = mean;
         }
+    }
+    return 0;
 }
 
 int pare__reducer_moves(pare_reducer *r, const pare_frame *f, int32_t slot)
@@ -80,8 +93,8 @@ int pare__reducer_moves(pare_reducer *r, const pare_frame *f, int32_t slot)
     float *value = PARE__ARENA(&r->arena, float, n);
     if (!value) return PARE_E_NOMEM;
     for (int64_t i = 0; i < n; i++) value[i] = length(m, i, mid);
-    fill_units(r, m, value, &r->fit[slot], out);
+    const int rc = fill_units(r, m, value, &r->fit[slot], out);
     pare__arena_reset(&r->arena, mark);
-    r->n_moved++;
-    return 0;
+    r->n_moved += !rc;
+    return rc;
 }

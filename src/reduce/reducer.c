@@ -160,9 +160,10 @@ void pare__reducer_free(pare_reducer **out)
     pare__still_fini(&r->still);
     pare__maps_fini(&r->maps);
     pare__arena_fini(&r->arena);
-    void *owned[] = {r->recipe_text, r->pixels, r->pts,        r->fit,     r->pack_origin,  r->goal,      r->slot,
-                     r->held,        r->step,   r->mask,       r->given,   r->motion,       r->score,     r->prefix,
-                     r->pooled,      r->logits, r->unit_index, r->segment, r->image_embeds, r->features.t};
+    void *owned[] = {r->recipe_text, r->pixels,       r->pts,       r->fit,    r->pack_origin, r->goal,
+                     r->slot,        r->held,         r->step,      r->mask,   r->given,       r->motion,
+                     r->change,      r->score,        r->prefix,    r->pooled, r->logits,      r->unit_index,
+                     r->segment,     r->image_embeds, r->features.t};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) pare__free(owned[i]);
     pare__free(r);
     *out = NULL;
@@ -235,6 +236,7 @@ static int fill_pixels(pare_reducer *r)
         for (int32_t j = 0; j < temporal; j++) frame[(int64_t)t * temporal + j] = pare__reducer_pixels(r, t, j);
     r->px = (pare__pixels){.frame = frame, .patch = r->model->hp.patch * r->model->hp.unit, .temporal = temporal};
     if (r->has_previous && r->slot[0].t > 0) r->px.previous = pare__reducer_pixels(r, r->cap, 0);
+    if (r->opts.video && temporal == 1 && r->per_picture == 1) r->px.change = r->change;
     memcpy(r->px.mean, r->model->prep.mean, sizeof r->px.mean);
     memcpy(r->px.std, r->model->prep.std, sizeof r->px.std);
     return 0;

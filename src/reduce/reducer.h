@@ -29,7 +29,7 @@ typedef struct pare__goal {
     int64_t final;                  /* rows that the final step's last block must leave; -1 = it is no block step */
 } pare__goal;
 
-enum { PARE__SLOT_ARRAYS = 16 }; /* pixels, and those listed in grow_window() */
+enum { PARE__SLOT_ARRAYS = 17 }; /* pixels, and those listed in grow_window() */
 
 struct pare_reducer {
     const pare_model *model;
@@ -79,6 +79,7 @@ struct pare_reducer {
     uint8_t *mask;                 /* [cap, units] PARE_MASK_* */
     float *given;                  /* [cap, units] */
     float *motion;                 /* [cap, units] as pare__view.motion */
+    float *change;                 /* [cap, units] mean |difference| to the step before, 0..255; -1: there is none */
     int32_t has_mask, n_given;     /* some unit is not free; slots with the caller's scores */
     int32_t wants_motion, n_moved; /* some step reads it; frames of the window with vectors */
     pare__pixels px;               /* of the window, while it is decided */

@@ -3,7 +3,7 @@
  * A step is compared with the one before it: their last pictures. Photos have none before them; of a photo in tiles the
  * detail is that of all its slots.
  *
- *     slots [first, first + per_picture) -> r->step[first] */
+ *     slots [first, first + per_picture) -> r->step[first], r->change [units] of every slot */
 #include "reduce/reducer.h"
 
 /* The last picture of the step before, or NULL. */
@@ -31,7 +31,7 @@ int pare__reducer_step_take(pare_reducer *r, int32_t first)
     for (int32_t s = first; s < first + r->per_picture; s++) {
         pare__pulse p;
         pare__pulse_take(r->ctx.vec, pare__reducer_pixels(r, s, r->held[s] - 1), before, r->ctx.grid_h, r->ctx.grid_w,
-                         r->model->hp.patch * r->model->hp.unit, &r->past, NULL, &p);
+                         r->model->hp.patch * r->model->hp.unit, &r->past, r->change + s * units, &p);
         n_detailed += p.n_detailed;
         step->change = p.change;
         step->is_cut = p.is_cut;

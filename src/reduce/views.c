@@ -140,6 +140,7 @@ static const pare__pixels *part_pixels(const pare__view *window, int32_t f)
     px->frame += (int64_t)f * px->temporal;
     if (f) px->previous = px->frame[-1];
     if (window->slot[f].t == 0) px->previous = NULL;
+    if (px->change) px->change += (int64_t)f * window->grid_h * window->grid_w;
     if (!px->is_reference) return px;
     px->reference = pare__picture_of_reference(window->pixels, f);
     px->is_reference += f;

@@ -5,10 +5,19 @@
 #include "select/pick.h"
 #include "select/pixels.h"
 
+static double mean_change(const float *change, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += change[i];
+    return sum / (double)n;
+}
+
 /* Mean over the pictures of a step of |picture - the one before|, 0..255. */
 static double step_motion(const pare__view *v, int32_t step)
 {
     const pare__pixels *px = v->pixels;
+    const int64_t n_unit = (int64_t)v->grid_h * v->grid_w;
+    if (px->change && !px->is_reference) return mean_change(px->change + step * n_unit, n_unit);
     const int64_t bytes = 3 * (int64_t)v->grid_h * px->patch * v->grid_w * px->patch;
     uint64_t sum = 0;
     for (int32_t j = 0; j < px->temporal; j++) {

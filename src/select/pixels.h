@@ -51,6 +51,7 @@ static inline const uint8_t *pare__picture_before(const pare__view *v, int64_t f
 static inline float pare__unit_change(const pare__view *v, int32_t step, int64_t cell)
 {
     const pare__pixels *px = v->pixels;
+    if (px->change && !px->is_reference) return px->change[(int64_t)step * v->grid_h * v->grid_w + cell];
     uint64_t sum = 0;
     for (int32_t j = 0; j < px->temporal; j++) {
         const int64_t f = (int64_t)step * px->temporal + j;

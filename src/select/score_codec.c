@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* How far a unit moved against the rest of its frame, by the vectors that the codec coded it with: |vector - median of the
  * frame|, blocks without a prediction like a block's width; view->motion -> [n]. Nothing is decoded or searched for it.
- * Codecs send vectors where they save bits, and none in frames that stand alone: the change of the pixels is added, in
- * levels / LEVELS, which orders what the vectors leave equal, and is all there is where the codec tells nothing.
+ * Codecs send vectors where they save bits, and none in frames that stand alone: the change of the pixels, which has been
+ * measured as the frame came, is added in levels / LEVELS, which orders what the vectors leave equal, and is all there is where the codec tells nothing.
  * Source: motion magnitude less the frame's median as in OneVision-Encoder (EvolvingLMMs-Lab) without its
  * normalisation and without residuals, which FFmpeg does not export. */
 #include "core/error.h"

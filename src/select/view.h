@@ -54,9 +54,12 @@ typedef struct pare__pixels {
      * compared with, not the one before. [n_frame] 1: a reference, whole whatever is dropped; NULL = there are none. */
     const uint8_t *is_reference;
     const uint8_t *reference; /* last picture of the last reference before the view, or NULL */
-    int32_t patch;            /* pixels per unit side */
-    int32_t temporal;         /* frames per temporal step */
-    float mean[3], std[3];    /* of value / 255 */
+    /* [n_frame, grid_h * grid_w] mean |difference| of every unit to the picture before, 0..255, where that has been
+     * measured anyway; NULL: it has not. Means nothing where the picture before is NULL or that of a reference. */
+    const float *change;
+    int32_t patch;         /* pixels per unit side */
+    int32_t temporal;      /* frames per temporal step */
+    float mean[3], std[3]; /* of value / 255 */
 } pare__pixels;
 
 typedef struct pare__view_array {
