@@ -215,14 +215,21 @@ START_TEST(test_exact)
     const int64_t units = (c.n + m) / (1 + m) * GRID * GRID, tokens = units / 4 + pare__rng_below(&rng, units / 2);
     pare_reducer_opts o = {
         .recipe = recipes[which].recipe, .video = 1, .tokens = tokens, .window = 1 + (int32_t)pare__rng_below(&rng, 9)};
+    if (_i % 4 == 1) o.max_per_frame = GRID * GRID - 2;
     if (!strncmp(o.recipe, "tome", 4)) o.min_per_frame = 6; /* six applications reach 1/64 */
     pare_plan_info info;
     pare_plan *plan = make_plan(m, &c, o, PARE_PLAN_TWO_PASS, &info);
     ck_assert_int_eq(info.n_tokens, tokens);
     o.tokens = 0;
     o.plan = plan;
+    pare_plan_info told;
+    pare_plan *dry = make_plan(m, &c, o, PARE_PLAN_ONE_PASS, &told);
     const run real = run_clip(m, &c, o);
     ck_assert_int_eq(real.total, tokens);
+    ck_assert_int_eq(told.n_tokens, tokens);
+    for (int64_t i = 0; i < told.n_step; i++)
+        ck_assert(told.step[i].tokens == real.tokens[i] || (told.step[i].tokens == -1 && !recipes[which].has_steps));
+    pare_plan_close(&dry);
     ck_assert_int_eq(real.n_step, info.n_step);
     const int is_wide = !strncmp(o.recipe, "temporal", 8) && o.window > 1;
     for (int64_t i = 0; !is_wide && i < info.n_step; i++) ck_assert_int_eq(real.tokens[i], info.step[i].tokens);
@@ -303,6 +310,10 @@ START_TEST(test_refusals)
     refused(&(pare_reducer_opts){.recipe = "resize@frames", .keep = .5, .video = 1}, PARE_PLAN_TWO_PASS, "frames");
     refused(&(pare_reducer_opts){.recipe = "topk@nowhere", .keep = .5, .video = 1}, PARE_PLAN_TWO_PASS, "nowhere");
     refused(&(pare_reducer_opts){.recipe = "topk@output", .keep = .5, .video = 1}, 7, "kind 7");
+    refused(&(pare_reducer_opts){.recipe = "topk@output", .keep = .5, .video = 1, .quality_floor = .5},
+            PARE_PLAN_TWO_PASS, "no quality floor");
+    refused(&(pare_reducer_opts){.recipe = "topk@output", .keep = .5, .video = 1, .max_ms = 5}, PARE_PLAN_TWO_PASS,
+            "no deadline");
     const clip c = {.n = 6, .busy = 4}, longer = {.n = 9, .busy = 4};
     pare_reducer_opts o = {.struct_size = sizeof o, .recipe = "topk@output", .video = 1, .tokens = 6 * GRID * GRID + 1};
     pare_plan *plan = NULL;

@@ -112,11 +112,7 @@ static int job_open(cli_reduce_job *j, int32_t window)
     j->opts = cli_reducer_opts(&o->common, &o->budget, &j->layout, j->info.is_image);
     j->opts.window = window;
     j->opts.custom = cli_own_custom(j->own);
-    if (j->plan != NULL) {
-        j->opts.plan = j->plan;
-        j->opts.keep = 0;
-        j->opts.tokens = 0;
-    }
+    if (j->plan != NULL) cli_plan_spend(j);
     rc = cli_reduce_count(j);
     if (rc == CLI_OK) rc = cli_own_begin(j->own, j->model, j->model_info, &j->opts, &j->info);
     if (rc == CLI_OK)
@@ -324,6 +320,16 @@ static int check_outputs(cli_reduce_opts *o, const cli_list *inputs)
 
 /* ---- the command ---------------------------------------------------------------------------------------------- */
 
+/* What two passes mean for every step, and what a reducer makes of it. */
+static int print_plan(cli_reduce_job *j, int32_t window)
+{
+    pare_plan *spent = NULL;
+    const int rc = j->o->two_pass ? cli_plan_read(j, window, PARE_PLAN_ONE_PASS, &spent) : CLI_OK;
+    if (rc == CLI_OK) cli_plan_print(j, spent ? spent : j->plan);
+    pare_plan_close(&spent);
+    return rc;
+}
+
 static int reduce_one(cli_reduce_opts *o, cli_own *own, const pare_model *model, const pare_model_info *info,
                       const char *input)
 {
@@ -337,7 +343,7 @@ static int reduce_one(cli_reduce_opts *o, cli_own *own, const pare_model *model,
     if (rc == CLI_OK && o->free_sides) rc = cli_trade_read(&j);
     if (rc == CLI_OK && (o->plan || o->two_pass)) rc = cli_plan_read(&j, window, kind, &j.plan);
     if (rc == CLI_OK && o->plan) {
-        cli_plan_print(&j, j.plan);
+        rc = print_plan(&j, window);
         job_close(&j);
         return rc;
     }

@@ -52,7 +52,8 @@ static int settle_opts(cli_reduce_job *j, int32_t kind)
     }
     int rc = cli_reduce_count(j);
     if (rc == CLI_OK) rc = cli_own_begin(j->own, j->model, j->model_info, &j->opts, &j->info);
-    if (rc == CLI_OK) rc = cli_reducer_create(c, j->model, j->input, j->o->own.map != NULL, &j->opts, &probe);
+    if (rc == CLI_OK)
+        rc = cli_reducer_create(c, j->model, j->input, j->o->own.map != NULL || j->plan != NULL, &j->opts, &probe);
     pare_reducer_close(&probe);
     return rc;
 }
@@ -67,6 +68,13 @@ static int refuse_live(cli_reduce_job *j, int32_t kind)
     return CLI_OK;
 }
 
+void cli_plan_spend(cli_reduce_job *j)
+{
+    j->opts.plan = j->plan;
+    j->opts.keep = 0;
+    j->opts.tokens = 0;
+}
+
 static int read_once(cli_reduce_job *j, int32_t window, int32_t kind, pare_plan **out)
 {
     cli_common *c = &j->o->common;
@@ -79,6 +87,7 @@ static int read_once(cli_reduce_job *j, int32_t window, int32_t kind, pare_plan 
     j->opts = cli_reducer_opts(c, &j->o->budget, &j->layout, j->info.is_image);
     j->opts.window = window;
     j->opts.custom = cli_own_custom(j->own);
+    if (kind == PARE_PLAN_ONE_PASS && j->plan != NULL) cli_plan_spend(j);
     rc = settle_opts(j, kind);
     if (rc != CLI_OK) goto done;
     if (pare_plan_create(out, j->model, &j->opts, kind, &err) != 0) {
@@ -188,7 +197,11 @@ static void print_table(const cli_reduce_job *j, const pare_plan_info *p)
 void cli_plan_print(const cli_reduce_job *j, const pare_plan *plan)
 {
     pare_plan_info info = {.struct_size = sizeof info};
+    pare_plan_info meant = {.struct_size = sizeof meant};
     pare_plan_get(plan, &info, NULL);
+    pare_plan_get(j->plan, &meant, NULL);
+    info.kind = meant.kind;
+    info.threshold = meant.threshold;
     if (j->o->common.json)
         print_json(j, &info);
     else

@@ -10,7 +10,9 @@
 /* Reads the whole input of the job into a plan, by the job's own options (j->opts are filled on the way); the source is
  * closed again. TWO_PASS refuses input that cannot be read twice. Exit codes. */
 int cli_plan_read(cli_reduce_job *j, int32_t window, int32_t kind, pare_plan **out);
-/* The plan on stdout: a JSON line, or a table of steps and totals. */
+/* The job's plan becomes its budget. */
+void cli_plan_spend(cli_reduce_job *j);
+/* The plan on stdout: a JSON line, or a table of steps and totals. `plan` is the job's own or what spends it. */
 void cli_plan_print(const cli_reduce_job *j, const pare_plan *plan);
 
 #endif

@@ -22,14 +22,18 @@ extern "C" {
 typedef struct pare_plan pare_plan;
 
 enum {
-    PARE_PLAN_ONE_PASS, /* what a reducer with these options spends: steps at `patches` run, the encoder does not */
+    /* What a reducer with these options spends: steps at `patches` run, the encoder does not. The options may spend
+     * another plan, which must outlive this one: what comes of it, step by step. */
+    PARE_PLAN_ONE_PASS,
     PARE_PLAN_TWO_PASS /* exact allocation of keep or tokens over a whole clip: one threshold of change for all of it */
 };
 
 typedef struct pare_plan_info {
     uint32_t struct_size;
-    int32_t kind;           /* PARE_PLAN_* */
-    const pare_step *step;  /* [n_step] temporal steps or photos; tokens -1: only the window's sum is known */
+    int32_t kind; /* PARE_PLAN_* */
+    /* [n_step] temporal steps or photos; tokens -1: only the window's sum is known. TWO_PASS: what is meant for each; of
+     * steps that look across a window its sum, of which they may shift some */
+    const pare_step *step;
     int64_t n_step;         /* so far */
     int64_t n_units;        /* candidates of all steps */
     int32_t grid_h, grid_w; /* units of a slot; of photos of several sizes those of the last */

@@ -18,13 +18,16 @@ static int check_kind(const pare_reducer_opts *o, int32_t kind, pare_error *err)
 {
     if (kind != PARE_PLAN_ONE_PASS && kind != PARE_PLAN_TWO_PASS)
         return pare_fail(err, PARE_E_INVALID, "plan of kind %d: must be 0 or 1", kind);
-    if (o->plan) return pare_fail(err, PARE_E_INVALID, "plan: the options spend another plan");
     if (kind == PARE_PLAN_ONE_PASS) return 0;
+    if (o->plan) return pare_fail(err, PARE_E_INVALID, "plan: the options spend another plan");
     if (!o->video) return pare_fail(err, PARE_E_INVALID, "two passes are for clips, not for photos");
     const int n_given = (o->keep != 0) + (o->tokens != 0);
     const int n_other = (o->tokens_per_frame != 0) + (o->tokens_per_second != 0) + (o->quality != 0);
     if (n_given != 1 || n_other)
         return pare_fail(err, PARE_E_INVALID, "two passes need keep or tokens, and no other budget");
+    if (o->quality_floor > 0 || o->max_ms > 0)
+        return pare_fail(err, PARE_E_INVALID, "two passes know no %s: steps get what the plan has for them",
+                         o->quality_floor > 0 ? "quality floor" : "deadline");
     if (o->tokens < 0 || o->tokens > (int64_t)1 << 30)
         return pare_fail(err, PARE_E_INVALID, "tokens %lld: must be 1..%d", (long long)o->tokens, 1 << 30);
     return 0;
@@ -167,6 +170,15 @@ int pare__clip_plan_push(pare_plan *p, const pare_frame *frame, pare_error *err)
 
 /* ---- finish ------------------------------------------------------------------------------------------------------- */
 
+/* Blocks merge a step's tokens down to one at best. */
+static int64_t floor_of(const pare_plan *p)
+{
+    const pare_reducer *r = p->reducer;
+    const pare__step *final = &r->recipe.step[r->plan.final_step];
+    const int64_t least = final->site == PARE__SITE_BLOCK;
+    return p->opts.min_per_frame > least ? p->opts.min_per_frame : least;
+}
+
 static int64_t total_of(const pare_plan *p)
 {
     int64_t units = 0;
@@ -187,14 +199,14 @@ static int64_t opening_cap(const pare_plan *p, const int64_t *low, const int64_t
 
 static int allocate(pare_plan *p, pare_error *err)
 {
-    const int64_t n = p->n_step;
+    const int64_t n = p->n_step, least = floor_of(p);
     pare__arena arena = {0};
     int64_t *low = PARE__ARENA(&arena, int64_t, n + 1), *cap = PARE__ARENA(&arena, int64_t, n + 1);
     int rc = low && cap ? pare__grow((void **)&p->tokens, &p->cap_tokens, n + 1, sizeof *p->tokens) : PARE_E_NOMEM;
     for (int64_t i = 0; !rc && i < n; i++) {
         const int64_t units = p->step[i].units, most = p->opts.max_per_frame;
         cap[i] = most > 0 && most < units ? most : units;
-        low[i] = p->opts.min_per_frame < cap[i] ? p->opts.min_per_frame : cap[i];
+        low[i] = least < cap[i] ? least : cap[i];
     }
     p->total = total_of(p);
     if (!rc) cap[0] = opening_cap(p, low, cap);

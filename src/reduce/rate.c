@@ -89,7 +89,7 @@ int pare__rate_init(pare__rate *rate, const pare_reducer_opts *opts, pare_error 
                          .depth = opts->tokens_per_second * (opts->max_delay > 0 ? opts->max_delay : PARE__MAX_DELAY)};
     int rc = check_counts(opts, err);
     if (!rc) rc = check_shares(opts, err);
-    if (!rc && rate->kind == PARE__RATE_NONE && (rate->cap || rate->detail > 0))
+    if (!rc && rate->kind == PARE__RATE_NONE && !opts->plan && (rate->cap || rate->detail > 0))
         rc = pare_fail(err, PARE_E_INVALID,
                        "%s goes with a budget: keep, tokens, tokens per frame or second, or quality",
                        rate->cap ? "a cap per frame" : "a quality floor");

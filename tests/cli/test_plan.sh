@@ -18,6 +18,22 @@ expect 0 "" run --plan --tokens 100 | jq -c '[.plan, .tokens, .kv_cells, (.steps
 expect 0 "" run --plan --two-pass --tokens 100 | jq -c '[.plan, .tokens, (.steps | map(.tokens) | add), .threshold > 0]'
 expect 0 "" run --two-pass --tokens 100 | jq -c '.units_out'
 expect 0 "" run --two-pass --tokens 200 -r topk@output --window 4 --min-per-frame 2 | jq -c '.units_out'
+# What two passes plan for every step is what the run leaves there, or unknown.
+per_step()
+{
+    run --plan --two-pass "$@" | jq -r '.steps[].tokens' >planned
+    run --two-pass "$@" -o two.safetensors >/dev/null
+    tensor two.safetensors index d4 | tr -s ' ' '\n' | sed '/^$/d' |
+        awk -v n="$(wc -l <planned)" '{ spent[int($1 / 64)]++ } END { for (i = 0; i < n; i++) print spent[i] + 0 }' >spent
+    cmp planned spent || fail "$(cat planned spent): $*"
+}
+per_step --tokens 200 --window 7
+per_step --keep .3 -r background@patches
+per_step --keep .3 --max-per-frame 30 -r rlt@patches
+per_step --tokens 90 -r tome@block
+run --plan --two-pass --tokens 200 -r vidcom2@output | jq -c '[.tokens, (.steps | map(.tokens) | unique)]'
+one_line 2 'no quality floor' run --two-pass --keep .3 --quality-floor .5 >/dev/null
+rm planned spent two.safetensors
 expect 0 "" run --plan --keep .5 -r ats@block=3,topk@output | jq -c '[.tokens, .position_ids, .kv_cells]'
 "$PARE" reduce "$clip" --end 1 --fps 2 --size 112x112 -q --plan --keep .5 -r random@patches | sed 's#^.*/clip.mp4#clip.mp4#'
 one_line 2 'cannot be read twice' sh -c 'exec "$PARE" reduce - --format rgb24 --source-size 8x8 --rate 1 --two-pass </dev/null'
