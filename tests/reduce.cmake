@@ -40,3 +40,5 @@ endif()
 pare_test(test_stream_rate MODULES core model encode select reduce measure view write api
           SOURCES test_stream_rate.c tiny_model.c)
 set_tests_properties(test_stream_rate PROPERTIES TIMEOUT 900)
+pare_test(test_stream_budget MODULES core model encode select reduce measure view write api
+          SOURCES test_stream_budget.c tiny_model.c)

@@ -209,8 +209,8 @@ typedef struct pare_result pare_result;
 typedef struct pare_reducer_opts {
     uint32_t struct_size;
     const char *recipe; /* step{,step}, step = name{:key=value}[@site]; NULL = "none" */
-    /* Budgets count units in the final result; at most one of keep, tokens, tokens_per_frame; none = what the recipe's
-     * own options say. They bind the last step that has no amount of its own. Units that a mask ignores count as
+    /* Budgets count units in the final result; at most one of keep, tokens, tokens_per_frame, tokens_per_second and
+     * quality; none = what the recipe's own options say. They bind the last step that has no amount of its own. Units that a mask ignores count as
      * candidates, units that it keeps count as kept; a mask that keeps more than the budget is an error (INVALID).
      * Where the language model behind it is shown the frames of a clip pooled (LLaVA-OneVision: 2 x 2), that happens
      * behind the projector and before the steps at `output`: these choose among pooled rows, and a budget that binds one
@@ -221,7 +221,8 @@ typedef struct pare_reducer_opts {
     int64_t tokens_per_frame; /* of every temporal step, or of every photo with its tiles; all it has, if fewer.
                                * Where a mask keeps units, selectors that look across steps may shift some between them */
     int64_t n_frames;         /* frames that will be pushed; 0 = unknown. With tokens: an estimate is enough, the
-                               * last window takes what is left; frames beyond it share what remains */
+                               * last window takes what is left, as far as it has units; frames beyond it share what
+                               * remains */
     int32_t min_per_frame;    /* floor of every temporal step, or of every photo with its tiles */
     int32_t window;           /* temporal steps or photos decided together; 0 = 32 (1 in tiles), -1 = the whole clip
                                * (refused over a limit). Rounded up to whole groups where steps attend to each other. A
@@ -246,25 +247,31 @@ typedef struct pare_reducer_opts {
     const char *backend;   /* who multiplies: "auto" (NULL), "openblas", "onednn", ...; PARE_LIST_BACKENDS */
     const char *precision; /* of the encoder's linear layers: "f32" (NULL), "bf16", "int8"; see pare_engine_get */
     /* Video as a stream. tokens_per_second and quality are budgets as well: at most one of the five is given. */
-    double tokens_per_second; /* a leaky bucket: what a still moment saves is lost after max_delay */
-    double
-        quality; /* 0 < q <= 1: no unit is dropped that differs from the kept one that stands for it by more than 1 - q,
-                     * in the final step's own measure; the count varies. Steps that have no such measure: INVALID */
-    double max_delay; /* seconds: a window is decided before its frames span more; 0 = by `window` alone, with
-                       * tokens_per_second 0.25 */
-    int32_t
-        max_per_frame; /* cap of every temporal step; 0 = none. What it takes away goes to the window's other steps */
-    double
-        quality_floor; /* 0..1: share of the units with fine detail (text) that every step keeps at least, whatever the
-                            * budget says; a step that is mostly detail stays whole. 0 = off */
-    double
-        max_ms; /* deadline: the budget shrinks until a frame takes no longer, and grows back up to what was asked; not
-                    * reproducible. 0 = none */
+    double tokens_per_second; /* a leaky bucket: what a still moment saves is lost after max_delay; needs video */
+    /* 0 < q <= 1: no unit is dropped that differs from the kept one that stands for it by more than 1 - q, in the final
+     * step's own measure (pixels: mean |difference| in 0..1; features: 1 - cosine); the count varies. Steps that have no
+     * such measure: INVALID. Floors and caps go before it. */
+    double quality;
+    /* Seconds: a window is decided before its frames span more; 0 = by `window` alone, with tokens_per_second 0.25. Not
+     * with the whole clip as window. */
+    double max_delay;
+    /* Cap of every temporal step (or photo with its tiles); 0 = none. What it takes away goes to the window's other steps.
+     * A budget, any of the five, stands beside it. Steps that look across frames and cannot keep it: INVALID. */
+    int32_t max_per_frame;
+    /* 0..1: share of the units with fine detail (text) that every temporal step or photo keeps at least; one of which more
+     * than .35 is such stays whole. Comes on top of the budget, any of the five, which stands beside it; only with
+     * `tokens` and a plan the other steps of the window pay for it. 0 = off. Refused as the cap is. */
+    double quality_floor;
+    /* Deadline in milliseconds per frame: the budget shrinks until a frame takes no longer, and grows back up to what was
+     * asked; not reproducible. Only where the final step acts at `patches` or in a block: INVALID where the encoder would be
+     * no faster. 0 = none. */
+    double max_ms;
     const struct pare_plan *plan; /* spend what was planned (plan.h) step by step; instead of a budget; must outlive the
                                    * reducer */
-    int32_t dry;       /* 1: decide without encoding: results hold counts and, where known before the encoder, places */
-    int32_t reuse;     /* PARE_REUSE_*: what becomes of units that steps at `patches` drop from a clip */
-    int32_t reference; /* with reuse: every so many temporal steps one is encoded whole; 0 = 32 */
+    int32_t dry;   /* 1: decide without encoding: results hold counts and, where known before the encoder, places */
+    int32_t reuse; /* PARE_REUSE_*: what becomes of units that steps at `patches` drop from a clip; those that compare
+                        * pictures then compare with the last reference step */
+    int32_t reference;        /* with reuse: every so many temporal steps one is encoded whole; 0 = 32 */
     const volatile int *stop; /* set to 1 by any thread: push and flush return CANCELLED soon; or NULL */
 } pare_reducer_opts;
 
@@ -411,8 +418,8 @@ PARE_API int pare_reduce(const pare_model *model, const pare_reducer_opts *opts,
  *   those of grid_thw: 0 before its tiles, 1 behind them, -1 nowhere). Without grid_thw the n tokens are one row.
  * Other names are passed over. All steps of the recipe act at their site's view of these arrays in turn; a list of
  * blocks counts as one application.
- * opts: recipe, keep, tokens, tokens_per_frame, min_per_frame, seed, custom; the others are not read, except text, which
- * is checked. Arrays are borrowed for the call. Errors: INVALID (the text names the array), LIMIT, NOMEM, and what a
+ * opts: recipe, keep, tokens, tokens_per_frame, quality, min_per_frame, max_per_frame, seed, custom; the others are not
+ * read, except text, which is checked. Arrays are borrowed for the call. Errors: INVALID (the text names the array), LIMIT, NOMEM, and what a
  * caller's selector returns. Any thread. */
 PARE_API int pare_reduce_tokens(const pare_tensor *arrays, int32_t n_arrays, const pare_reducer_opts *opts,
                                 pare_result **out, pare_error *err);

@@ -8,7 +8,9 @@
 #include "core/limits.h"
 #include "reduce/reducer.h"
 
-#define MOSTLY 0.75f /* a step with more detail than this stays whole */
+/* A step with more detail than this stays whole: pages with margins have .36 to .59, of 1243 photos of groceries 1.8 % have
+ * more and the mean is .09. */
+#define MOSTLY 0.35f
 
 /* ---- options ---------------------------------------------------------------------------------------------------- */
 
@@ -85,18 +87,22 @@ static int64_t detailed_rows(const pare_reducer *r, float share, int64_t units)
     return (int64_t)ceil(r->rate.detail * share * (double)units - 1e-6);
 }
 
-/* What fine detail asks of every slot, k / steps of which the budget would give anyway. */
+/* What fine detail asks of every slot. It comes on top of the budget, k / steps of which the step gets anyway, so that the
+ * others of the window lack nothing, unless the sum is promised. */
 static int fill_low(pare_reducer *r, int64_t units, int64_t k)
 {
     int64_t *low = PARE__ARENA(&r->arena, int64_t, r->n_slot);
     if (!low) return PARE_E_NOMEM;
-    const int64_t usual = k < 0 ? 0 : k * r->per_picture / r->n_slot;
+    const int is_exact = k < 0 || r->rate.kind == PARE__RATE_TOKENS || r->rate.kind == PARE__RATE_PLAN;
+    int64_t usual = k < 0 ? 0 : k * r->per_picture / r->n_slot;
+    if (usual < r->ctx.floor) usual = r->ctx.floor;
     for (int32_t s = 0; s < r->n_slot; s += r->per_picture) {
-        const int64_t rows = detailed_rows(r, r->step[s].detail, units);
+        const int64_t rows = detailed_rows(r, r->step[s].detail, units), more = rows * r->per_picture - usual;
         for (int32_t i = 0; i < r->per_picture; i++) low[s + i] = rows;
-        const int is_raised = rows * r->per_picture > (usual > r->ctx.floor ? usual : r->ctx.floor);
-        r->stats.n_raised += is_raised;
-        r->stats.n_whole += is_raised && rows == units;
+        if (more <= 0) continue;
+        r->stats.n_raised++;
+        r->stats.n_whole += rows == units;
+        r->n_extra += is_exact ? 0 : more;
     }
     r->ctx.low = low;
     return 0;
@@ -130,7 +136,10 @@ int pare__reducer_budget(pare_reducer *r, const pare_frame *next, int is_last, i
     r->ctx.units_left = r->opts.video ? pare__rate_left(&r->rate, &w, &r->ctx.budget_left) : 0;
     if (*k >= 0) *k = pare__rate_shrink(&r->rate, *k, r->share);
     fill_bounds(r, units);
+    r->n_extra = 0;
     const int rc = r->rate.detail > 0 ? fill_low(r, units, *k) : 0;
+    if (*k >= 0 && r->n_extra > w.units - *k) r->n_extra = w.units - *k;
+    *k += r->n_extra;
     return rc ? pare_fail(err, rc, "budget of a window: out of memory") : 0;
 }
 
@@ -145,12 +154,12 @@ static void meet_deadline(pare_reducer *r, int64_t n_frames)
     r->share = pare__rate_share(r->share, ms, r->opts.max_ms);
 }
 
-/* What fine detail asks for is not charged, unless the clip has one sum. */
+/* What fine detail gets beyond the budget is not charged. */
 void pare__reducer_charge(pare_reducer *r, int64_t k)
 {
-    const int is_free = r->rate.detail > 0 && r->rate.kind != PARE__RATE_TOKENS && k >= 0 && r->final_left > k;
+    const int64_t budget = k - r->n_extra;
     int64_t n_frames = 0;
     for (int32_t s = 0; s < r->n_slot; s += r->per_picture) n_frames += r->held[s];
-    pare__rate_spend(&r->rate, is_free ? k : r->final_left);
+    pare__rate_spend(&r->rate, r->n_extra && r->final_left > budget ? budget : r->final_left);
     meet_deadline(r, n_frames);
 }

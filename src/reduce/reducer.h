@@ -41,6 +41,7 @@ struct pare_reducer {
     pare__rate rate;
     pare__pace pace;  /* of a clip's temporal steps */
     double share;     /* of its budget that a window gets: the deadline's */
+    int64_t n_extra;  /* rows of the window that fine detail gets beyond the budget */
     double ms_before; /* measured until the last window was decided */
     char *recipe_text;
     pare__pool *pool;
