@@ -3,7 +3,7 @@
 . "$CLI_LIB"
 photo 0 photo.png
 
-boxes() { "$PARE" reduce "$1_%d.png" --size 56x56 --recipe none -q -o r.safetensors $2 >report.txt; tensor r.safetensors box f4; }
+boxes() { "$PARE" reduce "$1_%d.png" -m "$tiny" --size 56x56 --recipe none -q -o r.safetensors $2 >report.txt; tensor r.safetensors box f4; }
 rectangles() { tr -s ' ' '\n' | grep . | paste -d' ' - - - - | awk '{ for (i = 1; i <= 4; i++) printf "%.0f ", $i; print "" }'; }
 
 cp photo.png stored_0.png

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # --plan against the run that it announces, --two-pass against what was asked, and what both refuse.
 . "$CLI_LIB"
-run() { "$PARE" reduce "$clip" --fps 5 --size 112x112 -q --json "$@"; }
+run() { "$PARE" reduce "$clip" -m "${model:-$tiny}" --fps 5 --size 112x112 -q --json "$@"; }
 same()
 {
     planned=$(run --plan "$@" | jq .tokens)
@@ -30,11 +30,11 @@ per_step()
 per_step --tokens 200 --window 7
 per_step --keep .3 -r background@patches
 per_step --keep .3 --max-per-frame 30 -r rlt@patches
-per_step --tokens 90 -r tome@block
+(model=$SAMPLES/dinov2-small-q8_0.gguf && per_step --tokens 90 -r tome@block) # many blocks
 run --plan --two-pass --tokens 200 -r vidcom2@output | jq -c '[.tokens, (.steps | map(.tokens) | unique)]'
 one_line 2 'no quality floor' run --two-pass --keep .3 --quality-floor .5 >/dev/null
 rm planned spent two.safetensors
-expect 0 "" run --plan --keep .5 -r ats@block=3,topk@output | jq -c '[.tokens, .position_ids, .kv_cells]'
+expect 0 "" run --plan --keep .5 -r ats@block=1,topk@output | jq -c '[.tokens, .position_ids, .kv_cells]'
 "$PARE" reduce "$clip" --end 1 --fps 2 --size 112x112 -q --plan --keep .5 -r random@patches | sed 's#^.*/clip.mp4#clip.mp4#'
 one_line 2 'cannot be read twice' sh -c 'exec "$PARE" reduce - --format rgb24 --source-size 8x8 --rate 1 --two-pass </dev/null'
 one_line 2 'encodes nothing' "$PARE" reduce "$clip" --plan -o x.npz

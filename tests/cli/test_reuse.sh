@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Reuse across frames: rows of each mode, steps encoded whole, units computed; what is refused.
 . "$CLI_LIB"
-run() { "$PARE" reduce "$clip" --end .48 --size 112x112 --json "$@"; }
+run() { "$PARE" reduce "$clip" -m "$tiny" --end .48 --size 112x112 --json "$@"; }
 one_line 2 "--reuse: 'all' is not none, context or complete" run --reuse all
 one_line 2 "--reference goes with --reuse" run --reference 4
 photo 0 still.png
