@@ -128,7 +128,7 @@ static void run(const pare_model *model, const pare_reducer_opts *o, const timin
     *w = (windows){0};
     ck_assert_msg(!pare_reducer_create(&r, model, o, &err), "%s: %s", o->recipe, err.text);
     for (int i = 0; i < n; i++) {
-        draw(at[i] - at[0]);
+        draw(fabs(at[i] - at[0]));
         const pare_frame f = {.struct_size = sizeof f,
                               .rgb = &picture[0][0][0],
                               .stride = SIDE * 3,

@@ -41,7 +41,7 @@ one_line 2 'encodes nothing' "$PARE" reduce "$clip" --plan -o x.npz
 one_line 2 'two-pass takes' run --two-pass --tokens-per-frame 3
 one_line 2 'have only' run --two-pass --tokens 1000000 >/dev/null
 # rate and grid under one budget
-auto() { "$PARE" reduce "$clip" -q --json "$@"; }
+auto() { "$PARE" reduce "$clip" -m "$tiny" -q --json "$@"; }
 chosen='[.units_out, (.grid == .trade.chosen.grid), (.trade.chosen | .possible), (.trade.candidates | length) > 6]'
 expect 0 "" auto --fps auto --size auto --end 2 --tokens 211 | jq -c "$chosen"
 expect 0 "" auto --fps auto --size auto --end 2 --tokens 211 --two-pass | jq -c "$chosen"
