@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define VTEST "/usr/share/doc/opencv-doc/examples/data/vtest.avi"
 enum { N = 12, SIDE = 64, STEP_X = 4, STEP_Y = 2, X0 = 24, Y0 = 24, MAX_BLOCK = 4096 };
 #define OPTS(...) (&(pare_source_opts){.struct_size = sizeof(pare_source_opts), .motion = 1, __VA_ARGS__})
 
@@ -259,6 +260,33 @@ START_TEST(they_tell_what_the_table_says)
 }
 END_TEST
 
+/* OpenCV's clip of a still camera, as Debian installs it: msmpeg4v3 as it is met in the wild. */
+START_TEST(a_still_camera_is_still)
+{
+    if (access(VTEST, R_OK)) {
+        printf("motion: %s is not there, skipped\n", VTEST);
+        return;
+    }
+    pare_source *s = open_or_fail(VTEST, OPTS(0));
+    pare_source_info info = {.struct_size = sizeof info};
+    ck_assert_int_eq(pare_source_get(s, &info, NULL), 0);
+    ck_assert_str_eq(info.codec, "msmpeg4v3");
+    ck_assert(info.has_motion);
+    pare_frame f = {.struct_size = sizeof f};
+    int64_t n_kind[3] = {0};
+    for (int i = 0; i < 60 && !pare_source_read(s, &f, NULL); i++) {
+        ck_assert_ptr_nonnull(f.motion);
+        ck_assert_int_eq(f.motion->rows, 36);
+        ck_assert_int_eq(f.motion->cols, 48);
+        ck_assert_int_eq(f.motion->frame_type, i ? f.motion->frame_type : 'I');
+        for (int b = 0; b < 36 * 48; b++) n_kind[f.motion->kind[b]] += f.motion->frame_type == 'P';
+    }
+    ck_assert_int_gt(n_kind[PARE_BLOCK_STILL], n_kind[PARE_BLOCK_MOVED]);
+    ck_assert_int_gt(n_kind[PARE_BLOCK_MOVED], 0);
+    pare_source_close(&s);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("motion");
@@ -270,6 +298,7 @@ int main(void)
     tcase_add_test(tc, turned_like_the_picture);
     tcase_add_test(tc, codecs_are_listed);
     tcase_add_test(tc, they_tell_what_the_table_says);
+    tcase_add_test(tc, a_still_camera_is_still);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -38,6 +38,15 @@ static json_t *reuse_json(const cli_reduce_job *j, const pare_reducer_stats *s)
     return reuse;
 }
 
+/* Blocks that the decoder told of, and those that were left as they were. */
+static json_t *motion_json(const pare_reducer_stats *s)
+{
+    json_t *motion = json_object();
+    cli_json_int(motion, "n_block", s->n_block);
+    cli_json_int(motion, "n_still", s->n_still);
+    return motion;
+}
+
 static void print_json(const cli_reduce_job *j, const pare_reducer_stats *s, double wall_ms)
 {
     pare_runtime_info run = {.struct_size = sizeof run};
@@ -52,6 +61,7 @@ static void print_json(const cli_reduce_job *j, const pare_reducer_stats *s, dou
     cli_json_int(o, "units_out", s->n_out);
     cli_json_real(o, "keep", (double)s->n_out / (double)s->n_in, 6);
     if (j->opts.reuse != PARE_REUSE_NONE) json_object_set_new(o, "reuse", reuse_json(j, s));
+    if (s->n_block > 0) json_object_set_new(o, "motion", motion_json(s));
     cli_json_text(o, "recipe", pare_reducer_recipe(j->reducer));
     json_object_set_new(o, "sites", site_json(pare_reducer_recipe(j->reducer)));
     cli_json_text(o, "model", j->model_info->name);
@@ -92,6 +102,8 @@ static void print_table(const cli_reduce_job *j, const pare_reducer_stats *s, do
     if (j->opts.reuse != PARE_REUSE_NONE)
         printf("  reuse   %s, %lld steps encoded whole, %lld units computed\n", j->o->layout.reuse,
                (long long)s->n_reference, (long long)s->n_fresh);
+    if (s->n_block > 0)
+        printf("  motion  %lld of %lld blocks were still\n", (long long)s->n_still, (long long)s->n_block);
     printf("  ms      decode %.1f  prep %.1f  embed %.1f  encode %.1f  select %.1f  write %.1f\n", j->decode_ms,
            s->prep_ms, s->embed_ms, s->encode_ms, s->select_ms, j->write_ms);
     printf("  total   %.1f ms, %.2f frames/s, peak %.0f MB\n", wall_ms, 1e3 * (double)s->n_frames / wall_ms,

@@ -10,7 +10,7 @@
 #include "select/pixels.h"
 #include "select/score.h"
 
-#define LEVELS 1.0f /* of change that count like a pixel of motion */
+#define LEVELS 0.5f /* of change that count like a pixel of motion */
 
 static int needs(const void *priv, int32_t site, pare__need *need)
 {
