@@ -91,10 +91,12 @@ static void print_json(const cli_reduce_job *j, const pare_reducer_stats *s, dou
 
 static void print_table(const cli_reduce_job *j, const pare_reducer_stats *s, double wall_ms)
 {
-    const int64_t *g = j->grid;
-    printf("%s: %lld frames of %dx%d, grid %lldx%lldx%lld, %lld units -> %lld (%.2f %%)%s\n", j->input,
+    const int64_t *g = j->grid, asked = j->o->budget.tokens;
+    char fewer[48] = "";
+    if (asked > s->n_out) snprintf(fewer, sizeof fewer, ", %lld were asked", (long long)asked);
+    printf("%s: %lld frames of %dx%d, grid %lldx%lldx%lld, %lld units -> %lld (%.2f %%)%s%s\n", j->input,
            (long long)s->n_frames, j->info.width, j->info.height, (long long)g[0], (long long)g[1], (long long)g[2],
-           (long long)s->n_in, (long long)s->n_out, 100.0 * (double)s->n_out / (double)s->n_in,
+           (long long)s->n_in, (long long)s->n_out, 100.0 * (double)s->n_out / (double)s->n_in, fewer,
            j->complete ? "" : ", INCOMPLETE");
     printf("  recipe  %s\n", pare_reducer_recipe(j->reducer));
     printf("  model   %s, %s %s, seed %llu\n", j->model_info->name, s->backend, s->precision,
