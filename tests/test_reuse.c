@@ -159,7 +159,7 @@ static void same_rows(const run *a, const run *b, float bound)
 START_TEST(test_whole)
 {
     run *full = encode_by("none", 0, 0, 4), *each = encode_by(CHANGED, PARE_REUSE_COMPLETE, 1, 4);
-    run *all = encode_by("none", PARE_REUSE_CONTEXT, 3, 4);
+    run *all = encode_by("none@patches", PARE_REUSE_CONTEXT, 3, 4);
     same_rows(full, each, 0);
     same_rows(full, all, 0);
     ck_assert_int_eq(each->stats.n_reference, N);

@@ -56,7 +56,7 @@ const cli_option cli_stream_options[] = {
     {"tokens-per-second", 0, CLI_REAL, offsetof(cli_budget, tokens_per_second), "R", 1e-6, 1e9,
      "units that remain of every second, as they come"},
     {"max-delay", 0, CLI_REAL, offsetof(cli_budget, max_delay), "SECONDS", 1e-3, 3600,
-     "frames wait no longer for each other (default 0.25 with --tokens-per-second)"},
+     "frames wait no longer for each other (default 0.25 with --tokens-per-second, which keeps to R within as much)"},
     {"quality-floor", 0, CLI_REAL, offsetof(cli_budget, quality_floor), "SHARE", 0, 1,
      "share of the units with fine detail (text) that every frame keeps at least; mostly such: all"},
     {"max-ms", 0, CLI_REAL, offsetof(cli_budget, max_ms), "MS", 1e-3, 1e6,
@@ -72,7 +72,8 @@ const cli_option cli_layout_options[] = {
      "pixels of the grid (default: the model's rule); auto: see --fps"},
     {"max-side", 0, CLI_INT, offsetof(cli_layout, max_side), "N", 1, 16384, "upper bound of the grid's longer side"},
     {"reuse", 0, CLI_TEXT, offsetof(cli_layout, reuse), "none|context|complete", 0, 0,
-     "units dropped at patches: gone; attended to as a whole step before left them; or leaving its row, too"},
+     "units dropped at patches: gone; attended to as a whole step before left them; or leaving its row, too (budgets "
+     "then speak of what is computed)"},
     {"reference", 0, CLI_INT, offsetof(cli_layout, reference), "N", 1, 1e9,
      "with --reuse: every N-th step is encoded whole (default 32)"},
     {0},

@@ -41,13 +41,18 @@ int pare__reuse_check(const pare_reducer *r, pare_error *err)
         return pare_fail(err, PARE_E_INVALID, "reference %d: must be 1 or more, and goes with reuse", o->reference);
     if (!o->reuse) return 0;
     if (!o->video) return pare_fail(err, PARE_E_INVALID, "reuse is for the steps of a clip, not for photos");
+    int drops = 0;
     for (int32_t i = 0; i < r->recipe.n; i++) {
         const pare__step *s = &r->recipe.step[i];
+        drops += s->site == PARE__SITE_PATCHES;
         if (s->site != PARE__SITE_BLOCK) continue;
         return pare_fail(err, PARE_E_UNSUPPORTED,
                          "reuse: step '%s' acts inside blocks, whose rows must be those of the reference",
                          s->sel->name);
     }
+    if (!drops)
+        return pare_fail(err, PARE_E_INVALID,
+                         "reuse: no step of the recipe acts at 'patches', which drops what is reused");
     return check_model(r->model, err);
 }
 

@@ -6,6 +6,7 @@ one_line 2 "--reuse: 'all' is not none, context or complete" run --reuse all
 one_line 2 "--reference goes with --reuse" run --reference 4
 photo 0 still.png
 one_line 2 "not for photos" "$PARE" reduce --size 112x112 --recipe stride@patches --reuse context still.png
+one_line 2 "acts at 'patches'" "$PARE" reduce "$clip" -m "$tiny" --recipe vidcom2@output --keep .5 --reuse context
 expect 1 "acts inside blocks" run --recipe tome@block --keep .5 --reuse complete >/dev/null
 for mode in none context complete; do
     expect 0 "" run --recipe stride@patches --keep .25 --reuse $mode | jq -c '[.units_in, .units_out, .reuse]'
