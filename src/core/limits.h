@@ -8,12 +8,12 @@ enum {
     PARE__MOTION_BLOCK = 16,    /* pixels of a block side of pare_motion */
     PARE__MAX_PIXELS = 1 << 28, /* pixels of a frame */
     PARE__MAX_UNITS_PER_FRAME = 1 << 16,
-    PARE__MAX_WINDOW = 1 << 14, /* temporal steps decided together */
-    PARE__MAX_QUEUE = 4096,     /* frames or results that wait between threads */
-    PARE__MAX_WAIT = 1 << 30,   /* seconds */
+    PARE__MAX_WINDOW = 1 << 14,     /* temporal steps decided together */
+    PARE__MAX_QUEUE = 4096,         /* frames or results that wait between threads */
+    PARE__MAX_WAIT = 1 << 30,       /* seconds */
     PARE__MAX_PLAN_STEPS = 1 << 24, /* temporal steps of a plan */
-    PARE__MAX_TILES = 64,       /* tiles of a picture in a row or column */
-    PARE__MAX_STEPS = 16,       /* steps of a recipe */
+    PARE__MAX_TILES = 64,           /* tiles of a picture in a row or column */
+    PARE__MAX_STEPS = 16,           /* steps of a recipe */
     PARE__MAX_BLOCKS = 256,
     PARE__MAX_DIM = 16384,
     PARE__MAX_HEADS = 256,
