@@ -24,7 +24,7 @@ if(PARE_FFMPEG)
     target_link_libraries(${t} PRIVATE PkgConfig::LIBAV)
   endforeach()
   # Not a test: needs a quiet machine. `bench_pipeline CLIP [name=value ...]`
-  add_executable(bench_pipeline bench/bench_pipeline.c)
+  add_executable(bench_pipeline bench/bench_pipeline.c bench/bench_util.c)
   target_compile_definitions(bench_pipeline PRIVATE _GNU_SOURCE)
   target_link_libraries(bench_pipeline PRIVATE pare_media pare m)
   # Nor is `bench_reuse CLIP [name=value ...]`: what cached recompute costs and keeps.

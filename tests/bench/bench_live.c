@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,12 +26,7 @@ typedef struct setup {
     const char *json;
 } setup;
 
-typedef struct option {
-    const char *name, *otherwise, *help;
-    size_t at;
-} option;
-
-static const option options[] = {
+static const bench_option options[] = {
     {"fps", "15", "frames per second; 0 = as fast as they are taken", offsetof(setup, fps)},
     {"frames", "450", "to push", offsetof(setup, frames)},
     {"size", "640x480", "of made-up frames", offsetof(setup, size)},
@@ -64,29 +58,6 @@ static void die(const char *text)
 }
 
 /* ---- options ------------------------------------------------------------------------------------------------------ */
-
-static void read_options(setup *s, int argc, char **argv)
-{
-    for (int i = 0; i < N_OPTION; i++)
-        memcpy((char *)s + options[i].at, &options[i].otherwise, sizeof options[i].otherwise);
-    for (int a = 1; a < argc; a++) {
-        const char *value = strchr(argv[a], '=');
-        int i = 0;
-        while (value && i < N_OPTION &&
-               (strncmp(argv[a], options[i].name, strlen(options[i].name)) != 0 ||
-                strlen(options[i].name) != (size_t)(value - argv[a])))
-            i++;
-        if (value && i < N_OPTION) {
-            value++;
-            memcpy((char *)s + options[i].at, &value, sizeof value);
-            continue;
-        }
-        for (i = 0; i < N_OPTION; i++)
-            fprintf(stderr, "%-10s %-28s %s\n", options[i].name, options[i].otherwise ? options[i].otherwise : "",
-                    options[i].help);
-        exit(2);
-    }
-}
 
 static int32_t policy_of(const char *name)
 {
@@ -206,14 +177,11 @@ static figures play(pare_live *live, const camera *c, int n, double fps)
 
 static void report(const setup *s, pare_live *live, const figures *f)
 {
-    struct rusage used;
     pare_error err;
     pare_live_stats st = {.struct_size = sizeof st};
     pare_reducer_stats r = {.struct_size = sizeof r};
     if (pare_live_get(live, &st, &err) || pare_live_reducer_get(live, &r, &err)) die(err.text);
-    getrusage(RUSAGE_SELF, &used);
-    const double cpu = 1e3 * (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
-                       1e-3 * (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec);
+    const double cpu = bench_cpu();
     const double n = (double)(st.n_decided ? st.n_decided : 1);
     const bench_cell cells[] = {BENCH_TEXT("fps", s->fps, 6),
                                 BENCH_TEXT("drop", s->drop, 8),
@@ -242,7 +210,7 @@ int main(int argc, char **argv)
     pare_live *live = NULL;
     pare_error err;
     pthread_t consumer;
-    read_options(&s, argc, argv);
+    if (bench_read_options(&s, options, N_OPTION, "bench_live", 1, argc, argv)) return 2;
     const pare_reducer_opts reducer = {.struct_size = sizeof reducer,
                                        .recipe = s.recipe,
                                        .keep = atof(s.keep),

@@ -14,9 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "bench_util.h"
 
 enum { MAX_ROUNDS = 99, MAX_WINDOWS = 1 << 16, MODES = 2 };
 
@@ -30,12 +30,7 @@ typedef struct setup {
     const char *threads, *keep, *window, *ahead, *rounds, *end;
 } setup;
 
-typedef struct option {
-    const char *name, *otherwise, *help;
-    size_t at;
-} option;
-
-static const option options[] = {
+static const bench_option options[] = {
     {"model", NULL, "checkpoint; the one that ships with pare", offsetof(setup, model)},
     {"size", "224x224", "pixels of the grid", offsetof(setup, size)},
     {"recipe", "temporal-redundancy@patches", "as in pare reduce", offsetof(setup, recipe)},
@@ -72,19 +67,9 @@ typedef struct run {
     double s[N_STAGE], window_began;
 } run;
 
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+static double now_s(void) { return 1e-3 * bench_now(); }
 
-static double cpu_s(void)
-{
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + 1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
-}
+static double cpu_s(void) { return 1e-3 * bench_cpu(); }
 
 /* ---- one run ---------------------------------------------------------------------------------------------------- */
 
@@ -255,30 +240,15 @@ static void print_report(const setup *set, mode *m, int rounds)
 
 /* ---- options ---------------------------------------------------------------------------------------------------- */
 
-static const char **value_of(setup *set, size_t at) { return (const char **)(void *)((char *)set + at); }
-
-static int usage(void)
-{
-    fprintf(stderr, "usage: bench_pipeline CLIP [name=value ...]\n");
-    for (int i = 0; i < N_OPTION; i++)
-        fprintf(stderr, "  %-10s %s (%s)\n", options[i].name, options[i].help,
-                options[i].otherwise ? options[i].otherwise : "not set");
-    return 2;
-}
-
 static int parse(setup *set, int argc, char **argv)
 {
-    if (argc < 2) return usage();
+    static const char usage[] = "bench_pipeline CLIP";
+    const int rc = argc < 2 ? bench_usage(options, N_OPTION, usage)
+                            : bench_read_options(set, options, N_OPTION, usage, 2, argc, argv);
+    if (rc) return rc;
     set->clip = argv[1];
-    for (int i = 0; i < N_OPTION; i++) *value_of(set, options[i].at) = options[i].otherwise;
-    for (int a = 2; a < argc; a++) {
-        const size_t n = strcspn(argv[a], "=");
-        int i = 0;
-        while (i < N_OPTION && (strlen(options[i].name) != n || strncmp(argv[a], options[i].name, n) != 0)) i++;
-        if (i == N_OPTION || argv[a][n] != '=') return usage();
-        *value_of(set, options[i].at) = argv[a] + n + 1;
-    }
-    return atoi(set->rounds) >= 1 && atoi(set->rounds) <= MAX_ROUNDS ? 0 : usage();
+    const int rounds = atoi(set->rounds);
+    return rounds >= 1 && rounds <= MAX_ROUNDS ? 0 : bench_usage(options, N_OPTION, usage);
 }
 
 static int measure_all(const setup *set, const pare_model *model, const char *out, mode *m, pare_error *err)

@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "bench_util.h"
 
@@ -28,10 +27,7 @@ typedef struct setup {
     const char *model, *size, *recipe, *keep, *reference, *frames, *threads, *window, *precision, *json;
 } setup;
 
-static const struct {
-    const char *name, *otherwise, *help;
-    size_t at;
-} options[] = {
+static const bench_option options[] = {
     {"model", NULL, "checkpoint; the one that ships with pare", offsetof(setup, model)},
     {"size", "0x0", "pixels of the grid; 0x0 = the model's rule", offsetof(setup, size)},
     {"recipe", "temporal-redundancy@patches", "as in pare reduce", offsetof(setup, recipe)},
@@ -53,15 +49,8 @@ typedef struct outcome {
     uint8_t *fresh;                          /* [k] */
     float *cls;                              /* [n_frame, d] */
     int64_t cap_row, cap_frame;
-    double encode_ms, cpu_s, flops, computed;
+    double encode_ms, cpu_ms, flops, computed;
 } outcome;
-
-static double cpu_s(void)
-{
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + 1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
-}
 
 /* ---- one run ---------------------------------------------------------------------------------------------------- */
 
@@ -123,14 +112,14 @@ static int feed(pare_source *s, pare_reducer *r, int64_t n_frames, outcome *o, p
     pare_frame frame = {.struct_size = sizeof frame};
     int rc = 0;
     for (int64_t i = 0; !rc && i < n_frames && (rc = pare_source_read(s, &frame, err)) == 0; i++) {
-        const double start = cpu_s();
+        const double start = bench_cpu();
         rc = pare_reducer_push(r, &frame, err);
-        o->cpu_s += cpu_s() - start;
+        o->cpu_ms += bench_cpu() - start;
         if (!rc) rc = drain(r, o, err);
     }
-    const double start = cpu_s();
+    const double start = bench_cpu();
     if (!rc || rc == PARE_EOF) rc = pare_reducer_flush(r, err);
-    o->cpu_s += cpu_s() - start;
+    o->cpu_ms += bench_cpu() - start;
     return rc ? rc : drain(r, o, err);
 }
 
@@ -161,17 +150,6 @@ static int run(const setup *set, const pare_model *model, pare_reducer_opts opts
 
 /* ---- comparison ------------------------------------------------------------------------------------------------- */
 
-static double cosine(const float *a, const float *b, int64_t d)
-{
-    double ab = 0, aa = 0, bb = 0;
-    for (int64_t i = 0; i < d; i++) {
-        ab += (double)a[i] * b[i];
-        aa += (double)a[i] * a[i];
-        bb += (double)b[i] * b[i];
-    }
-    return ab / sqrt(aa * bb);
-}
-
 static int by_value(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
@@ -188,12 +166,12 @@ static quality compare(const outcome *full, const outcome *o)
     double *each = bench_alloc(o->k + 1, sizeof *each);
     int64_t n_fresh = 0;
     for (int64_t t = 0; t < o->n_frame; t++) {
-        const double c = cosine(full->cls + t * o->d, o->cls + t * o->d, o->d);
+        const double c = bench_cosine(full->cls + t * o->d, o->cls + t * o->d, o->d);
         q.cls += c / (double)o->n_frame;
         q.worst = c < q.worst ? c : q.worst;
     }
     for (int64_t i = 0; i < o->k; i++) {
-        each[i] = cosine(full->row + o->index[i] * o->d, o->row + i * o->d, o->d);
+        each[i] = bench_cosine(full->row + o->index[i] * o->d, o->row + i * o->d, o->d);
         q.all += each[i] / (double)o->k;
         n_fresh += o->fresh[i];
         q.fresh += o->fresh[i] ? each[i] : 0;
@@ -216,7 +194,7 @@ static void report(const setup *set, const char *mode, double keep, int32_t refe
                                BENCH_NUMBER("reference", reference ? reference : NAN, 0),
                                BENCH_NUMBER("computed", o->computed, 3),
                                BENCH_NUMBER("encode", o->encode_ms / full->encode_ms, 3),
-                               BENCH_NUMBER("cpu", o->cpu_s / full->cpu_s, 3),
+                               BENCH_NUMBER("cpu", o->cpu_ms / full->cpu_ms, 3),
                                BENCH_NUMBER("flops", o->flops / full->flops, 3),
                                BENCH_NUMBER("cls", q.cls, 4),
                                BENCH_NUMBER("cls_worst", q.worst, 4),
@@ -274,28 +252,12 @@ static int run_all(const setup *set, const pare_model *model, pare_error *err)
     return rc;
 }
 
-static int usage(void)
-{
-    fprintf(stderr, "usage: bench_reuse CLIP [name=value ...]\n");
-    for (int i = 0; i < N_OPTION; i++)
-        fprintf(stderr, "  %-10s %s (%s)\n", options[i].name, options[i].help,
-                options[i].otherwise ? options[i].otherwise : "not set");
-    return 2;
-}
-
 static int parse(setup *set, int argc, char **argv)
 {
-    if (argc < 2) return usage();
+    static const char usage[] = "bench_reuse CLIP";
+    if (argc < 2) return bench_usage(options, N_OPTION, usage);
     set->clip = argv[1];
-    for (int i = 0; i < N_OPTION; i++) *(const char **)(void *)((char *)set + options[i].at) = options[i].otherwise;
-    for (int a = 2; a < argc; a++) {
-        const size_t n = strcspn(argv[a], "=");
-        int i = 0;
-        while (i < N_OPTION && (strlen(options[i].name) != n || strncmp(argv[a], options[i].name, n) != 0)) i++;
-        if (i == N_OPTION || argv[a][n] != '=') return usage();
-        *(const char **)(void *)((char *)set + options[i].at) = argv[a] + n + 1;
-    }
-    return 0;
+    return bench_read_options(set, options, N_OPTION, usage, 2, argc, argv);
 }
 
 int main(int argc, char **argv)

@@ -14,6 +14,7 @@
 #include <math.h>
 #include <pare/media.h>
 #include <pare/plan.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,16 @@ static const char *const metrics[N_METRIC] = {"facility_coverage_cosine", "unmer
 typedef struct setup {
     const char *clip, *keep, *size, *recipe, *fps, *window, *model;
 } setup;
+
+static const bench_option options[] = {
+    {"keep", ".1", "share that remains", offsetof(setup, keep)},
+    {"size", "0x0", "pixels of the grid; 0x0 = the model's rule", offsetof(setup, size)},
+    {"recipe", "temporal-redundancy@patches", "as in pare reduce", offsetof(setup, recipe)},
+    {"fps", "0", "frames per second; 0 = all", offsetof(setup, fps)},
+    {"window", "32", "frames decided together", offsetof(setup, window)},
+    {"model", NULL, "checkpoint; the one that ships with pare", offsetof(setup, model)},
+};
+enum { N_OPTION = sizeof options / sizeof *options };
 
 /* The results of a run, in order. */
 typedef struct outcome {
@@ -94,17 +105,6 @@ static int run(const setup *set, const pare_model *model, pare_reducer_opts opts
 
 /* ---- measures --------------------------------------------------------------------------------------------------- */
 
-static double cosine(const float *a, const float *b, int64_t d)
-{
-    double ab = 0, aa = 0, bb = 0;
-    for (int64_t i = 0; i < d; i++) {
-        ab += (double)a[i] * b[i];
-        aa += (double)a[i] * a[i];
-        bb += (double)b[i] * b[i];
-    }
-    return ab / sqrt(aa * bb + 1e-30);
-}
-
 static int by_value(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
@@ -130,8 +130,8 @@ static void carry(const pare_result_view *full, const pare_result_view *v, int64
         }
         for (int64_t u = 0; u < n_unit; u++) {
             const float *own = full->embeds + (full->row_start[t] + u) * v->d;
-            each[t * n_unit + u] = last[u] ? cosine(own, whole[u], v->d) : 0;
-            q->carried += last[u] ? cosine(own, last[u], v->d) : 0;
+            each[t * n_unit + u] = last[u] ? bench_cosine(own, whole[u], v->d) : 0;
+            q->carried += last[u] ? bench_cosine(own, last[u], v->d) : 0;
             sum += each[t * n_unit + u];
         }
         q->worst_step = fmin(q->worst_step, sum / (double)n_unit);
@@ -205,26 +205,10 @@ static int run_all(const setup *set, const pare_model *model, pare_error *err)
 
 static int parse(setup *set, int argc, char **argv)
 {
-    const struct {
-        const char *name;
-        const char **at;
-    } options[] = {{"keep", &set->keep}, {"size", &set->size},     {"recipe", &set->recipe},
-                   {"fps", &set->fps},   {"window", &set->window}, {"model", &set->model}};
-    *set = (setup){.keep = ".1", .size = "0x0", .recipe = "temporal-redundancy@patches", .fps = "0", .window = "32"};
-    int is_known = argc > 1;
+    static const char usage[] = "bench_two_pass CLIP";
+    if (argc < 2) return bench_usage(options, N_OPTION, usage);
     set->clip = argv[1];
-    for (int a = 2; is_known && a < argc; a++) {
-        const size_t n = strcspn(argv[a], "=");
-        is_known = 0;
-        for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
-            if (strlen(options[i].name) != n || strncmp(argv[a], options[i].name, n) != 0 || !argv[a][n]) continue;
-            *options[i].at = argv[a] + n + 1;
-            is_known = 1;
-        }
-    }
-    if (is_known) return 0;
-    fprintf(stderr, "usage: bench_two_pass CLIP [keep=.1] [size=WxH] [recipe=STEPS] [fps=F] [window=N] [model=FILE]\n");
-    return 2;
+    return bench_read_options(set, options, N_OPTION, usage, 2, argc, argv);
 }
 
 int main(int argc, char **argv)

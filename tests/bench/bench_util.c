@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Times, percentiles, random numbers and lines of bench_util.h. */
+/* Options, times, percentiles, random numbers and lines of bench_util.h. */
 #include "bench_util.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 double bench_now(void)
@@ -13,6 +14,40 @@ double bench_now(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
+}
+
+double bench_cpu(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return 1e3 * (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           1e-3 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+}
+
+/* ---- options ------------------------------------------------------------------------------------------------ */
+
+int bench_usage(const bench_option *option, int32_t n, const char *usage)
+{
+    fprintf(stderr, "usage: %s [name=value ...]\n", usage);
+    for (int32_t i = 0; i < n; i++)
+        fprintf(stderr, "  %-10s %s (%s)\n", option[i].name, option[i].help,
+                option[i].otherwise ? option[i].otherwise : "not set");
+    return 2;
+}
+
+int bench_read_options(void *to, const bench_option *option, int32_t n, const char *usage, int first, int argc,
+                       char **argv)
+{
+    for (int32_t i = 0; i < n; i++) memcpy((char *)to + option[i].at, &option[i].otherwise, sizeof option[i].otherwise);
+    for (int a = first; a < argc; a++) {
+        const size_t length = strcspn(argv[a], "=");
+        int32_t i = 0;
+        while (i < n && (strlen(option[i].name) != length || strncmp(argv[a], option[i].name, length) != 0)) i++;
+        if (i == n || argv[a][length] != '=') return bench_usage(option, n, usage);
+        const char *value = argv[a] + length + 1;
+        memcpy((char *)to + option[i].at, &value, sizeof value);
+    }
+    return 0;
 }
 
 /* ---- samples ------------------------------------------------------------------------------------------------ */
@@ -82,6 +117,17 @@ float *bench_floats(int64_t n, uint64_t seed, float scale)
 void bench_bytes(uint8_t *to, int64_t n, uint64_t seed)
 {
     for (int64_t i = 0; i < n; i++) to[i] = (uint8_t)(mix(seed, (uint64_t)i) >> 56);
+}
+
+double bench_cosine(const float *a, const float *b, int64_t d)
+{
+    double ab = 0, aa = 0, bb = 0;
+    for (int64_t i = 0; i < d; i++) {
+        ab += (double)a[i] * b[i];
+        aa += (double)a[i] * a[i];
+        bb += (double)b[i] * b[i];
+    }
+    return ab / sqrt(aa * bb + 1e-30);
 }
 
 /* ---- lines -------------------------------------------------------------------------------------------------- */

@@ -1,13 +1,30 @@
 /* SPDX-License-Identifier: MIT */
-/* What the programs of this folder share: times, percentiles, random numbers, and lines that are a table for people or
+/* What the programs of this folder share: options, times, percentiles, random numbers, and lines that are a table for people or
  * JSON for machines. Knows nothing of pare. */
 #ifndef PARE_TESTS_BENCH_UTIL_H
 #define PARE_TESTS_BENCH_UTIL_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Milliseconds since some fixed moment. */
 double bench_now(void);
+/* Milliseconds of CPU, user and system, that the process has used. */
+double bench_cpu(void);
+
+/* ---- options ------------------------------------------------------------------------------------------------ */
+
+/* `name=value`: its text goes to the `const char *` at byte `at` of the program's own struct. */
+typedef struct bench_option {
+    const char *name, *otherwise, *help;
+    size_t at;
+} bench_option;
+
+/* argv[first .. argc) into `to`, what is not given from `otherwise`. 0, or bench_usage(). */
+int bench_read_options(void *to, const bench_option *option, int32_t n, const char *usage, int first, int argc,
+                       char **argv);
+/* `usage` ("bench_x CLIP") and all options on stderr; returns 2. */
+int bench_usage(const bench_option *option, int32_t n, const char *usage);
 
 /* ---- samples ------------------------------------------------------------------------------------------------ */
 
@@ -35,6 +52,8 @@ void *bench_alloc(int64_t n, int64_t size);
 /* Uniform in [-scale / 2, scale / 2). */
 float *bench_floats(int64_t n, uint64_t seed, float scale);
 void bench_bytes(uint8_t *to, int64_t n, uint64_t seed);
+/* Of rows [d]; 0 where one is all zeros. */
+double bench_cosine(const float *a, const float *b, int64_t d);
 
 /* ---- lines -------------------------------------------------------------------------------------------------- */
 
