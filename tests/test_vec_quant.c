@@ -179,72 +179,169 @@ END_TEST
 
 /* ---- dequantise ------------------------------------------------------------------------------------------------- */
 
-static void check_dequantise(const int32_t *acc, const float *w_scale, const int32_t *w_sum, const float *b, int64_t n,
-                             int32_t zero)
+/* Sums, and what turns rows of them into floats: p->rows x p->n of what fill_product made. */
+enum { MAX_ROWS = 9, MAX_SUMS = 3 * LONG };
+
+static int32_t acc[MAX_SUMS], w_sum[MAX_N];
+static float w_scale[MAX_N], b[MAX_N];
+static const float x_scale[MAX_ROWS] = {0.0173f, 1, 0.5f, 3e-3f, 2, 0.1f, 7, 0.3f, 0.9f};
+static const int32_t x_zero[MAX_ROWS] = {0, 255, 37, 128, 1, 254, 99, 200, 7};
+
+static void fill_product(double spread, float bias)
 {
-    static float want[MAX_N], got[MAX_N + GUARD];
-    static int32_t place[MAX_N];
-    const float x_scale = 0.0173f;
-    pare__vec_c.dequantise(want, acc, w_scale, w_sum, b, n, x_scale, zero);
-    for (int64_t i = 0; i < n; i++) {
-        const double exact = (double)x_scale * (double)w_scale[i] * ((double)acc[i] - (double)zero * w_sum[i]);
-        const double bias = b ? (double)b[i] : 0, bound = 2e-7 * fabs(exact) + 6e-8 * fabs(exact + bias);
-        ck_assert_msg(fabs(want[i] - exact - bias) <= bound, "n=%lld [%lld]: %.9g instead of %.9g", (long long)n,
-                      (long long)i, (double)want[i], exact + bias);
+    pare__rng r = pare__rng_make(6, 99, (uint64_t)spread);
+    for (int64_t i = 0; i < MAX_SUMS; i++) acc[i] = (int32_t)(spread * (pare__rng_unit(&r) - .5));
+    for (int64_t i = 0; i < MAX_N; i++) {
+        b[i] = bias * ((float)pare__rng_unit(&r) - .5f);
+        w_sum[i] = (int32_t)(spread / 256 * (pare__rng_unit(&r) - .5));
+        w_scale[i] = 1e-4f + (float)pare__rng_unit(&r);
+    }
+}
+
+static pare__product8 product_at(int64_t rows, int64_t n, int with_bias)
+{
+    return (pare__product8){.acc = acc,
+                            .x_scale = x_scale + (rows < MAX_ROWS ? 1 : 0),
+                            .x_zero = x_zero + (rows < MAX_ROWS ? 1 : 0),
+                            .w_scale = w_scale,
+                            .b = with_bias ? b : NULL,
+                            .w_sum = w_sum,
+                            .rows = rows,
+                            .n = n};
+}
+
+static double exact_product(const pare__product8 *p, int64_t row, int64_t i)
+{
+    return (double)p->x_scale[row] * (double)p->w_scale[i] *
+           ((double)p->acc[row * p->n + i] - (double)p->x_zero[row] * p->w_sum[i]);
+}
+
+static void check_dequantise(const pare__product8 *p)
+{
+    static float want[MAX_SUMS], got[MAX_SUMS + GUARD * MAX_ROWS];
+    static int32_t place[MAX_SUMS];
+    const int64_t n = p->n, ldy = n + 3;
+    pare__vec_c.dequantise(want, n, p);
+    for (int64_t i = 0; i < p->rows * n; i++) {
+        const double exact = exact_product(p, i / n, i % n), bias = p->b ? (double)p->b[i % n] : 0;
+        ck_assert_msg(fabs(want[i] - exact - bias) <= 2e-7 * fabs(exact) + 6e-8 * fabs(exact + bias),
+                      "n=%lld [%lld]: %.9g instead of %.9g", (long long)n, (long long)i, (double)want[i], exact + bias);
     }
     for (int32_t t = 0; (vec = pare__vec_at(t)); t++) {
-        got[n] = 12345;
-        vec->dequantise(got, acc, w_scale, w_sum, b, n, x_scale, zero);
-        ck_assert_msg(memcmp(got, want, (size_t)n * sizeof *got) == 0, "%s n=%lld: other bytes", vec->name,
-                      (long long)n);
-        ck_assert(got[n] == 12345);
-        memcpy(place, acc, (size_t)n * sizeof *place);
-        vec->dequantise((float *)(void *)place, place, w_scale, w_sum, b, n, x_scale, zero);
-        ck_assert_msg(memcmp(place, want, (size_t)n * sizeof *got) == 0, "%s n=%lld: in place", vec->name,
+        for (int64_t i = 0; i < p->rows * ldy; i++) got[i] = 12345;
+        vec->dequantise(got, ldy, p);
+        for (int64_t r = 0; r < p->rows; r++) {
+            ck_assert_msg(memcmp(got + r * ldy, want + r * n, (size_t)n * sizeof *got) == 0,
+                          "%s n=%lld row %lld: other bytes", vec->name, (long long)n, (long long)r);
+            for (int64_t i = n; i < ldy; i++) ck_assert(got[r * ldy + i] == 12345);
+        }
+        memcpy(place, p->acc, (size_t)(p->rows * n) * sizeof *place);
+        pare__product8 there = *p;
+        there.acc = place;
+        vec->dequantise((float *)(void *)place, n, &there);
+        ck_assert_msg(memcmp(place, want, (size_t)(p->rows * n) * sizeof *got) == 0, "%s n=%lld: in place", vec->name,
                       (long long)n);
     }
 }
 
 /* The branch is that of dequantise; adding it is the residual, within one rounding of each table. */
-static void check_add(const int32_t *acc, const float *w_scale, const int32_t *w_sum, const float *b,
-                      const float *scale, int64_t n, int32_t zero)
+static void check_add(const pare__product8 *p, const float *scale)
 {
-    static float branch[MAX_N], got[MAX_N + GUARD];
-    pare__vec_c.dequantise(branch, acc, w_scale, w_sum, b, n, 0.0173f, zero);
+    static float branch[MAX_SUMS], got[MAX_SUMS + GUARD * MAX_ROWS];
+    const int64_t n = p->n, ldy = n + 3;
+    pare__vec_c.dequantise(branch, n, p);
     for (int32_t t = 0; (vec = pare__vec_at(t)); t++) {
-        for (int64_t i = 0; i < n; i++) got[i] = (float)i - 3;
-        got[n] = 12345;
-        vec->dequantise_add(got, acc, w_scale, w_sum, b, scale, n, 0.0173f, zero);
-        for (int64_t i = 0; i < n; i++) {
-            const double want = (double)i - 3 + (scale ? (double)scale[i] : 1) * (double)branch[i];
+        for (int64_t i = 0; i < p->rows * ldy; i++) got[i] = (float)i - 3;
+        vec->dequantise_add(got, ldy, p, scale);
+        for (int64_t i = 0; i < p->rows * ldy; i++) {
+            const int64_t r = i / ldy, at = i % ldy;
+            const double factor = scale && at < n ? (double)scale[at] : 1;
+            const double want = (double)i - 3 + (at < n ? factor * (double)branch[r * n + at] : 0);
             ck_assert_msg(fabs(got[i] - want) <= 6.1e-8 * fabs(want) + 1e-30, "%s n=%lld [%lld]: %.9g instead of %.9g",
                           vec->name, (long long)n, (long long)i, (double)got[i], want);
         }
-        ck_assert(got[n] == 12345);
+    }
+}
+
+/* Rows in fours and what is left of them, columns in vectors and what is left. */
+static void check_shapes(int with_bias)
+{
+    for (int64_t n = 0; n <= 70; n++) {
+        const pare__product8 p = product_at(n % MAX_ROWS + (n % MAX_ROWS == 0), n, with_bias);
+        check_dequantise(&p);
+        check_add(&p, n & 2 ? w_scale : NULL);
     }
 }
 
 START_TEST(test_dequantise)
 {
-    static int32_t acc[MAX_N], w_sum[MAX_N];
-    static float w_scale[MAX_N], b[MAX_N];
-    pare__rng r = pare__rng_make(6, 99, 0);
-    for (int64_t i = 0; i < MAX_N; i++) {
-        b[i] = 1e6f * ((float)pare__rng_unit(&r) - .5f);
-        w_sum[i] = (int32_t)pare__rng_below(&r, 1 << 23) - (1 << 22);
-        acc[i] = (int32_t)pare__rng_below(&r, 1u << 31) - (1 << 30);
-        w_scale[i] = 1e-4f + (float)pare__rng_unit(&r);
-    }
+    fill_product(0x7fffffff, 1e6f);
     acc[0] = INT32_MAX, w_sum[0] = 0;
     acc[1] = INT32_MIN, w_sum[1] = 0;
-    acc[2] = INT32_MAX, w_sum[2] = 1 << 20;
-    for (int64_t n = 0; n <= 70; n++) {
-        check_dequantise(acc, w_scale, w_sum, n & 1 ? b : NULL, n, (int32_t)(n * 37 % 256));
-        check_add(acc, w_scale, w_sum, n & 1 ? b : NULL, n & 2 ? w_scale : NULL, n, (int32_t)(n * 37 % 256));
+    acc[2] = 1 << 30, w_sum[2] = -(1 << 20);
+    check_shapes(0);
+    check_shapes(1);
+    pare__product8 p = product_at(3, LONG, 1);
+    check_dequantise(&p);
+    check_add(&p, w_scale);
+    p.acc++, p.w_scale++, p.w_sum++, p.b++, p.n -= 7; /* unaligned */
+    check_dequantise(&p);
+    check_add(&p, w_scale + 1);
+}
+END_TEST
+
+/* ---- and activated ---------------------------------------------------------------------------------------------- */
+
+static double erf_form(double v) { return 0.5 * v * erfc(-v * 0.70710678118654752440); }
+static double tanh_form(double v) { return v / (1 + exp(-2 * 0.79788456080286535588 * (v + 0.044715 * v * v * v))); }
+static double quick_form(double v) { return v / (1 + exp(-1.702 * v)); }
+
+/* One row whose sums are numbers: from -20 to 20, then up to where floats end. */
+static void check_activated(void (*run)(float *, int64_t, const pare__product8 *), double (*exact)(double))
+{
+    static float got[LONG + GUARD];
+    const float one = 1;
+    const int32_t zero = 0;
+    for (float scale = 1.0f / 102; scale < 1e38f; scale *= 1e3f) {
+        const pare__product8 p = {acc, &one, &zero, w_scale, b, w_sum, 1, LONG - 5};
+        for (int64_t i = 0; i < LONG; i++) acc[i] = (int32_t)i - LONG / 2, w_sum[i] = 0, w_scale[i] = scale, b[i] = 0;
+        for (int64_t i = p.n; i < LONG; i++) got[i] = 12345;
+        run(got, 0, &p);
+        for (int64_t i = 0; i < p.n; i++) {
+            const double v = (double)acc[i] * (double)scale, y = exact(v);
+            if (fabs(v) < 1e30 && !(fabs(got[i] - y) <= 2e-4 + 2e-7 * fabs(y)))
+                ck_abort_msg("%s: %.9g became %.9g instead of %.9g", vec->name, v, (double)got[i], y);
+        }
+        ck_assert(got[p.n] == 12345);
     }
-    check_dequantise(acc, w_scale, w_sum, NULL, LONG, 255);
-    check_add(acc, w_scale, w_sum, b, w_scale, LONG, 255);
-    check_dequantise(acc + 1, w_scale + 1, w_sum + 1, b + 1, LONG, 0); /* unaligned */
+}
+
+START_TEST(test_dequantise_gelu)
+{
+    for (int32_t t = 0; (vec = pare__vec_at(t)); t++) {
+        check_activated(vec->dequantise_gelu, erf_form);
+        check_activated(vec->dequantise_gelu_tanh, tanh_form);
+        check_activated(vec->dequantise_gelu_quick, quick_form);
+    }
+}
+END_TEST
+
+/* Rows and columns as dequantise has them. */
+START_TEST(test_dequantise_gelu_shapes)
+{
+    static float plain[MAX_SUMS], got[MAX_SUMS + GUARD * MAX_ROWS];
+    fill_product(6, 2);
+    for (int32_t t = 0; (vec = pare__vec_at(t)); t++)
+        for (int64_t n = 0; n <= 70; n++) {
+            const pare__product8 p = product_at(1 + n % 8, n, n & 1);
+            for (int64_t i = 0; i < p.rows * (n + 3); i++) got[i] = 12345;
+            pare__vec_c.dequantise(plain, n, &p);
+            vec->dequantise_gelu(got, n + 3, &p);
+            for (int64_t i = 0; i < p.rows * (n + 3); i++) {
+                const int64_t r = i / (n + 3), at = i % (n + 3);
+                ck_assert(at < n ? fabs(got[i] - erf_form((double)plain[r * n + at])) <= 2.1e-4 : got[i] == 12345);
+            }
+        }
 }
 END_TEST
 
@@ -257,18 +354,18 @@ START_TEST(test_round_trip)
     for (int32_t t = 0; (vec = pare__vec_at(t)); t++) {
         double exact = 0, bound = 0;
         float scale, y;
-        const float w_scale = 0.01f;
-        int32_t zero, acc = 0, w_sum = 0;
+        const float factor = 0.01f;
+        int32_t zero, sum = 0, of_weights = 0;
         fill(0, K);
         vec->quantise(q, x, K, &scale, &zero);
         for (int i = 0; i < K; i++) {
             w[i] = (int8_t)(i * 89 % 255 - 127);
-            acc += q[i] * w[i];
-            w_sum += w[i];
-            exact += (double)x[i] * w[i] * (double)w_scale;
-            bound += 0.5001 * (double)scale * abs(w[i]) * (double)w_scale;
+            sum += q[i] * w[i];
+            of_weights += w[i];
+            exact += (double)x[i] * w[i] * (double)factor;
+            bound += 0.5001 * (double)scale * abs(w[i]) * (double)factor;
         }
-        vec->dequantise(&y, &acc, &w_scale, &w_sum, NULL, 1, scale, zero);
+        vec->dequantise(&y, 1, &(pare__product8){&sum, &scale, &zero, &factor, NULL, &of_weights, 1, 1});
         ck_assert_msg(fabs(y - exact) <= bound, "%s: %.9g instead of %.9g", vec->name, (double)y, exact);
     }
 }
@@ -347,6 +444,8 @@ int main(void)
     tcase_add_test(tc, test_quantise_by_hand);
     tcase_add_test(tc, test_quantise_infinity);
     tcase_add_test(tc, test_dequantise);
+    tcase_add_test(tc, test_dequantise_gelu);
+    tcase_add_test(tc, test_dequantise_gelu_shapes);
     tcase_add_test(tc, test_round_trip);
     tcase_add_test(tc, test_bf16);
     tcase_add_test(tc, test_bf16_lengths);

@@ -13,12 +13,6 @@
 
 enum { MUL_COLS = 2 * VN, MUL_DEEP = 512 };
 
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
 /* ---- packing --------------------------------------------------------------------------------------------------- */
 
 static void pack_row(float *to, const float *x, int64_t p, int64_t k, int64_t n)

@@ -9,6 +9,7 @@
  *   dot, sum                        1e-6 of the sum of magnitudes
  *   quantise                        back within (0.5 + 1e-4) scale; same bytes, scale and zero in every table
  *   dequantise                      2e-7 |y - b| and one rounding; same bytes in every table
+ *   dequantise_gelu, _tanh, _quick  absolute 2e-4 (a step of 8 bits is some 0.02 there)
  *   max, bias, conversions, sad     exact (float to bf16: the nearest); axpy, residual, dequantise_add and rotate
  *                                   within one rounding
  * NaN and infinities neither crash nor spread beyond their row. */
@@ -18,6 +19,17 @@
 #include <stdint.h>
 
 #include "core/mul.h"
+
+/* A product of 8-bit numbers as it would have been: x_scale w_scale (acc - x_zero w_sum) + b, row by row, column by column.
+ * Exact in the integers: |x_zero w_sum| and |acc - x_zero w_sum| < 2^31 is the caller's promise. */
+typedef struct pare__product8 {
+    const int32_t *acc;       /* [rows, n]; what is made of them may be written there (ldy = n) */
+    const float *x_scale;     /* [rows] */
+    const int32_t *x_zero;    /* [rows] */
+    const float *w_scale, *b; /* [n]; b may be NULL */
+    const int32_t *w_sum;     /* [n] */
+    int64_t rows, n;
+} pare__product8;
 
 typedef struct pare__vec {
     const char *name; /* "c", "avx2", "avx512", "neon" */
@@ -51,13 +63,13 @@ typedef struct pare__vec {
      * x ~ scale (q - zero). "/ scale" is a product with the float 1 / scale, rounding is half to even. Every table
      * gives the same bytes. NaN becomes zero, infinities the largest float. */
     void (*quantise)(uint8_t *q, const float *x, int64_t n, float *scale, int32_t *zero);
-    /* y = (x_scale * w_scale) * (acc - zero * w_sum) + b: a product of 8-bit numbers as it would have been; b may be NULL.
-     * y may be acc. Exact in the integers: |zero * w_sum| and |acc - zero * w_sum| < 2^31 is the caller's promise. */
-    void (*dequantise)(float *y, const int32_t *acc, const float *w_scale, const int32_t *w_sum, const float *b,
-                       int64_t n, float x_scale, int32_t zero);
-    /* y += scale * that; scale may be NULL. */
-    void (*dequantise_add)(float *y, const int32_t *acc, const float *w_scale, const int32_t *w_sum, const float *b,
-                           const float *scale, int64_t n, float x_scale, int32_t zero);
+    void (*dequantise)(float *y, int64_t ldy, const pare__product8 *p);
+    /* y += scale * that; scale [n] may be NULL. */
+    void (*dequantise_add)(float *y, int64_t ldy, const pare__product8 *p, const float *scale);
+    /* y = GELU of that (erf, tanh, quick), as exact as numbers need to be that become 8 bits again */
+    void (*dequantise_gelu)(float *y, int64_t ldy, const pare__product8 *p);
+    void (*dequantise_gelu_tanh)(float *y, int64_t ldy, const pare__product8 *p);
+    void (*dequantise_gelu_quick)(float *y, int64_t ldy, const pare__product8 *p);
     void (*f32_to_bf16)(uint16_t *y, const float *x, int64_t n); /* nearest, ties to even; NaN stays NaN */
     const pare__mul *mul;                                        /* products in registers, same instruction set */
 } pare__vec;

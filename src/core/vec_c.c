@@ -171,24 +171,39 @@ static void quantise(uint8_t *q, const float *x, int64_t n, float *scale, int32_
     *zero = grid.zero;
 }
 
-static void dequantise(float *y, const int32_t *acc, const float *w_scale, const int32_t *w_sum, const float *b,
-                       int64_t n, float x_scale, int32_t zero)
+static float widened(const pare__product8 *p, int64_t row, int64_t i)
 {
-    for (int64_t i = 0; i < n; i++) {
-        const int64_t product = (int64_t)acc[i] - (int64_t)zero * w_sum[i];
-        const float v = x_scale * w_scale[i] * (float)product;
-        y[i] = b ? v + b[i] : v;
-    }
+    const int64_t product = (int64_t)p->acc[row * p->n + i] - (int64_t)p->x_zero[row] * p->w_sum[i];
+    return p->x_scale[row] * p->w_scale[i] * (float)product + (p->b ? p->b[i] : 0);
 }
 
-static void dequantise_add(float *y, const int32_t *acc, const float *w_scale, const int32_t *w_sum, const float *b,
-                           const float *scale, int64_t n, float x_scale, int32_t zero)
+static void dequantise(float *y, int64_t ldy, const pare__product8 *p)
 {
-    for (int64_t i = 0; i < n; i++) {
-        float branch;
-        dequantise(&branch, acc + i, w_scale + i, w_sum + i, b ? b + i : NULL, 1, x_scale, zero);
-        y[i] = (float)(y[i] + (scale ? (double)scale[i] : 1) * branch);
-    }
+    for (int64_t row = 0; row < p->rows; row++, y += ldy)
+        for (int64_t i = 0; i < p->n; i++) y[i] = widened(p, row, i);
+}
+
+static void dequantise_add(float *y, int64_t ldy, const pare__product8 *p, const float *scale)
+{
+    for (int64_t row = 0; row < p->rows; row++, y += ldy)
+        for (int64_t i = 0; i < p->n; i++)
+            y[i] = (float)(y[i] + (scale ? (double)scale[i] : 1) * (double)widened(p, row, i));
+}
+
+static void dequantise_act(float *y, int64_t ldy, const pare__product8 *p, double (*f)(double))
+{
+    for (int64_t row = 0; row < p->rows; row++, y += ldy)
+        for (int64_t i = 0; i < p->n; i++) y[i] = (float)f((double)widened(p, row, i));
+}
+
+static void dequantise_gelu(float *y, int64_t ldy, const pare__product8 *p) { dequantise_act(y, ldy, p, gelu); }
+static void dequantise_gelu_tanh(float *y, int64_t ldy, const pare__product8 *p)
+{
+    dequantise_act(y, ldy, p, gelu_tanh);
+}
+static void dequantise_gelu_quick(float *y, int64_t ldy, const pare__product8 *p)
+{
+    dequantise_act(y, ldy, p, gelu_quick);
 }
 
 static void f32_to_bf16(uint16_t *y, const float *x, int64_t n)
@@ -225,6 +240,9 @@ const pare__vec pare__vec_c = {
     .quantise = quantise,
     .dequantise = dequantise,
     .dequantise_add = dequantise_add,
+    .dequantise_gelu = dequantise_gelu,
+    .dequantise_gelu_tanh = dequantise_gelu_tanh,
+    .dequantise_gelu_quick = dequantise_gelu_quick,
     .f32_to_bf16 = f32_to_bf16,
     .mul = &pare__mul_c,
 };

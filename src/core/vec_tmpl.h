@@ -29,6 +29,13 @@ typedef uint16_t vh __attribute__((vector_size(2 * VN)));
 typedef vu vu_any __attribute__((aligned(1), may_alias));
 typedef vh vh_any __attribute__((aligned(1), may_alias));
 
+/* Loops over rows of registers. */
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
 /* A vector at x[i], short at the end of the row. */
 static inline vf row_load(const float *x, int64_t i, int64_t n, float pad)
 {
@@ -230,6 +237,36 @@ static void bias_gelu(float *x, const float *b, int64_t n) { activate(x, b, n, t
 static void bias_gelu_tanh(float *x, const float *b, int64_t n) { activate(x, b, n, tail_tanh); }
 static void bias_gelu_quick(float *x, const float *b, int64_t n) { activate(x, b, n, tail_quick); }
 
+/* For what becomes 8 bits: x Phi(x), Phi = 1/2 + x p(x^2), which leaves 0 .. 1 by itself where the fit of p ends. */
+static inline __attribute__((always_inline)) vf gate8(vf x, vf (*p)(vf))
+{
+    return x * v_min(v_set(1), v_max(v_set(0), v_fma(p(x * x), x, v_set(0.5f))));
+}
+
+/* Of the erf form, u = x^2: minimax over |x| < 4 with x Phi(x) off by 1.9e-4. */
+static inline vf erf8(vf u)
+{
+    vf p = v_set(2.25909496e-08f);
+    p = v_fma(p, u, v_set(-1.58896592e-06f));
+    p = v_fma(p, u, v_set(4.77666072e-05f));
+    p = v_fma(p, u, v_set(-0.000812213402f));
+    p = v_fma(p, u, v_set(0.00876381435f));
+    p = v_fma(p, u, v_set(-0.0645546764f));
+    return v_fma(p, u, v_set(0.397870451f));
+}
+
+/* Of the tanh form, over |x| < 3.9, by 1.7e-4. */
+static inline vf tanh8(vf u)
+{
+    vf p = v_set(2.75739627e-08f);
+    p = v_fma(p, u, v_set(-1.84352348e-06f));
+    p = v_fma(p, u, v_set(5.28169730e-05f));
+    p = v_fma(p, u, v_set(-0.000860637985f));
+    p = v_fma(p, u, v_set(0.00898668822f));
+    p = v_fma(p, u, v_set(-0.0649491549f));
+    return v_fma(p, u, v_set(0.397954106f));
+}
+
 static void silu_mul(float *y, const float *gate_row, const float *up, int64_t n)
 {
     for (int64_t i = 0; i < n; i += VN) {
@@ -349,43 +386,81 @@ static void quantise(uint8_t *q, const float *x, int64_t n, float *scale, int32_
 /* VN integers at x[i], zeros behind the end of the row. */
 static inline vu row_load_int(const int32_t *x, int64_t i, int64_t n)
 {
-    vu v = {0};
     if (n - i >= VN) return *(const vu_any *)(x + i);
-    memcpy(&v, x + i, (size_t)(n - i) * sizeof *x);
-    return v;
+    return (vu)v_load_n((const float *)(const void *)(x + i), n - i, 0);
 }
 
-/* A product as it would have been, without its bias. */
-static inline vf widened(const int32_t *acc, const float *w_scale, const int32_t *w_sum, int64_t i, int64_t n,
-                         vf x_scale, int32_t zero)
-{
-    const vu product = row_load_int(acc, i, n) - row_load_int(w_sum, i, n) * (uint32_t)zero;
-    return x_scale * row_load(w_scale, i, n, 0) * __builtin_convertvector((vs)product, vf);
-}
+/* What a product of 8-bit numbers becomes: v as it would have been, y what stands there, scale of its column. */
+typedef vf (*finish8)(vf v, vf y, vf scale);
 
-static void dequantise(float *y, const int32_t *acc, const float *w_scale, const int32_t *w_sum, const float *b,
-                       int64_t n, float x_scale, int32_t zero)
-{
-    const vf factor = v_set(x_scale);
+static inline vf finish_plain(vf v, vf y, vf scale) { return (void)y, (void)scale, v; }
+static inline vf finish_add(vf v, vf y, vf scale) { return v_fma(v, scale, y); }
+static inline vf finish_gelu(vf v, vf y, vf scale) { return (void)y, (void)scale, gate8(v, erf8); }
+static inline vf finish_gelu_tanh(vf v, vf y, vf scale) { return (void)y, (void)scale, gate8(v, tanh8); }
+static inline vf finish_gelu_quick(vf v, vf y, vf scale) { return (void)y, (void)scale, gate(v, tail_quick); }
 
+/* `rows` rows from `row` on; rows and what finish needs of y and scale are constants where it is inlined. */
+static inline __attribute__((always_inline)) void finish_rows(const int rows, float *y, int64_t ldy,
+                                                              const pare__product8 *p, int64_t row, const int reads_y,
+                                                              const float *scale, finish8 finish)
+{
+    const int64_t n = p->n;
+    const int32_t *acc = p->acc + row * n, *w_sum = p->w_sum;
+    const float *w_scale = p->w_scale, *b = p->b;
+    vf x_scale[4];
+    vu x_zero[4];
+
+    y += row * ldy;
+    UNROLL for (int r = 0; r < rows; r++)
+    {
+        x_scale[r] = v_set(p->x_scale[row + r]);
+        x_zero[r] = (vu){0} + (uint32_t)p->x_zero[row + r];
+    }
     for (int64_t i = 0; i < n; i += VN) {
-        vf v = widened(acc, w_scale, w_sum, i, n, factor, zero);
-        if (b) v += row_load(b, i, n, 0);
-        row_store(y, i, n, v);
+        const vf factor = row_load(w_scale, i, n, 0), bias = b ? row_load(b, i, n, 0) : v_set(0);
+        const vf ratio = scale ? row_load(scale, i, n, 0) : v_set(1);
+        const vu sum_of_w = row_load_int(w_sum, i, n);
+        UNROLL for (int r = 0; r < rows; r++)
+        {
+            const vu whole = row_load_int(acc + r * n, i, n) - sum_of_w * x_zero[r];
+            const vf v = x_scale[r] * factor * __builtin_convertvector((vs)whole, vf) + bias;
+            row_store(y + r * ldy, i, n, finish(v, reads_y ? row_load(y + r * ldy, i, n, 0) : v, ratio));
+        }
     }
 }
 
-static void dequantise_add(float *y, const int32_t *acc, const float *w_scale, const int32_t *w_sum, const float *b,
-                           const float *scale, int64_t n, float x_scale, int32_t zero)
+/* Rows share what belongs to the columns. */
+static inline __attribute__((always_inline)) void finish_product(float *y, int64_t ldy, const pare__product8 *p,
+                                                                 const int reads_y, const float *scale, finish8 finish)
 {
-    const vf factor = v_set(x_scale);
+    int64_t row = 0;
+    for (; row + 4 <= p->rows; row += 4) finish_rows(4, y, ldy, p, row, reads_y, scale, finish);
+    for (; row < p->rows; row++) finish_rows(1, y, ldy, p, row, reads_y, scale, finish);
+}
 
-    for (int64_t i = 0; i < n; i += VN) {
-        vf branch = widened(acc, w_scale, w_sum, i, n, factor, zero), ratio = v_set(1);
-        if (b) branch += row_load(b, i, n, 0);
-        if (scale) ratio = row_load(scale, i, n, 0);
-        row_store(y, i, n, v_fma(branch, ratio, row_load(y, i, n, 0)));
-    }
+static void dequantise(float *y, int64_t ldy, const pare__product8 *p)
+{
+    finish_product(y, ldy, p, 0, NULL, finish_plain);
+}
+
+static void dequantise_add(float *y, int64_t ldy, const pare__product8 *p, const float *scale)
+{
+    finish_product(y, ldy, p, 1, scale, finish_add);
+}
+
+static void dequantise_gelu(float *y, int64_t ldy, const pare__product8 *p)
+{
+    finish_product(y, ldy, p, 0, NULL, finish_gelu);
+}
+
+static void dequantise_gelu_tanh(float *y, int64_t ldy, const pare__product8 *p)
+{
+    finish_product(y, ldy, p, 0, NULL, finish_gelu_tanh);
+}
+
+static void dequantise_gelu_quick(float *y, int64_t ldy, const pare__product8 *p)
+{
+    finish_product(y, ldy, p, 0, NULL, finish_gelu_quick);
 }
 
 /* The upper half of every number, rounded to nearest, ties to even; NaN keeps its upper bits and becomes quiet. */
@@ -432,6 +507,9 @@ const pare__vec VEC_TABLE = {
     .quantise = quantise,
     .dequantise = dequantise,
     .dequantise_add = dequantise_add,
+    .dequantise_gelu = dequantise_gelu,
+    .dequantise_gelu_tanh = dequantise_gelu_tanh,
+    .dequantise_gelu_quick = dequantise_gelu_quick,
     .f32_to_bf16 = f32_to_bf16,
     .mul = &products,
 };

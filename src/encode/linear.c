@@ -102,46 +102,59 @@ void pare__activate(const pare__vec *vec, pare__act act, float *x, const float *
         vec->bias_gelu_quick(x, b, n);
 }
 
-/* Row r of the tile as floats with its bias b (or NULL), into `to`, which may be acc's own row. */
-static void widen_row(const pare__exec *ex, const pare__linear_job *j, stretch at, pare__columns c, int64_t r,
-                      const float *acc, const float *b, float *to)
-{
-    const pare__prepared *w = j->w;
-    ex->vec->dequantise(to, (const int32_t *)(const void *)acc, w->scale + c.first, w->sum + c.first, b, c.n,
-                        ex->row_scale[at.first + r], ex->row_zero[at.first + r]);
-}
-
 static int is_bytes(const pare__linear_job *j) { return j->w->engine->operand == PARE__OPERAND_U8; }
 
-static void finish_direct(const pare__exec *ex, const pare__linear_job *j, stretch at, pare__columns c,
+/* acc [n, cols] of 8-bit operands. */
+static pare__product8 product_of(const pare__exec *ex, const pare__linear_job *j, stretch at, pare__columns c,
+                                 const float *acc)
+{
+    return (pare__product8){.acc = (const int32_t *)(const void *)acc,
+                            .x_scale = ex->row_scale + at.first,
+                            .x_zero = ex->row_zero + at.first,
+                            .w_scale = j->w->scale + c.first,
+                            .b = j->bias ? j->bias + c.first : NULL,
+                            .w_sum = j->w->sum + c.first,
+                            .rows = at.n,
+                            .n = c.n};
+}
+
+/* y = act(p) */
+static void activate_product(const pare__vec *vec, pare__act act, float *y, int64_t ldy, const pare__product8 *p)
+{
+    if (act == PARE__ACT_GELU)
+        vec->dequantise_gelu(y, ldy, p);
+    else if (act == PARE__ACT_GELU_TANH)
+        vec->dequantise_gelu_tanh(y, ldy, p);
+    else
+        vec->dequantise_gelu_quick(y, ldy, p);
+}
+
+static void finish_bytes(const pare__exec *ex, const pare__linear_job *j, stretch at, pare__columns c, const float *acc)
+{
+    const pare__product8 p = product_of(ex, j, at, c, acc);
+    float *y = j->y + at.first * j->ldy + c.first;
+    if (j->epilogue == PARE__EPILOGUE_RESIDUAL)
+        ex->vec->dequantise_add(y, j->ldy, &p, j->scale ? j->scale + c.first : NULL);
+    else if (j->epilogue == PARE__EPILOGUE_ACT)
+        activate_product(ex->vec, j->act, y, j->ldy, &p);
+    else
+        ex->vec->dequantise(y, j->ldy, &p);
+}
+
+static void finish_floats(const pare__exec *ex, const pare__linear_job *j, stretch at, pare__columns c,
                           const float *acc)
 {
     const pare__vec *vec = ex->vec;
-    const float *b = j->bias ? j->bias + c.first : NULL;
+    const float *b = j->bias ? j->bias + c.first : NULL, *scale = j->scale ? j->scale + c.first : NULL;
     for (int64_t r = 0; r < at.n; r++, acc += c.n) {
         float *y = j->y + (at.first + r) * j->ldy + c.first;
-        if (is_bytes(j))
-            widen_row(ex, j, at, c, r, acc, b, y);
+        if (j->epilogue == PARE__EPILOGUE_RESIDUAL)
+            vec->residual(y, acc, b, scale, c.n);
         else if (b)
             vec->bias(y, acc, b, c.n);
         else
             memcpy(y, acc, (size_t)c.n * sizeof(float));
         if (j->epilogue == PARE__EPILOGUE_ACT) pare__activate(vec, j->act, y, NULL, c.n);
-    }
-}
-
-static void finish_residual(const pare__exec *ex, const pare__linear_job *j, stretch at, pare__columns c,
-                            const float *acc)
-{
-    const float *b = j->bias ? j->bias + c.first : NULL, *scale = j->scale ? j->scale + c.first : NULL;
-    const pare__prepared *w = j->w;
-    for (int64_t r = 0; r < at.n; r++, acc += c.n) {
-        float *y = j->y + (at.first + r) * j->ldy + c.first;
-        if (is_bytes(j))
-            ex->vec->dequantise_add(y, (const int32_t *)(const void *)acc, w->scale + c.first, w->sum + c.first, b,
-                                    scale, c.n, ex->row_scale[at.first + r], ex->row_zero[at.first + r]);
-        else
-            ex->vec->residual(y, acc, b, scale, c.n);
     }
 }
 
@@ -159,12 +172,11 @@ static void pass_gate(const pare__vec *vec, pare__act act, float *y, float *gate
 /* Rows of a panel with their bias, in place. */
 static void widen(const pare__exec *ex, const pare__linear_job *j, stretch at, pare__columns c, float *acc)
 {
-    const float *b = j->bias ? j->bias + c.first : NULL;
-    for (int64_t r = 0; r < at.n; r++, acc += c.n) {
-        if (is_bytes(j))
-            widen_row(ex, j, at, c, r, acc, b, acc);
-        else if (b)
-            ex->vec->bias(acc, acc, b, c.n);
+    if (is_bytes(j)) {
+        const pare__product8 p = product_of(ex, j, at, c, acc);
+        ex->vec->dequantise(acc, c.n, &p);
+    } else if (j->bias) {
+        for (int64_t r = 0; r < at.n; r++, acc += c.n) ex->vec->bias(acc, acc, j->bias + c.first, c.n);
     }
 }
 
@@ -195,10 +207,8 @@ static void run_panel(const pare__exec *ex, const pare__linear_job *j, stretch a
     if (j->epilogue == PARE__EPILOGUE_GATED) {
         multiply(ex, j, at, panel + j->w->n_panel, second, room);
         finish_gated(ex, j, at, c, acc, second);
-    } else if (j->epilogue == PARE__EPILOGUE_RESIDUAL) {
-        finish_residual(ex, j, at, c, acc);
     } else {
-        finish_direct(ex, j, at, c, acc);
+        (is_bytes(j) ? finish_bytes : finish_floats)(ex, j, at, c, acc);
     }
 }
 

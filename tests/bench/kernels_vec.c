@@ -84,10 +84,35 @@ static void bf16_to_f32(const pare__vec *v, rows *r)
     v->bf16_to_f32(r->y, (const uint16_t *)(const void *)r->bytes, ROW);
 }
 
-static void dequantise(const pare__vec *v, rows *r) { v->dequantise(r->y, r->acc, r->w, r->sum, r->b, ROW, .01f, 7); }
+static pare__product8 product_of(const rows *r)
+{
+    static const float scale[4] = {.01f, .01f, .01f, .01f};
+    static const int32_t zero[4] = {7, 8, 9, 10};
+    return (pare__product8){r->acc, scale, zero, r->w, r->b, r->sum, 4, ROW / 4};
+}
+
+static void dequantise(const pare__vec *v, rows *r)
+{
+    const pare__product8 p = product_of(r);
+    v->dequantise(r->y, ROW / 4, &p);
+}
+
 static void dequantise_add(const pare__vec *v, rows *r)
 {
-    v->dequantise_add(r->y, r->acc, r->w, r->sum, r->b, r->w, ROW, 1e-9f, 7);
+    const pare__product8 p = product_of(r);
+    v->dequantise_add(r->y, ROW / 4, &p, r->b);
+}
+
+static void dequantise_gelu(const pare__vec *v, rows *r)
+{
+    const pare__product8 p = product_of(r);
+    v->dequantise_gelu(r->y, ROW / 4, &p);
+}
+
+static void dequantise_gelu_quick(const pare__vec *v, rows *r)
+{
+    const pare__product8 p = product_of(r);
+    v->dequantise_gelu_quick(r->y, ROW / 4, &p);
 }
 
 static const kernel list[] = {
@@ -113,6 +138,8 @@ static const kernel list[] = {
     {"quantise", quantise},
     {"dequantise", dequantise},
     {"dequantise_add", dequantise_add},
+    {"dequantise_gelu", dequantise_gelu},
+    {"dequantise_gelu_quick", dequantise_gelu_quick},
     {"f32_to_bf16", f32_to_bf16},
 };
 
