@@ -79,7 +79,10 @@ START_TEST(rows_turn_by_their_place)
 {
     static scene s;
     make_scene(&s, kinds[_i]);
-    pare__rope_run(&s.e);
+    for (int32_t i = 0; i < 2; i++) {
+        const pare__stretch one = {.row = s.cu[i], .n = s.cu[i + 1] - s.cu[i], .seg = i, .n_seg = 1};
+        pare__rope_run(&s.e, &s.e.ex, &one, s.wide + one.row * 3 * DIM);
+    }
     for (int seg = 0; seg < 2; seg++) {
         check_row(&s, (int)s.cu[seg], NULL, -1, -1);
         for (int u = (int)s.ucu[seg] + 1; u < s.ucu[seg + 1]; u++)

@@ -144,7 +144,7 @@ static int64_t widest(const pare_model *m)
         if (w->qkv.n_out > width) width = w->qkv.n_out;
         if (pare__float_stride(w->fc2.n_in) > width) width = pare__float_stride(w->fc2.n_in);
     }
-    return width;
+    return pare__round_up(width, PARE__ALIGN / (int)sizeof(float));
 }
 
 static float *floats(int64_t n, int64_t width) { return (float *)pare__malloc(n * width, (int64_t)sizeof(float)); }
@@ -200,8 +200,7 @@ static int make_extents(pare__encoder *e, int64_t cap)
     }
     if (hp->steps > 1) {
         e->groups.first = PARE__NEW(int32_t, cap + 1);
-        e->groups.cu = PARE__NEW(int64_t, cap + 1);
-        ok &= e->groups.first && e->groups.cu;
+        ok &= e->groups.first != NULL;
     }
     if (e->plan.stage && pare__blocks_run(hp) < hp->n_layer) ok &= (e->late = floats(cap, hp->dim)) != NULL;
     return ok ? 0 : PARE_E_NOMEM;
@@ -229,7 +228,8 @@ static int make_scratch(pare__encoder *e, int64_t cap)
     const int64_t product = 2 * (int64_t)PARE__TILE_FLOATS + library / (int64_t)sizeof(float);
     e->ex.scratch_size = pare__round_up(pare__max64(attention, product), PARE__ALIGN);
     e->ex.scratch = floats(pare__pool_threads(e->ex.pool), e->ex.scratch_size);
-    e->ex.operand = (char *)pare__malloc(cap, pare__round_up(widest_operand(e, engine), PARE__ALIGN));
+    e->operand_width = pare__round_up(widest_operand(e, engine), PARE__ALIGN);
+    e->ex.operand = (char *)pare__malloc(cap, e->operand_width);
     e->ex.row_scale = floats(cap, 1);
     e->ex.row_zero = PARE__NEW(int32_t, cap);
     return e->ex.scratch && e->ex.operand && e->ex.row_scale && e->ex.row_zero ? 0 : PARE_E_NOMEM;
@@ -244,7 +244,8 @@ static int make_buffers(pare__encoder *e, int64_t cap)
     p->size = floats(cap, 1);
     p->cu = PARE__NEW(int64_t, cap + 1);
     p->thw = PARE__NEW(int32_t, cap * 3);
-    e->wide = floats(cap, widest(e->m));
+    e->wide_width = widest(e->m);
+    e->wide = floats(cap, e->wide_width);
     e->h = floats(cap, pare__float_stride(dim));
     e->spare = floats(cap, widest_state(e));
     e->spare_thw = PARE__NEW(int32_t, cap * 3);
@@ -254,8 +255,10 @@ static int make_buffers(pare__encoder *e, int64_t cap)
     e->seg_pos = PARE__NEW(const float *, cap);
     e->seg_out = PARE__NEW(int64_t, cap + 1);
     e->valid = PARE__NEW(pare__valid, cap);
+    e->stretches.at = PARE__NEW(pare__stretch, cap);
+    e->stretches.cu = PARE__NEW(int64_t, 2 * cap);
     const int ok = p->x && p->size && p->cu && p->thw && e->wide && e->h && e->spare && e->spare_thw && e->log_size &&
-                   e->part && e->value && e->seg_pos && e->seg_out && e->valid;
+                   e->part && e->value && e->seg_pos && e->seg_out && e->valid && e->stretches.at && e->stretches.cu;
     if (!ok || make_scratch(e, cap) < 0 || make_units(e, cap) < 0 || make_extents(e, cap) < 0) return PARE_E_NOMEM;
     return make_captures(e, cap);
 }
@@ -267,7 +270,8 @@ int pare__encoder_create(pare__encoder **out, const pare_model *model, pare__poo
     int rc = check_model(model, err);
     if (rc == 0) rc = check_plan(model, plan, err);
     if (rc < 0) return rc;
-    const int64_t spare = (int64_t)PARE__GRAIN_ROWS * model->hp.unit * model->hp.unit; /* engines round rows up */
+    const int64_t round = (int64_t)PARE__GRAIN_ROWS * model->hp.unit * model->hp.unit; /* as engines do with rows */
+    const int64_t spare = round * pare__pool_threads(pool);
     const int64_t cap = pare__max64(max_rows * pare__max64(model->hp.steps, 1), PARE__PACK_ROWS) + spare;
     pare__engine_choice choice = {.engine = plan->engine};
     if (!plan->engine) rc = pare__engine_choose(NULL, NULL, &choice, err);
@@ -337,7 +341,8 @@ void pare__encoder_free(pare__encoder **encoder)
                        e->deepstack,
                        e->late,
                        e->groups.first,
-                       e->groups.cu,
+                       e->stretches.at,
+                       e->stretches.cu,
                        e->valid};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) pare__free(buffers[i]);
     for (int32_t i = 0; i < PARE__MAX_STEPS; i++) pare__free(e->pack.state[i]);

@@ -154,9 +154,29 @@ typedef struct pare__past {
 /* Segments that attend to each other (hp.steps). */
 typedef struct pare__groups {
     int32_t *first; /* [n + 1] segment that each starts with */
-    int64_t *cu;    /* [n + 1] the same in rows of the pack as it is now */
     int32_t n;
 } pare__groups;
+
+/* Consecutive segments, or groups of them, that go through a block together. */
+typedef struct pare__stretch {
+    int64_t row, n;     /* first row of the pack, how many */
+    int32_t seg, n_seg; /* first segment of the pack, how many */
+    int32_t n_extent;   /* segments of attention: each alone, or those of a group */
+    const int64_t *cu;  /* [n_extent + 1] where they begin, from `row` on */
+    double flops;       /* of a stretch under way */
+} pare__stretch;
+
+typedef struct pare__stretches {
+    pare__stretch *at; /* [cap_rows] */
+    int64_t *cu;       /* [2 cap_rows] of all stretches */
+    int32_t n;
+} pare__stretches;
+
+/* Where a stretch is worked on, and by whom: rows count from its own first one. */
+typedef struct pare__desk {
+    pare__exec ex;
+    float *wide, *h; /* [rows, widest], [rows, dim] as in the encoder */
+} pare__desk;
 
 /* Patches of a segment that are real. */
 typedef struct pare__valid {
@@ -173,26 +193,29 @@ struct pare__encoder {
     pare__pack pack;
     pare__capture *capture; /* [n_capture] all of the plan, in the order in which they are taken */
     int32_t n_capture;
-    pare__capture *live; /* [n_capture] those of the pack: copies of entries of `capture` */
-    int32_t n_taken;     /* entries taken in this run */
-    float *wide;         /* [cap_rows, the largest of im2col row, qkv, MLP, with their strides] */
-    float *h;            /* [cap_rows, dim] attention output, a stride apart */
-    float *spare;        /* [cap_rows, dim] where a map writes */
-    int32_t *spare_thw;  /* [cap_rows, 3] */
-    float *log_size;     /* [cap_rows] */
-    float *part;         /* [2 n_head, cap_rows] */
-    float *value;        /* [3, 256] what the network sees of a u8 value */
-    float *mean;         /* [cap_rows, dim] pack.tokens; NULL where a unit is one patch */
-    float *stat;         /* [2, cap_rows] CLS row, column mean by row; NULL where a unit is one patch */
-    float *y;            /* [cap_units, d_out] pack.y; NULL where that is x */
-    float *deepstack;    /* [n_deepstack, cap_units, d_out]; NULL if there are none */
+    pare__capture *live;   /* [n_capture] those of the pack: copies of entries of `capture` */
+    int32_t n_taken;       /* entries taken in this run */
+    float *wide;           /* [cap_rows, wide_width] */
+    int64_t wide_width;    /* the largest of im2col row, qkv, MLP, with their strides */
+    int64_t operand_width; /* bytes per row of ex.operand */
+    float *h;              /* [cap_rows, dim] attention output, a stride apart */
+    float *spare;          /* [cap_rows, dim] where a map writes */
+    int32_t *spare_thw;    /* [cap_rows, 3] */
+    float *log_size;       /* [cap_rows] */
+    float *part;           /* [2 n_head, cap_rows] */
+    float *value;          /* [3, 256] what the network sees of a u8 value */
+    float *mean;           /* [cap_rows, dim] pack.tokens; NULL where a unit is one patch */
+    float *stat;           /* [2, cap_rows] CLS row, column mean by row; NULL where a unit is one patch */
+    float *y;              /* [cap_units, d_out] pack.y; NULL where that is x */
+    float *deepstack;      /* [n_deepstack, cap_units, d_out]; NULL if there are none */
     int64_t cap_units;
     float *late; /* [cap_rows, dim] hidden state of blocks behind the tap, for the trace; NULL if there are none */
     pare__positions *positions;
     const float **seg_pos; /* [cap_rows] position table of each segment */
     pare__valid *valid;    /* [cap_rows] of each segment */
     int32_t has_padding;
-    pare__groups groups; /* empty where every segment is alone */
+    pare__groups groups;       /* empty where every segment is alone */
+    pare__stretches stretches; /* of the pack as it was at the last block */
     pare__rope rope;
     pare__windows windows;
     pare__past past;
@@ -253,10 +276,15 @@ void pare__past_offer(const pare__encoder *e, int32_t block, pare__attention_job
 int pare__lay_run(pare__encoder *e, const pare__segment *seg, int32_t n_seg, pare_error *err);
 /* embed.c. Segments into pack rows: patches times the patch weights, positions by original place, prefix rows. */
 int pare__embed_run(pare__encoder *e, const pare__segment *seg, int32_t n_seg, pare_error *err);
-/* rope.c. Angles for segment `seg` of the pack, a grid of patches; 0 or PARE_E_NOMEM. Then turns q and k of e->wide
- * [n, 3 dim]. */
+/* stretch.c. Cuts the pack as it is now. Then gives every stretch to fn once, which works on the desk and writes no row
+ * outside of the stretch. */
+typedef void (*pare__stretch_fn)(const void *arg, const pare__stretch *s, const pare__desk *d);
+void pare__stretches_cut(pare__encoder *e);
+void pare__stretches_run(const pare__encoder *e, pare__stretch_fn fn, const void *arg);
+/* rope.c. Angles for segment `seg` of the pack, a grid of patches; 0 or PARE_E_NOMEM. Then turns q and k of a stretch's
+ * qkv [n, 3 dim]. */
 int pare__rope_reserve(pare__rope *r, const pare__hparams *hp, int32_t seg, int32_t grid_h, int32_t grid_w);
-void pare__rope_run(const pare__encoder *e);
+void pare__rope_run(const pare__encoder *e, const pare__exec *ex, const pare__stretch *s, float *qkv);
 void pare__rope_fini(pare__rope *r);
 /* For traces: what every channel of a head of the patch at (row, col) is multiplied by: out [grid_h grid_w, head_dim]
  * each. 0 or PARE_E_NOMEM. */

@@ -83,6 +83,14 @@ static void find_angles(const pare__rope *r, int64_t quarter, int64_t row, int64
 
 /* ---- turning ----------------------------------------------------------------------------------------------------- */
 
+typedef struct turn {
+    const pare__encoder *e;
+    const pare__exec *ex;
+    const pare__stretch *s;
+    int64_t first, end; /* units of the pack */
+    float *qkv;
+} turn;
+
 static void turn_row(const pare__encoder *e, const float *angle, float *qk)
 {
     const int64_t head_dim = e->m->hp.dim / e->m->hp.n_head, half = head_dim / 2;
@@ -92,13 +100,14 @@ static void turn_row(const pare__encoder *e, const float *angle, float *qk)
 
 static void turn_units(void *arg, int64_t task, int32_t worker)
 {
-    const pare__encoder *e = (const pare__encoder *)arg;
+    const turn *t = (const turn *)arg;
+    const pare__encoder *e = t->e;
     const pare__pack *p = &e->pack;
     const int32_t unit = e->m->hp.unit;
-    const int64_t quarter = p->d / e->m->hp.n_head / 4, end = pare__grain_end(task, p->n_unit);
-    float *angle = e->ex.scratch + worker * e->ex.scratch_size;
-    int32_t seg = 0;
-    for (int64_t u = task * PARE__ROW_GRAIN; u < end; u++) {
+    const int64_t quarter = p->d / e->m->hp.n_head / 4, end = t->first + pare__grain_end(task, t->end - t->first);
+    float *angle = t->ex->scratch + worker * t->ex->scratch_size;
+    int32_t seg = t->s->seg;
+    for (int64_t u = t->first + task * PARE__ROW_GRAIN; u < end; u++) {
         const int32_t *thw = p->thw + 3 * u;
         int64_t row;
         const int32_t n = pare__unit_rows(p, u, &seg, &row);
@@ -106,14 +115,16 @@ static void turn_units(void *arg, int64_t task, int32_t worker)
         for (int32_t i = 0; i < n && thw[2] >= 0; i++) {
             find_angles(&e->rope, quarter, first[0] + thw[1] * unit + i / unit, first[1] + thw[2] * unit + i % unit,
                         angle);
-            turn_row(e, angle, e->wide + (row + i) * 3 * p->d);
+            turn_row(e, angle, t->qkv + (row - t->s->row + i) * 3 * p->d);
         }
     }
 }
 
-void pare__rope_run(const pare__encoder *e)
+void pare__rope_run(const pare__encoder *e, const pare__exec *ex, const pare__stretch *s, float *qkv)
 {
-    pare__pool_run(e->ex.pool, pare__grains(e->pack.n_unit), turn_units, (void *)(uintptr_t)e);
+    const int64_t *ucu = e->pack.ucu + s->seg;
+    turn t = {e, ex, s, ucu[0], ucu[s->n_seg], qkv};
+    pare__pool_run(ex->pool, pare__grains(t.end - t.first), turn_units, &t);
 }
 
 /* ---- for traces -------------------------------------------------------------------------------------------------- */

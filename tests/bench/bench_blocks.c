@@ -4,8 +4,8 @@
  *     bench_blocks [-s SHAPE] [-t THREADS] [-b BACKEND] [-p PRECISION] [--json]
  *
  * One block of ViT-B, DINOv2-S and ViT-L (random weights) on one picture and on as many of 16 as the encoder takes at once:
- * its parts one by one, then the whole of it. `of peak`: of what the CPU does on registers, times the threads, at the precision
- * that the part multiplies in (attention: f32). */
+ * its parts one by one, then the whole of it. `of peak`: of what the CPU does on registers, times the threads, at the engine's
+ * precision. */
 
 /* The parts are block.c's own functions: it is compiled into this file, under another name for its entry. */
 #define pare__block_run bench_block_run
@@ -37,25 +37,15 @@ typedef struct machine {
 
 /* ---- parts of the block, by the functions of block.c themselves ---------------------------------------------- */
 
-static void run_qkv(void *arg) { find_qkv(arg, 0); }
-
-static void run_attention(void *arg)
+static void run_steps(pare__encoder *e, unsigned steps)
 {
-    pare__encoder *e = arg;
-    const pare__attention_job job = attention_job(e, 0);
-    pare__attention_run(&e->ex, &job);
+    pass p = prepare(e, 0);
+    run(&p, steps);
 }
 
-static void run_proj(void *arg)
-{
-    const pare__encoder *e = arg;
-    const pare__block_w *w = e->m->w.block;
-    pare__linear_job job = layer(e, &e->weights->block->proj, &w->proj, NULL, e->h, e->pack.x, PARE__EPILOGUE_RESIDUAL);
-    job.scale = w->scale1;
-    pare__linear_run(&e->ex, &job, 1);
-}
-
-static void run_mlp(void *arg) { mlp(arg, 0); }
+static void run_qkv(void *arg) { run_steps(arg, QKV); }
+static void run_attention(void *arg) { run_steps(arg, ATTENTION | PROJ); }
+static void run_mlp(void *arg) { run_steps(arg, MLP); }
 
 static void run_block(void *arg)
 {
@@ -68,12 +58,10 @@ static void run_block(void *arg)
 static const struct part {
     const char *name;
     void (*run)(void *encoder);
-    int is_f32; /* whatever the engine is */
-} parts[] = {{"norm + qkv", run_qkv, 0},
-             {"attention", run_attention, 1},
-             {"proj + residual", run_proj, 0},
-             {"norm + MLP + residual", run_mlp, 0},
-             {"whole block", run_block, 0}};
+} parts[] = {{"norm + qkv", run_qkv},
+             {"attention + proj", run_attention},
+             {"norm + MLP + residual", run_mlp},
+             {"whole block", run_block}};
 
 enum { N_PART = sizeof parts / sizeof parts[0] };
 
@@ -83,7 +71,7 @@ enum { N_PART = sizeof parts / sizeof parts[0] };
 static double print_part(machine *m, const bench_shape *s, const struct part *part, pare__encoder *e, double sum)
 {
     char engine[NAME_SIZE];
-    const char *precision = part->is_f32 ? "f32" : pare__precision_name(m->engine.precision);
+    const char *precision = pare__precision_name(m->engine.precision);
     const bench_times t = bench_repeat(part->run, e, SAMPLES, BUDGET_MS);
     e->pack.flops = 0;
     part->run(e);
