@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The 8-bit grid of one row: x ~ scale (q - zero), q in 0..255, chosen from the row's smallest and largest value. In
  * one place because every table of vec.h must give the same bytes: what depends on the row is computed here, once, and
- * what is left per element is one product, a clamp, one rounding half to even and one integer sum, the same in every
- * instruction set. */
+ * what is left per element is one product, a minimum, one rounding half to even, one integer sum and its saturation to a
+ * byte, the same in every instruction set. */
 #ifndef PARE_CORE_QUANT_H
 #define PARE_CORE_QUANT_H
 
@@ -12,8 +12,8 @@
 
 typedef struct pare__quant {
     float scale, inverse; /* inverse = the float 1 / scale: both are normal numbers */
-    float low, high; /* bounds of x inverse: of the row, and such that q fits; so infinities end where FLT_MAX does */
-    int32_t zero;    /* q of x = 0 */
+    float high;   /* x inverse at most: of the row, so that infinity ends where FLT_MAX does; -infinity saturates */
+    int32_t zero; /* q of x = 0 */
 } pare__quant;
 
 /* lo <= 0 <= hi, no NaN. */
@@ -26,8 +26,7 @@ static inline pare__quant pare__quant_of(float lo, float hi)
     if (span > 0) q.scale = fmaxf((float)(span / 255), FLT_MIN);
     q.inverse = 1 / q.scale;
     q.zero = (int32_t)nearbyintf(-lo * q.inverse);
-    q.low = fmaxf(lo * q.inverse, (float)-q.zero);
-    q.high = fminf(hi * q.inverse, (float)(255 - q.zero));
+    q.high = hi * q.inverse;
     return q;
 }
 

@@ -61,7 +61,7 @@ typedef struct pare__vec {
     /* x to 8 bits with one scale and zero point for the row: lo = min(x, 0), hi = max(x, 0), scale = (hi - lo) / 255
      * but at least FLT_MIN (1 for a row of zeros), zero = round(-lo / scale), q = clamp(round(x / scale) + zero);
      * x ~ scale (q - zero). "/ scale" is a product with the float 1 / scale, rounding is half to even. Every table
-     * gives the same bytes. NaN becomes zero, infinities the largest float. */
+     * gives the same bytes. NaN becomes hi, infinities the largest float. */
     void (*quantise)(uint8_t *q, const float *x, int64_t n, float *scale, int32_t *zero);
     void (*dequantise)(float *y, int64_t ldy, const pare__product8 *p);
     /* y += scale * that; scale [n] may be NULL. */

@@ -51,12 +51,18 @@ static inline float v_hmax(vf v)
 static inline vf v_f16(const void *p) { return _mm256_cvtph_ps(_mm_loadu_si128(p)); }
 static inline vf v_i8(const void *p) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(p))); }
 
-static inline void v_store_u8(uint8_t *p, vf v, int32_t add)
+static inline __m256i rounded(vf v, int32_t add)
 {
-    __m256 number = _mm256_and_ps(v, _mm256_cmp_ps(v, v, _CMP_ORD_Q));
-    __m256i whole = _mm256_add_epi32(_mm256_cvtps_epi32(number), _mm256_set1_epi32(add));
-    __m128i pairs = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
-    _mm_storel_epi64((__m128i *)(void *)p, _mm_packus_epi16(pairs, pairs));
+    return _mm256_add_epi32(_mm256_cvtps_epi32(v), _mm256_set1_epi32(add));
+}
+
+/* Packing goes by 128 bits: four numbers of each vector lie side by side until they are put in order. */
+static inline void v_store_u8(uint8_t *p, vf v0, vf v1, vf v2, vf v3, int32_t add)
+{
+    const __m256i order = _mm256_set_epi32(7, 3, 6, 2, 5, 1, 4, 0);
+    __m256i low = _mm256_packs_epi32(rounded(v0, add), rounded(v1, add));
+    __m256i high = _mm256_packs_epi32(rounded(v2, add), rounded(v3, add));
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm256_permutevar8x32_epi32(_mm256_packus_epi16(low, high), order));
 }
 
 static inline void turn4(float *to, int64_t ldt, const float *from, int64_t ldf)

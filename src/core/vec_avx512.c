@@ -33,11 +33,18 @@ static inline float v_hmax(vf v) { return _mm512_reduce_max_ps(v); }
 static inline vf v_f16(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256(p)); }
 static inline vf v_i8(const void *p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(p))); }
 
-static inline void v_store_u8(uint8_t *p, vf v, int32_t add)
+static inline __m512i rounded(vf v, int32_t add)
 {
-    __m512i whole = _mm512_maskz_cvtps_epi32(_mm512_cmp_ps_mask(v, v, _CMP_ORD_Q), v);
-    whole = _mm512_add_epi32(whole, _mm512_set1_epi32(add));
-    _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(whole));
+    return _mm512_add_epi32(_mm512_cvtps_epi32(v), _mm512_set1_epi32(add));
+}
+
+/* Packing goes by 128 bits: four numbers of each vector lie side by side until they are put in order. */
+static inline void v_store_u8(uint8_t *p, vf v0, vf v1, vf v2, vf v3, int32_t add)
+{
+    const __m512i order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+    __m512i low = _mm512_packs_epi32(rounded(v0, add), rounded(v1, add));
+    __m512i high = _mm512_packs_epi32(rounded(v2, add), rounded(v3, add));
+    _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, _mm512_packus_epi16(low, high)));
 }
 
 static inline void turn4(float *to, int64_t ldt, const float *from, int64_t ldf)

@@ -164,8 +164,8 @@ static void quantise(uint8_t *q, const float *x, int64_t n, float *scale, int32_
     }
     const pare__quant grid = pare__quant_of(lo, hi);
     for (int64_t i = 0; i < n; i++) {
-        const float t = isnan(x[i]) ? 0 : x[i] * grid.inverse;
-        q[i] = (uint8_t)((int32_t)nearbyintf(fminf(grid.high, fmaxf(grid.low, t))) + grid.zero);
+        const float t = nearbyintf(fminf(x[i] * grid.inverse, grid.high)) + (float)grid.zero;
+        q[i] = (uint8_t)fminf(fmaxf(t, 0), 255);
     }
     *scale = grid.scale;
     *zero = grid.zero;

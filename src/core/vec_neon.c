@@ -51,12 +51,16 @@ static inline vf v_i8(const void *p)
     return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vld1_s8(lane)))));
 }
 
-static inline void v_store_u8(uint8_t *p, vf v, int32_t add)
+static inline int16x4_t rounded(vf v, int32_t add)
 {
-    int32x4_t whole = vaddq_s32(vcvtnq_s32_f32(v), vdupq_n_s32(add));
-    uint16x4_t pairs = vqmovun_s32(whole);
-    uint8x8_t bytes = vmovn_u16(vcombine_u16(pairs, pairs));
-    memcpy(p, &bytes, 4);
+    return vqmovn_s32(vaddq_s32(vcvtnq_s32_f32(v), vdupq_n_s32(add)));
+}
+
+static inline void v_store_u8(uint8_t *p, vf v0, vf v1, vf v2, vf v3, int32_t add)
+{
+    int16x8_t low = vcombine_s16(rounded(v0, add), rounded(v1, add));
+    int16x8_t high = vcombine_s16(rounded(v2, add), rounded(v3, add));
+    vst1q_u8(p, vcombine_u8(vqmovun_s16(low), vqmovun_s16(high)));
 }
 
 static inline void turn4(float *to, int64_t ldt, const float *from, int64_t ldf)

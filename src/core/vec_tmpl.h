@@ -8,7 +8,7 @@
  *   v_least v_most                min and max; the second operand if the first is NaN
  *   v_hsum v_hmax                 across lanes
  *   v_f16 v_i8                    VN halves, VN signed bytes as floats; pointers may be unaligned
- *   v_store_u8                    v rounded half to even (NaN to 0), plus an integer, as VN bytes; they fit
+ *   v_store_u8                    four vectors rounded half to even, plus an integer, within 0 .. 255, as 4 VN bytes
  *   sad_u8                        the whole kernel
  *   VEC_TABLE VEC_NAME            the table and its name
  *
@@ -371,13 +371,19 @@ static pare__quant find_grid(const float *x, int64_t n)
 static void quantise(uint8_t *q, const float *x, int64_t n, float *scale, int32_t *zero)
 {
     const pare__quant grid = find_grid(x, n);
-    const vf inverse = v_set(grid.inverse), low = v_set(grid.low), high = v_set(grid.high);
-    uint8_t rest[VN];
+    const vf inverse = v_set(grid.inverse), high = v_set(grid.high);
+    uint8_t rest[4 * VN];
 
-    for (int64_t i = 0; i < n; i += VN) {
-        vf t = v_min(high, v_max(low, row_load(x, i, n, 0) * inverse));
-        v_store_u8(n - i >= VN ? q + i : rest, t, grid.zero);
-        if (n - i < VN) memcpy(q + i, rest, (size_t)(n - i));
+    for (int64_t i = 0; i < n; i += 4 * VN) {
+        const int is_whole = n - i >= 4 * VN;
+        vf t[4];
+        for (int k = 0; k < 4; k++) {
+            const int64_t at = i + k * VN;
+            const vf v = is_whole ? v_load(x + at) : at < n ? row_load(x, at, n, 0) : v_set(0);
+            t[k] = v_least(v * inverse, high);
+        }
+        v_store_u8(is_whole ? q + i : rest, t[0], t[1], t[2], t[3], grid.zero);
+        if (!is_whole) memcpy(q + i, rest, (size_t)(n - i));
     }
     *scale = grid.scale;
     *zero = grid.zero;
