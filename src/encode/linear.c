@@ -5,9 +5,9 @@
  * point per row); a row tile times a panel of prepared weights lands in a worker's scratch and is finished there: back to
  * floats, bias, activation, gate or residual, then y.
  *
- * Few rows: every layer of a chain is cut into row tiles x panels, one layer after the other. Many rows: a task takes its
- * row tile through the whole chain, so that what lies between two layers stays in its cache. Both cuts depend on the
- * shape only. */
+ * Few rows for the threads there are: every layer of a chain is cut into row tiles x panels, one layer after the other.
+ * Many rows: a task takes its row tile through the whole chain, and what lies between two layers goes where that of the
+ * worker's last tile went, so that it stays in its cache. The products are the same ones, cut by shape. */
 #include <string.h>
 
 #include "core/mem.h"
@@ -19,10 +19,10 @@ typedef struct chain {
     int32_t n;
     int64_t n_tile; /* of rows */
     int64_t pitch;  /* bytes of the operand per row: those of the widest layer that needs one */
+    int64_t most;   /* rows of a tile: what lies between two layers takes so many per worker */
 } chain;
 
-/* Rows [first, first + n) of a layer; what the engine multiplies of them begins at `base` bytes of the operand. Within a
- * chain tiles are at different layers at one time: each keeps to its own part of the operand, whatever its rows take. */
+/* Rows [first, first + n) of a layer; what the engine multiplies of them begins at `base` bytes of the operand. */
 typedef struct stretch {
     int64_t first, n, base;
 } stretch;
@@ -247,11 +247,15 @@ static void run_tile(void *arg, int64_t task, int32_t worker)
 static void run_through(void *arg, int64_t task, int32_t worker)
 {
     const chain *c = (const chain *)arg;
-    const stretch at = tile_at(c, task);
+    const stretch at = tile_at(c, task), here = {0, at.n, worker * c->most * c->pitch};
+    pare__exec ex = *c->ex;
+    if (ex.row_scale) ex.row_scale += at.first, ex.row_zero += at.first;
     for (int32_t i = 0; at.n > 0 && i < c->n; i++) {
-        const pare__linear_job *j = &c->job[i];
-        if (!is_as_it_is(j)) prepare_rows(c->ex, j, at, worker);
-        for (int32_t p = 0; p < j->w->n_panel; p++) run_panel(c->ex, j, at, p, worker);
+        pare__linear_job j = c->job[i];
+        j.x += (i == 0 ? at.first : worker * c->most) * j.ldx;
+        j.y += (i + 1 == c->n ? at.first : worker * c->most) * j.ldy;
+        if (!is_as_it_is(&j)) prepare_rows(&ex, &j, here, worker);
+        for (int32_t p = 0; p < j.w->n_panel; p++) run_panel(&ex, &j, here, p, worker);
     }
 }
 
@@ -269,15 +273,16 @@ static void run_one(const pare__exec *ex, const pare__linear_job *job)
 void pare__linear_run(const pare__exec *ex, const pare__linear_job *job, int32_t n)
 {
     const pare__engine *e = job->w->engine;
+    if (job->rows == 0) return;
     for (int32_t i = 0; ex->flops && i < n; i++)
         *ex->flops += 2.0 * (double)job[i].rows * job[i].w->n_in * job[i].w->n_out;
-    if (job->rows < e->chain_rows) {
+    const int64_t n_tile = count_tiles(job->rows, e->tile_rows), room = pare__round_up(job->rows, PARE__GRAIN_ROWS);
+    chain c = {.ex = ex, .job = job, .n = n, .n_tile = n_tile, .pitch = widest_pitch(job, n)};
+    c.most = pare__round_up(pare__ceil_div(room, n_tile), PARE__GRAIN_ROWS);
+    if (job->rows >= e->chain_rows && pare__pool_threads(ex->pool) * c.most <= room)
+        pare__pool_run(ex->pool, n_tile, run_through, &c);
+    else
         for (int32_t i = 0; i < n; i++) run_one(ex, &job[i]);
-        return;
-    }
-    chain c = {.ex = ex, .job = job, .n = n, .n_tile = count_tiles(job->rows, e->tile_rows)};
-    c.pitch = widest_pitch(job, n);
-    pare__pool_run(ex->pool, c.n_tile, run_through, &c);
 }
 
 /* ---- norms ------------------------------------------------------------------------------------------------------- */
