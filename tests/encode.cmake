@@ -14,6 +14,7 @@ pare_test(test_head MODULES core model encode SOURCES test_head.c)
 pare_test(test_ways MODULES core model encode SOURCES test_ways.c encoder_kit.c encoder_ref.c)
 pare_test(test_past MODULES core model encode SOURCES test_past.c encoder_kit.c encoder_ref.c)
 pare_test(test_extents MODULES core model encode SOURCES test_extents.c encoder_kit.c encoder_ref.c)
+pare_test(test_stretches MODULES core model encode SOURCES test_stretches.c encoder_kit.c encoder_ref.c)
 pare_test(test_videomae MODULES core model encode select reduce measure view write api SOURCES test_videomae.c)
 
 include(bench/programs.cmake)

@@ -33,7 +33,8 @@ static void lay(const pare__encoder *e, pare__stretch *s, int32_t first, int32_t
     for (int32_t i = first; i <= end; i++) *cu++ = row_of(e, i) - s->row;
 }
 
-/* Windows list rows of the whole pack: there it is one stretch. */
+/* A stretch ends where the share of the pack that it begins in does; segments that are left empty join the last one. Windows
+ * list rows of the whole pack: there it is one stretch. */
 void pare__stretches_cut(pare__encoder *e)
 {
     const int32_t n_extent = count_extents(e);
@@ -44,7 +45,8 @@ void pare__stretches_cut(pare__encoder *e)
     for (int32_t first = 0, end = 0; first < n_extent; first = end) {
         const int64_t slice = pare__ceil_div((row_of(e, first) + 1) * wanted, n); /* behind that of the row */
         const int64_t to = pare__slice(n, slice, wanted);
-        while (++end < n_extent && row_of(e, end) < to) continue;
+        do end++;
+        while (end < n_extent && (row_of(e, end) < to || row_of(e, end) == e->pack.n));
         lay(e, &e->stretches.at[e->stretches.n++], first, end, cu);
         cu += end - first + 1;
     }
