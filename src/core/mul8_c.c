@@ -21,12 +21,12 @@ static void pack_t(int8_t *to, const int8_t *q, int64_t k, int64_t n)
         for (int64_t col = 0; col < cols; col++) to[place(p, col, k)] = col < n && p < k ? q[col * k + p] : (int8_t)0;
 }
 
-static void run(int64_t m, int64_t n, int64_t k, const uint8_t *a, int64_t lda, const int8_t *packed, int32_t *c,
-                int64_t ldc)
+static void run(int64_t m, int64_t n, int64_t k, const uint8_t *a, int64_t lda, const int8_t *packed,
+                const int32_t *start, int32_t *c, int64_t ldc)
 {
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < n; j++) {
-            int32_t sum = 0;
+            int32_t sum = start ? start[j] : 0;
             for (int64_t p = 0; p < k; p++) sum += a[i * lda + p] * packed[place(p, j, k)];
             c[i * ldc + j] = sum;
         }

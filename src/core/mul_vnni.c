@@ -19,26 +19,7 @@ enum { VN = 16, ROWS = 12, COLS = 2 * VN };
 /* Mask of the lanes of a vector at i that lie before n. */
 static inline __mmask16 lanes(int64_t i, int64_t n) { return n - i >= VN ? 0xffff : (__mmask16)((1u << (n - i)) - 1); }
 
-/* ---- rows -------------------------------------------------------------------------------------------------------- */
-
-/* max_ps gives its second operand where one is NaN. */
-static inline __m512 larger(__m512 top, __m512 x) { return _mm512_max_ps(_mm512_abs_ps(x), top); }
-
-static float peak(const float *x, int64_t n)
-{
-    __m512 top = _mm512_setzero_ps();
-    for (int64_t i = 0; i < n; i += VN) top = larger(top, _mm512_maskz_loadu_ps(lanes(i, n), x + i));
-    return _mm512_reduce_max_ps(top);
-}
-
-static void peaks(float *top, const float *x, int64_t n)
-{
-    for (int64_t i = 0; i < n; i += VN) {
-        const __mmask16 mask = lanes(i, n);
-        const __m512 v = larger(_mm512_maskz_loadu_ps(mask, top + i), _mm512_maskz_loadu_ps(mask, x + i));
-        _mm512_mask_storeu_ps(top + i, mask, v);
-    }
-}
+/* ---- packing ----------------------------------------------------------------------------------------------------- */
 
 /* The nearest whole numbers within +-32767, in 32 bits. */
 static inline __m512i whole(__m512 x)
@@ -46,47 +27,6 @@ static inline __m512i whole(__m512 x)
     const __mmask16 is_number = _mm512_cmp_ps_mask(x, x, _CMP_ORD_Q);
     x = _mm512_min_ps(_mm512_max_ps(x, _mm512_set1_ps(-32767)), _mm512_set1_ps(32767));
     return _mm512_maskz_cvtps_epi32(is_number, x);
-}
-
-static void narrow(int16_t *q, const float *x, int64_t n, float factor)
-{
-    const __m512 scale = _mm512_set1_ps(factor);
-    for (int64_t i = 0; i < n; i += VN) {
-        const __mmask16 mask = lanes(i, n);
-        const __m512i v = whole(_mm512_mul_ps(_mm512_maskz_loadu_ps(mask, x + i), scale));
-        _mm512_mask_cvtepi32_storeu_epi16(q + i, mask, v);
-    }
-}
-
-static void widen(float *y, const int32_t *x, const float *factor, float scale, int64_t n)
-{
-    const __m512 all = _mm512_set1_ps(scale);
-    for (int64_t i = 0; i < n; i += VN) {
-        const __mmask16 mask = lanes(i, n);
-        const __m512 v = _mm512_cvtepi32_ps(_mm512_maskz_loadu_epi32(mask, x + i));
-        _mm512_mask_storeu_ps(y + i, mask,
-                              _mm512_mul_ps(v, _mm512_mul_ps(all, _mm512_maskz_loadu_ps(mask, factor + i))));
-    }
-}
-
-/* ---- packing ----------------------------------------------------------------------------------------------------- */
-
-/* A pair is a 32-bit number here: a panel row is one from each of 32 rows of q. */
-static void pack_t(int16_t *to, const int16_t *q, int64_t ldq, int64_t k, int64_t n)
-{
-    const __m512i apart = _mm512_mullo_epi32(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
-                                             _mm512_set1_epi32((int32_t)ldq * (int32_t)sizeof *q));
-    for (int64_t col = 0; col < n; col += VN) {
-        int16_t *panel = to + col / COLS * COLS * k + col % COLS * 2;
-        const __mmask16 mask = lanes(col, n);
-        for (int64_t p = 0; p < k; p += 2, panel += 2 * COLS)
-            _mm512_storeu_si512(panel,
-                                _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), mask, apart, q + col * ldq + p, 1));
-    }
-    const int64_t done = (n + VN - 1) / VN * VN;
-    if (done % COLS == 0) return;
-    int16_t *panel = to + done / COLS * COLS * k + done % COLS * 2;
-    for (int64_t p = 0; p < k; p += 2, panel += 2 * COLS) _mm512_storeu_si512(panel, _mm512_setzero_si512());
 }
 
 static void pack_pair(int16_t *to, const float *x0, const float *x1, const float *factor, int64_t pair, int64_t k,
@@ -104,15 +44,22 @@ static void pack_pair(int16_t *to, const float *x0, const float *x1, const float
     }
 }
 
-/* Once for weights: no need to be fast. */
+/* Words of four are moved whole; what is left of a row is padded. */
 static void pack_bytes(int8_t *to, const int8_t *q, int64_t k, int64_t n)
 {
-    const int64_t n_word = (k + 3) / 4;
-    memset(to, 0, (size_t)((n + COLS - 1) / COLS * COLS * n_word * 4));
-    for (int64_t col = 0; col < n; col++) {
+    const int64_t n_word = (k + 3) / 4, n_whole = k / 4;
+    const size_t rest = (size_t)(k % 4);
+
+    for (int64_t col = 0; col < n; col++, q += k) {
         int8_t *panel = to + (col / COLS * n_word * COLS + col % COLS) * 4;
-        for (int64_t p = 0; p < k; p += 4) memcpy(panel + p * COLS, q + col * k + p, (size_t)(k - p < 4 ? k - p : 4));
+        for (int64_t p = 0; p < n_whole; p++) memcpy(panel + p * 4 * COLS, q + p * 4, 4);
+        if (!rest) continue;
+        memset(panel + n_whole * 4 * COLS, 0, 4);
+        memcpy(panel + n_whole * 4 * COLS, q + n_whole * 4, rest);
     }
+    for (int64_t col = n; col % COLS; col++)
+        for (int64_t p = 0; p < n_word; p++)
+            memset(to + (col / COLS * n_word * COLS + p * COLS + col % COLS) * 4, 0, 4);
 }
 
 /* ---- multiplying ------------------------------------------------------------------------------------------------- */
@@ -126,14 +73,24 @@ static inline __attribute__((always_inline)) void add(int is_bytes, __m512i *acc
         __asm__("vpdpwssd %2, %1, %0" : "+v"(*acc) : "v"(left), "v"(right));
 }
 
-/* c [rows, n] = a . panel over n_word words; a in bytes, lda of them between rows. */
+/* c [rows, n] = start + a . panel over n_word words; a in bytes, lda of them between rows. */
 static inline __attribute__((always_inline)) void multiply(const int rows, const int is_bytes, int64_t n,
                                                            int64_t n_word, const char *a, int64_t lda,
-                                                           const int32_t *panel, int32_t *c, int64_t ldc)
+                                                           const int32_t *panel, const int32_t *start, int32_t *c,
+                                                           int64_t ldc)
 {
-    __m512i acc[ROWS][2];
+    const __mmask16 second = n > VN ? lanes(VN, n) : 0;
+    __m512i acc[ROWS][2], start0 = _mm512_setzero_si512(), start1 = start0;
 
-    UNROLL for (int r = 0; r < rows; r++) acc[r][0] = acc[r][1] = _mm512_setzero_si512();
+    if (start) {
+        start0 = _mm512_maskz_loadu_epi32(lanes(0, n), start);
+        start1 = _mm512_maskz_loadu_epi32(second, start + VN);
+    }
+    UNROLL for (int r = 0; r < rows; r++)
+    {
+        acc[r][0] = start0;
+        acc[r][1] = start1;
+    }
     for (int64_t p = 0; p < n_word; p++, panel += COLS) {
         const __m512i right0 = _mm512_loadu_si512(panel), right1 = _mm512_loadu_si512(panel + VN);
         UNROLL for (int r = 0; r < rows; r++)
@@ -145,7 +102,6 @@ static inline __attribute__((always_inline)) void multiply(const int rows, const
             add(is_bytes, &acc[r][1], left, right1);
         }
     }
-    const __mmask16 second = n > VN ? lanes(VN, n) : 0;
     UNROLL for (int r = 0; r < rows; r++)
     {
         _mm512_mask_storeu_epi32(c + r * ldc, lanes(0, n), acc[r][0]);
@@ -153,14 +109,14 @@ static inline __attribute__((always_inline)) void multiply(const int rows, const
     }
 }
 
-typedef void (*block_fn)(int64_t n, int64_t n_word, const char *a, int64_t lda, const int32_t *panel, int32_t *c,
-                         int64_t ldc);
+typedef void (*block_fn)(int64_t n, int64_t n_word, const char *a, int64_t lda, const int32_t *panel,
+                         const int32_t *start, int32_t *c, int64_t ldc);
 
 #define BLOCK(kind, is_bytes, rows)                                                                                    \
-    static void kind##_##rows(int64_t n, int64_t n_word, const char *a, int64_t lda, const int32_t *panel, int32_t *c, \
-                              int64_t ldc)                                                                             \
+    static void kind##_##rows(int64_t n, int64_t n_word, const char *a, int64_t lda, const int32_t *panel,             \
+                              const int32_t *start, int32_t *c, int64_t ldc)                                           \
     {                                                                                                                  \
-        multiply(rows, is_bytes, n, n_word, a, lda, panel, c, ldc);                                                    \
+        multiply(rows, is_bytes, n, n_word, a, lda, panel, start, c, ldc);                                             \
     }
 #define PAIRS(rows) BLOCK(pairs, 0, rows)
 #define QUADS(rows) BLOCK(quads, 1, rows)
@@ -174,7 +130,7 @@ static const block_fn pairs[ROWS] = {EACH_ROW(PAIRS_NAME)}, quads[ROWS] = {EACH_
 
 /* A panel stays in the first-level cache while all blocks of rows, of about equal height, pass by. */
 static void run_words(const block_fn *blocks, int64_t m, int64_t n, int64_t n_word, const char *a, int64_t lda,
-                      const int32_t *packed, int32_t *c, int64_t ldc)
+                      const int32_t *packed, const int32_t *start, int32_t *c, int64_t ldc)
 {
     const int64_t n_block = (m + ROWS - 1) / ROWS;
 
@@ -182,7 +138,8 @@ static void run_words(const block_fn *blocks, int64_t m, int64_t n, int64_t n_wo
         const int64_t cols = n - col < COLS ? n - col : COLS;
         for (int64_t i = 0; i < n_block; i++) {
             const int64_t row = m * i / n_block, rows = m * (i + 1) / n_block - row;
-            blocks[rows - 1](cols, n_word, a + row * lda, lda, packed, c + row * ldc + col, ldc);
+            blocks[rows - 1](cols, n_word, a + row * lda, lda, packed, start ? start + col : NULL, c + row * ldc + col,
+                             ldc);
         }
     }
 }
@@ -190,27 +147,17 @@ static void run_words(const block_fn *blocks, int64_t m, int64_t n, int64_t n_wo
 static void run(int64_t m, int64_t n, int64_t k, const int16_t *a, int64_t lda, const int16_t *packed, int32_t *c,
                 int64_t ldc)
 {
-    run_words(pairs, m, n, (k + 1) / 2, (const char *)a, 2 * lda, (const int32_t *)(const void *)packed, c, ldc);
+    run_words(pairs, m, n, (k + 1) / 2, (const char *)a, 2 * lda, (const int32_t *)(const void *)packed, NULL, c, ldc);
 }
 
-static void run_bytes(int64_t m, int64_t n, int64_t k, const uint8_t *a, int64_t lda, const int8_t *packed, int32_t *c,
-                      int64_t ldc)
+static void run_bytes(int64_t m, int64_t n, int64_t k, const uint8_t *a, int64_t lda, const int8_t *packed,
+                      const int32_t *start, int32_t *c, int64_t ldc)
 {
-    run_words(quads, m, n, (k + 3) / 4, (const char *)a, lda, (const int32_t *)(const void *)packed, c, ldc);
+    run_words(quads, m, n, (k + 3) / 4, (const char *)a, lda, (const int32_t *)(const void *)packed, start, c, ldc);
 }
 
 /* ---- the tables -------------------------------------------------------------------------------------------------- */
 
-const pare__mul16 pare__mul16_vnni = {
-    .name = "avx512_vnni",
-    .cols = COLS,
-    .peak = peak,
-    .peaks = peaks,
-    .narrow = narrow,
-    .pack_t = pack_t,
-    .pack_pair = pack_pair,
-    .run = run,
-    .widen = widen,
-};
+const pare__mul16 pare__mul16_vnni = {.name = "avx512_vnni", .cols = COLS, .pack_pair = pack_pair, .run = run};
 
 const pare__mul8 pare__mul8_vnni = {.name = "avx512_vnni", .cols = COLS, .pack_t = pack_bytes, .run = run_bytes};

@@ -7,8 +7,9 @@
  * Segments are stretches of rows, or lists of rows (windows), which are gathered as they are packed. Column sums and CLS
  * rows are summed per head in query order, then over heads in order, so that threads do not change them.
  *
- * Between linear layers in 8 bits the products are of 16-bit numbers (core/mul16.h) where that is faster: queries and keys
- * of 12 bits per row, values of 12 bits per channel, probabilities of up to 15 bits; sums stay below 2^31. */
+ * Between linear layers in 8 bits the products are of whole numbers (core/narrow.h) where that is faster: queries of 8 bits
+ * per row, keys of 8 bits per head, values of 10 bits per channel, probabilities of 11 to 15 bits. What all keys of a head
+ * have in common changes no probability: they are taken from the middle of their range, which makes their steps small. */
 #include <math.h>
 #include <string.h>
 
@@ -26,8 +27,16 @@ enum {
  * at least: each part packs again. */
 enum { ENOUGH_TASKS = 64, PART_QUERIES = 512 };
 
-/* Segments and heads whose sums of 16-bit products fit, and whose probabilities are well above their steps. */
-enum { MAX_NARROW = 2048, MAX_NARROW_HEAD = 128, STEPS = 4095, MOST = 32767, ROW_SUM = 520000 };
+/* Rows and channels of what may be whole numbers. Sums of VALUE_STEPS times probabilities stay below 2^31. */
+enum {
+    MAX_NARROW = 2048,
+    MAX_NARROW_HEAD = 128,
+    STEPS = 127,
+    BYTE_ZERO = 128,
+    VALUE_STEPS = 511,
+    ROW_SUM = 4150000,
+    MOST = 32767
+};
 
 typedef struct work {
     const pare__exec *ex;
@@ -50,9 +59,10 @@ typedef struct room {
     float *queries; /* [MAX_QUERIES, head_dim]; the output of a tile takes their place */
     float *bias;    /* [n] log sizes of listed rows */
     float *share;   /* [MAX_QUERIES] 1 / sum of each row of scores */
-    float *steps;   /* of 16-bit numbers: [n] keys, then [head_dim] values and their inverse */
+    float *marks;   /* of whole numbers: what products with keys start from, int32 [n]; low and high of channels */
     float *scores;  /* [queries, n], ld floats between rows */
     int64_t ld;
+    float step; /* of keys as whole numbers */
 } room;
 
 /* ---- shapes ---------------------------------------------------------------------------------------------------- */
@@ -70,7 +80,7 @@ static int64_t tile_queries(int64_t n)
 
 /* Floats of the arrays of a room, each a whole number of cache lines, for any table of products. */
 typedef struct sizes {
-    int64_t keys, values, queries, bias, share, steps, scores;
+    int64_t keys, values, queries, bias, share, marks, scores;
 } sizes;
 
 static sizes sizes_of(int64_t n, int64_t head_dim)
@@ -80,14 +90,14 @@ static sizes sizes_of(int64_t n, int64_t head_dim)
                    .queries = MAX_QUERIES * head_dim,
                    .bias = pare__round_up(n, LINE),
                    .share = MAX_QUERIES,
-                   .steps = pare__round_up(n, LINE) + 2 * pare__round_up(head_dim, LINE),
+                   .marks = pare__round_up(n, LINE) + 2 * pare__round_up(head_dim, LINE),
                    .scores = pare__max64(SCORE_FLOATS, PARE__MUL_MAX_ROWS * score_ld(n))};
 }
 
 int64_t pare__attention_scratch(int64_t n, int64_t head_dim)
 {
     const sizes s = sizes_of(n, head_dim);
-    return s.keys + s.values + s.queries + s.bias + s.share + s.steps + s.scores + LINE;
+    return s.keys + s.values + s.queries + s.bias + s.share + s.marks + s.scores + LINE;
 }
 
 /* ---- tasks ----------------------------------------------------------------------------------------------------- */
@@ -143,8 +153,8 @@ static room furnish(const work *w, const span *s, int32_t worker)
     r.queries = r.values + size.values;
     r.bias = r.queries + size.queries;
     r.share = r.bias + size.bias;
-    r.steps = r.share + size.share;
-    r.scores = r.steps + size.steps;
+    r.marks = r.share + size.share;
+    r.scores = r.marks + size.marks;
     return r;
 }
 
@@ -240,39 +250,59 @@ static void tile(const work *w, const span *s, const room *r, const float *bias,
         scaled(j->out + row_at(w, s, first + i) * j->ldo + s->head * hd, r->queries + i * hd, r->share[i], hd);
 }
 
-/* ---- in 16 bits ------------------------------------------------------------------------------------------------- */
+/* ---- in whole numbers ------------------------------------------------------------------------------------------- */
 
 static int is_narrow(const work *w, const span *s)
 {
     const int32_t hd = w->job->head_dim;
-    return w->ex->mul16 && hd % 2 == 0 && hd <= MAX_NARROW_HEAD && s->m <= MAX_NARROW;
+    return w->ex->narrow && hd % 4 == 0 && hd <= MAX_NARROW_HEAD && s->m <= MAX_NARROW;
 }
 
-/* Places [first, first + n) of q or k as [n, head_dim] at the place of the queries, each row in steps of its own. */
-static const int16_t *narrow_rows(const work *w, const span *s, const room *r, int64_t part, int64_t first, int64_t n,
-                                  float *steps)
+/* Bounds [head_dim] of the channels of k (part 1) or v: at most `low_most`, at least its negative. */
+static void find_bounds(const work *w, const span *s, int64_t part, float low_most, float *low, float *high)
 {
-    const pare__mul16 *mul = w->ex->mul16;
     const int64_t hd = w->job->head_dim;
-    int16_t *to = (int16_t *)(void *)r->queries;
-    for (int64_t i = 0; i < n; i++) {
-        const float *x = row_of(w, s, part, first + i), peak = mul->peak(x, hd);
-        mul->narrow(to + i * hd, x, hd, peak > 0 ? STEPS / peak : 0);
-        steps[i] = peak / STEPS;
+    for (int64_t c = 0; c < hd; c++) {
+        low[c] = low_most;
+        high[c] = -low_most;
     }
-    return to;
+    for (int64_t i = 0; i < s->m; i++) w->ex->narrow->extend(low, high, row_of(w, s, part, i), hd);
 }
 
+/* Keys from the middle of their channels' ranges, by way of the place of the queries; products start from what turns the
+ * unsigned bytes of queries back. */
+static void pack_narrow_keys(const work *w, const span *s, room *r)
+{
+    const pare__narrow *narrow = w->ex->narrow;
+    const int64_t hd = w->job->head_dim;
+    float *low = r->marks + pare__round_up(s->m, LINE), *high = low + pare__round_up(hd, LINE), reach = 0;
+    int32_t *start = (int32_t *)(void *)r->marks;
+    uint8_t *rows = (uint8_t *)(void *)r->queries;
+    find_bounds(w, s, 1, INFINITY, low, high);
+    for (int64_t c = 0; c < hd; c++) {
+        reach = fmaxf(reach, high[c] / 2 - low[c] / 2);
+        low[c] = high[c] / 2 + low[c] / 2;
+    }
+    const float factor = reach > 0 ? STEPS / reach : 0;
+    for (int64_t i = 0; i < s->m; i += narrow->mul8->cols) {
+        const int64_t n = pare__min64(narrow->mul8->cols, s->m - i);
+        for (int64_t k = 0; k < n; k++)
+            start[i + k] = -BYTE_ZERO * narrow->bytes(rows + k * hd, row_of(w, s, 1, i + k), low, hd, factor, 0);
+        narrow->mul8->pack_t((int8_t *)(void *)r->keys + i * hd, (const int8_t *)rows, hd, n);
+    }
+    r->step = reach / STEPS;
+}
+
+/* Values, and the steps of their channels where the bounds of keys were. */
 static void pack_narrow_values(const work *w, const span *s, const room *r)
 {
-    const pare__mul16 *mul = w->ex->mul16;
+    const pare__mul16 *mul = w->ex->narrow->mul16;
     const int64_t hd = w->job->head_dim;
-    float *step = r->steps + pare__round_up(s->m, LINE), *inverse = step + pare__round_up(hd, LINE);
-    memset(step, 0, (size_t)hd * sizeof *step);
-    for (int64_t i = 0; i < s->m; i++) mul->peaks(step, row_of(w, s, 2, i), hd);
+    float *step = r->marks + pare__round_up(s->m, LINE), *inverse = step + pare__round_up(hd, LINE);
+    find_bounds(w, s, 2, 0, step, inverse);
     for (int64_t c = 0; c < hd; c++) {
-        inverse[c] = step[c] > 0 ? STEPS / step[c] : 0;
-        step[c] /= STEPS;
+        step[c] = fmaxf(-step[c], inverse[c]) / VALUE_STEPS;
+        inverse[c] = step[c] > 0 ? 1 / step[c] : 0;
     }
     for (int64_t i = 0; i < s->m; i += 2) {
         const float *second = i + 1 < s->m ? row_of(w, s, 2, i + 1) : NULL;
@@ -280,48 +310,64 @@ static void pack_narrow_values(const work *w, const span *s, const room *r)
     }
 }
 
-static void pack_narrow(const work *w, const span *s, const room *r)
+static void pack_narrow(const work *w, const span *s, room *r)
 {
-    const pare__mul16 *mul = w->ex->mul16;
-    const int64_t hd = w->job->head_dim;
-    for (int64_t i = 0; i < s->m; i += mul->cols) {
-        const int64_t n = pare__min64(mul->cols, s->m - i);
-        const int16_t *rows = narrow_rows(w, s, r, 1, i, n, r->steps + i);
-        mul->pack_t((int16_t *)(void *)r->keys + i * hd, rows, hd, hd, n);
-    }
+    pack_narrow_keys(w, s, r);
     if (w->job->out) pack_narrow_values(w, s, r);
 }
 
-/* Sums of 16-bit products become scores, scores probabilities, those 16-bit numbers again, all in place. */
+/* Queries [first, first + rows) as unsigned bytes [rows, head_dim] at their place, each row in steps of its own. */
+static void narrow_queries(const work *w, const span *s, const room *r, int64_t first, int64_t rows)
+{
+    const pare__narrow *narrow = w->ex->narrow;
+    const int64_t hd = w->job->head_dim;
+    uint8_t *to = (uint8_t *)(void *)r->queries;
+    for (int64_t i = 0; i < rows; i++) {
+        const float *x = row_of(w, s, 0, first + i), peak = narrow->peak(x, hd);
+        narrow->bytes(to + i * hd, x, NULL, hd, peak > 0 ? STEPS / peak : 0, BYTE_ZERO);
+        r->share[i] = peak / STEPS;
+    }
+}
+
+/* As keep_rows, of probabilities in whole numbers. */
+static void keep_narrow_rows(const work *w, const span *s, const room *r, int64_t first, int64_t rows)
+{
+    const pare__attention_job *j = w->job;
+    const int16_t *whole = (const int16_t *)(const void *)r->scores;
+    float *row = j->part + s->head * w->n + s->at;
+    float *sum = j->part + (j->n_head + s->head) * w->n + s->at;
+    if (j->cls_row && first == 0) {
+        memset(row, 0, (size_t)s->n * sizeof *row);
+        w->ex->narrow->add(row, whole, s->n, r->share[0]);
+    }
+    if (!j->col_mean) return;
+    if (first == 0) memset(sum, 0, (size_t)s->n * sizeof *sum);
+    for (int64_t i = 0; i < rows; i++) w->ex->narrow->add(sum, whole + i * 2 * r->ld, s->n, r->share[i]);
+}
+
+/* Sums of products become probabilities in place. */
 static void tile_narrow(const work *w, const span *s, const room *r, const float *bias, int64_t first, int64_t rows)
 {
-    const pare__mul16 *mul = w->ex->mul16;
+    const pare__narrow *narrow = w->ex->narrow;
     const pare__attention_job *j = w->job;
     const int64_t hd = j->head_dim;
-    const float scale = (float)(1 / sqrt((double)hd)), *step = r->steps + pare__round_up(s->m, LINE);
-    int32_t *sums = (int32_t *)(void *)r->scores;
-    const int16_t *queries = narrow_rows(w, s, r, 0, first, rows, r->share);
-    mul->run(rows, s->m, hd, queries, hd, (const int16_t *)(const void *)r->keys, sums, r->ld);
+    const float scale = r->step / (float)sqrt((double)hd);
+    const float *step = r->marks + pare__round_up(s->m, LINE), most = fminf(MOST, (float)ROW_SUM / (float)s->m);
+    int32_t *sums = (int32_t *)(void *)r->scores, *values = (int32_t *)(void *)r->queries;
+    int16_t *whole = (int16_t *)(void *)r->scores;
+    narrow_queries(w, s, r, first, rows);
+    narrow->mul8->run(rows, s->m, hd, (const uint8_t *)r->queries, hd, (const int8_t *)r->keys,
+                      (const int32_t *)r->marks, sums, r->ld);
     for (int64_t i = 0; i < rows; i++) {
-        float *row = r->scores + i * r->ld;
-        mul->widen(row, sums + i * r->ld, r->steps, scale * r->share[i], s->m);
-        r->share[i] = w->ex->vec->softmax_raw(row, s->m, 1, bias);
+        int16_t *row = whole + i * 2 * r->ld;
+        r->share[i] = narrow->exponents(row, sums + i * r->ld, s->m, scale * r->share[i], bias, most);
+        if (s->m % 2) row[s->m] = 0;
     }
-    keep_rows(w, s, r, first, rows);
+    keep_narrow_rows(w, s, r, first, rows);
     if (!j->out) return;
-    for (int64_t i = 0; i < rows; i++) {
-        float *row = r->scores + i * r->ld;
-        const float factor = fminf(MOST, ROW_SUM * r->share[i]);
-        int16_t *whole = (int16_t *)(void *)row;
-        mul->narrow(whole, row, s->m, factor);
-        if (s->m % 2) whole[s->m] = 0;
-        r->share[i] = factor > 0 ? r->share[i] / factor : 0;
-    }
-    sums = (int32_t *)(void *)r->queries;
-    mul->run(rows, hd, s->m, (const int16_t *)(const void *)r->scores, 2 * r->ld,
-             (const int16_t *)(const void *)r->values, sums, hd);
+    narrow->mul16->run(rows, hd, s->m, whole, 2 * r->ld, (const int16_t *)(const void *)r->values, values, hd);
     for (int64_t i = 0; i < rows; i++)
-        mul->widen(j->out + row_at(w, s, first + i) * j->ldo + s->head * hd, sums + i * hd, step, r->share[i], hd);
+        narrow->widen(j->out + row_at(w, s, first + i) * j->ldo + s->head * hd, values + i * hd, step, r->share[i], hd);
 }
 
 /* ---- all of a task ---------------------------------------------------------------------------------------------- */
@@ -330,11 +376,14 @@ static void run_task(void *arg, int64_t task, int32_t worker)
 {
     const work *w = (const work *)arg;
     const span s = find(w, task);
-    const room r = furnish(w, &s, worker);
+    room r = furnish(w, &s, worker);
     const float *bias = biases(w, &s, &r);
     const int64_t step = tile_queries(s.m);
     const int narrow = is_narrow(w, &s);
-    (narrow ? pack_narrow : pack)(w, &s, &r);
+    if (narrow)
+        pack_narrow(w, &s, &r);
+    else
+        pack(w, &s, &r);
     for (int64_t i = s.first; i < s.last; i += step)
         (narrow ? tile_narrow : tile)(w, &s, &r, bias, i, pare__min64(step, s.last - i));
 }

@@ -76,7 +76,7 @@ static int product_int8(const pare__prepared *p, int32_t panel, int64_t rows, co
     const pare__columns c = pare__panel_columns(p, panel);
     (void)scratch;
     pare__mul8_best()->run(rows, c.n, p->n_in, x, pare__operand_stride(PARE__OPERAND_U8, p->n_in),
-                           (const int8_t *)p->impl + panel * bytes_of_panel(p), acc, c.n);
+                           (const int8_t *)p->impl + panel * bytes_of_panel(p), NULL, acc, c.n);
     return 0;
 }
 

@@ -284,7 +284,7 @@ int pare__encoder_create(pare__encoder **out, const pare_model *model, pare__poo
     e->ex.vec = pare__vec_best();
     e->ex.flops = &e->pack.flops;
     e->ex.failed = &e->failed;
-    e->ex.mul16 = choice.engine->narrow_attention ? pare__mul16_best() : NULL;
+    e->ex.narrow = choice.engine->narrow_attention ? pare__narrow_best() : NULL;
     e->pack.n_prefix = model->hp.n_prefix;
     e->pack.d = model->hp.dim;
     e->pack.d_out = model->hp.has_projector ? model->hp.d_out : model->hp.dim;

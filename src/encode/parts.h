@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 
 #include "core/clock.h"
-#include "core/mul16.h"
+#include "core/narrow.h"
 #include "core/pool.h"
 #include "encode/encoder.h"
 #include "encode/engine_weights.h"
@@ -21,7 +21,7 @@ enum {
 typedef struct pare__exec {
     pare__pool *pool; /* NULL = the caller alone */
     const pare__vec *vec;
-    const pare__mul16 *mul16; /* what attention multiplies by instead of floats, or NULL */
+    const pare__narrow *narrow; /* what attention multiplies by instead of floats, or NULL */
     float *scratch;           /* [workers, scratch_size] */
     int64_t scratch_size;     /* floats per worker */
     char *operand;      /* rows as the engine multiplies them: room for those of any layer, whole cache lines each */
