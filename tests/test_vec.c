@@ -99,15 +99,15 @@ static void check_softmax(int64_t n)
 
 static void check_activations(int64_t n)
 {
-    void (*const kernels[3][2])(float *, const float *,
+    void (*const kernels[3][2])(float *, const float *, const float *,
                                 int64_t) = {{vec->bias_gelu, pare__vec_c.bias_gelu},
                                             {vec->bias_gelu_tanh, pare__vec_c.bias_gelu_tanh},
                                             {vec->bias_gelu_quick, pare__vec_c.bias_gelu_quick}};
 
     for (int k = 0; k < 6; k++) {
         prepare(a, n);
-        kernels[k / 2][0](got, k & 1 ? b : NULL, n);
-        kernels[k / 2][1](want, k & 1 ? b : NULL, n);
+        kernels[k / 2][0](got, a, k & 1 ? b : NULL, n);
+        kernels[k / 2][1](want, want, k & 1 ? b : NULL, n);
         compare("gelu", n, 1e-7, 1.2e-7);
     }
     prepare(a, n);
@@ -190,7 +190,7 @@ START_TEST(test_gelu_range)
         double worst = 0;
         for (int32_t i = -100000; i <= 100000; i += MAX_N) {
             for (int32_t k = 0; k < MAX_N; k++) got[k] = a[k] = (float)(i + k) * 1e-4f;
-            vec->bias_gelu(got, NULL, MAX_N);
+            vec->bias_gelu(got, got, NULL, MAX_N);
             for (int32_t k = 0; k < MAX_N; k++) {
                 double error = fabs(got[k] - exact_gelu(a[k])) - 6e-8 * fabs(exact_gelu(a[k]));
                 worst = error > worst ? error : worst;
@@ -246,7 +246,7 @@ START_TEST(test_special_values)
 
     for (int32_t t = 0; (vec = pare__vec_at(t)); t++) {
         memcpy(got, special, sizeof special);
-        vec->bias_gelu(got, NULL, N);
+        vec->bias_gelu(got, got, NULL, N);
         ck_assert(isnan(got[0]));
         for (int i = 3; i < N; i++) {
             double y = exact_gelu(special[i]);

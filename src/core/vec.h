@@ -45,9 +45,10 @@ typedef struct pare__vec {
      * be multiplied by, 1 / their sum; 0 for a row of only -inf, whose x is 0, and for none. */
     float (*softmax_raw)(float *x, int64_t n, float scale, const float *bias);
     void (*bias)(float *y, const float *x, const float *b, int64_t n); /* y = x + b; y may be x */
-    void (*bias_gelu)(float *x, const float *b, int64_t n);            /* erf GELU of x + b; b may be NULL */
-    void (*bias_gelu_tanh)(float *x, const float *b, int64_t n);
-    void (*bias_gelu_quick)(float *x, const float *b, int64_t n);
+    /* y = erf GELU of x + b; b may be NULL, y may be x */
+    void (*bias_gelu)(float *y, const float *x, const float *b, int64_t n);
+    void (*bias_gelu_tanh)(float *y, const float *x, const float *b, int64_t n);
+    void (*bias_gelu_quick)(float *y, const float *x, const float *b, int64_t n);
     void (*silu_mul)(float *y, const float *gate, const float *up, int64_t n); /* y = silu(gate) * up */
     void (*residual)(float *y, const float *x, const float *b, const float *scale,
                      int64_t n); /* y += scale * (x + b); b, scale may be NULL */

@@ -83,14 +83,14 @@ static double gelu(double x) { return 0.5 * x * erfc(-x * 0.70710678118654752440
 static double gelu_tanh(double x) { return x * sigmoid(2 * 0.79788456080286535588 * (x + 0.044715 * x * x * x)); }
 static double gelu_quick(double x) { return x * sigmoid(1.702 * x); }
 
-static void apply(float *x, const float *b, int64_t n, double (*f)(double))
+static void apply(float *y, const float *x, const float *b, int64_t n, double (*f)(double))
 {
-    for (int64_t i = 0; i < n; i++) x[i] = (float)f(x[i] + (b ? b[i] : 0));
+    for (int64_t i = 0; i < n; i++) y[i] = (float)f(x[i] + (b ? b[i] : 0));
 }
 
-static void bias_gelu(float *x, const float *b, int64_t n) { apply(x, b, n, gelu); }
-static void bias_gelu_tanh(float *x, const float *b, int64_t n) { apply(x, b, n, gelu_tanh); }
-static void bias_gelu_quick(float *x, const float *b, int64_t n) { apply(x, b, n, gelu_quick); }
+static void bias_gelu(float *y, const float *x, const float *b, int64_t n) { apply(y, x, b, n, gelu); }
+static void bias_gelu_tanh(float *y, const float *x, const float *b, int64_t n) { apply(y, x, b, n, gelu_tanh); }
+static void bias_gelu_quick(float *y, const float *x, const float *b, int64_t n) { apply(y, x, b, n, gelu_quick); }
 
 static void silu_mul(float *y, const float *gate, const float *up, int64_t n)
 {

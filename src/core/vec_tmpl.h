@@ -224,18 +224,19 @@ static inline __attribute__((always_inline)) vf gate(vf x, vf (*tail)(vf))
     return v_max(v_set(0), x) - tail((vf)((vu)x & 0x7fffffffu));
 }
 
-static inline __attribute__((always_inline)) void activate(float *x, const float *b, int64_t n, vf (*tail)(vf))
+static inline __attribute__((always_inline)) void activate(float *y, const float *x, const float *b, int64_t n,
+                                                           vf (*tail)(vf))
 {
     for (int64_t i = 0; i < n; i += VN) {
         vf v = row_load(x, i, n, 0);
         if (b) v += row_load(b, i, n, 0);
-        row_store(x, i, n, gate(v, tail));
+        row_store(y, i, n, gate(v, tail));
     }
 }
 
-static void bias_gelu(float *x, const float *b, int64_t n) { activate(x, b, n, tail_erf); }
-static void bias_gelu_tanh(float *x, const float *b, int64_t n) { activate(x, b, n, tail_tanh); }
-static void bias_gelu_quick(float *x, const float *b, int64_t n) { activate(x, b, n, tail_quick); }
+static void bias_gelu(float *y, const float *x, const float *b, int64_t n) { activate(y, x, b, n, tail_erf); }
+static void bias_gelu_tanh(float *y, const float *x, const float *b, int64_t n) { activate(y, x, b, n, tail_tanh); }
+static void bias_gelu_quick(float *y, const float *x, const float *b, int64_t n) { activate(y, x, b, n, tail_quick); }
 
 /* For what becomes 8 bits: x Phi(x), Phi = 1/2 + x p(x^2), which leaves 0 .. 1 by itself where the fit of p ends. */
 static inline __attribute__((always_inline)) vf gate8(vf x, vf (*p)(vf))

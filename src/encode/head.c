@@ -118,7 +118,7 @@ static void add_mlp(const pare_model *m, const float *x, float *y)
     for (int64_t at = 0; at < fc1->n_out; at += MLP_TILE) {
         const int64_t n = fc1->n_out - at < MLP_TILE ? fc1->n_out - at : MLP_TILE;
         for (int64_t i = 0; i < n; i++) hidden[i] = vec->dot(fc1->w + (at + i) * fc1->n_in, x, fc1->n_in);
-        pare__activate(vec, m->hp.act, hidden, fc1->b ? fc1->b + at : NULL, n);
+        pare__activate(vec, m->hp.act, hidden, hidden, fc1->b ? fc1->b + at : NULL, n);
         for (int64_t i = 0; i < fc2->n_out; i++) y[i] += vec->dot(fc2->w + i * fc2->n_in + at, hidden, n);
     }
     if (fc2->b) vec->bias(y, y, fc2->b, fc2->n_out);

@@ -92,14 +92,14 @@ static void prepare_rows(const pare__exec *ex, const pare__linear_job *j, stretc
 
 /* ---- epilogues: acc [n, cols] of a tile that begins at row at.first ------------------------------------------------ */
 
-void pare__activate(const pare__vec *vec, pare__act act, float *x, const float *b, int64_t n)
+void pare__activate(const pare__vec *vec, pare__act act, float *y, const float *x, const float *b, int64_t n)
 {
     if (act == PARE__ACT_GELU)
-        vec->bias_gelu(x, b, n);
+        vec->bias_gelu(y, x, b, n);
     else if (act == PARE__ACT_GELU_TANH)
-        vec->bias_gelu_tanh(x, b, n);
+        vec->bias_gelu_tanh(y, x, b, n);
     else
-        vec->bias_gelu_quick(x, b, n);
+        vec->bias_gelu_quick(y, x, b, n);
 }
 
 static int is_bytes(const pare__linear_job *j) { return j->w->engine->operand == PARE__OPERAND_U8; }
@@ -150,11 +150,12 @@ static void finish_floats(const pare__exec *ex, const pare__linear_job *j, stret
         float *y = j->y + (at.first + r) * j->ldy + c.first;
         if (j->epilogue == PARE__EPILOGUE_RESIDUAL)
             vec->residual(y, acc, b, scale, c.n);
+        else if (j->epilogue == PARE__EPILOGUE_ACT)
+            pare__activate(vec, j->act, y, acc, b, c.n);
         else if (b)
             vec->bias(y, acc, b, c.n);
         else
             memcpy(y, acc, (size_t)c.n * sizeof(float));
-        if (j->epilogue == PARE__EPILOGUE_ACT) pare__activate(vec, j->act, y, NULL, c.n);
     }
 }
 
@@ -165,7 +166,7 @@ static void pass_gate(const pare__vec *vec, pare__act act, float *y, float *gate
         vec->silu_mul(y, gate, up, n);
         return;
     }
-    pare__activate(vec, act, gate, NULL, n);
+    pare__activate(vec, act, gate, gate, NULL, n);
     for (int64_t i = 0; i < n; i++) y[i] = gate[i] * up[i];
 }
 

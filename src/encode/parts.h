@@ -59,8 +59,8 @@ typedef struct pare__linear_job {
 /* out [d] = norm(x [d]); x may be out. */
 void pare__norm_row(const pare__vec *vec, pare__norm_kind kind, const pare__norm_w *w, float eps, const float *x,
                     int64_t d, float *out);
-/* x [n] = act(x + b); b may be NULL. No SILU: that is a gate. */
-void pare__activate(const pare__vec *vec, pare__act act, float *x, const float *b, int64_t n);
+/* y [n] = act(x + b); b may be NULL, y may be x. No SILU: that is a gate. */
+void pare__activate(const pare__vec *vec, pare__act act, float *y, const float *x, const float *b, int64_t n);
 /* n jobs on the same rows, each reading rows that the one before it wrote; only those of the last are there afterwards. */
 void pare__linear_run(const pare__exec *ex, const pare__linear_job *job, int32_t n);
 /* out [rows, d] = norm(x [rows, d]); x may be out. */

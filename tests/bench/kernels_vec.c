@@ -53,23 +53,11 @@ static void softmax(const pare__vec *v, rows *r)
     v->softmax(r->y, ROW, 0.125f, NULL);
 }
 
-static void bias_gelu(const pare__vec *v, rows *r)
-{
-    copy(r);
-    v->bias_gelu(r->y, r->b, ROW);
-}
+static void bias_gelu(const pare__vec *v, rows *r) { v->bias_gelu(r->y, r->x, r->b, ROW); }
 
-static void bias_gelu_tanh(const pare__vec *v, rows *r)
-{
-    copy(r);
-    v->bias_gelu_tanh(r->y, r->b, ROW);
-}
+static void bias_gelu_tanh(const pare__vec *v, rows *r) { v->bias_gelu_tanh(r->y, r->x, r->b, ROW); }
 
-static void bias_gelu_quick(const pare__vec *v, rows *r)
-{
-    copy(r);
-    v->bias_gelu_quick(r->y, r->b, ROW);
-}
+static void bias_gelu_quick(const pare__vec *v, rows *r) { v->bias_gelu_quick(r->y, r->x, r->b, ROW); }
 
 /* Pairs: ROW elements are turned. */
 static void rotate(const pare__vec *v, rows *r) { v->rotate(r->y, r->y + ROW / 2, r->w, r->b, ROW / 2); }
@@ -125,9 +113,9 @@ static const kernel list[] = {
     {"copy, softmax", softmax},
     {"copy, softmax_raw", softmax_raw},
     {"bias", bias},
-    {"copy, bias_gelu", bias_gelu},
-    {"copy, bias_gelu_tanh", bias_gelu_tanh},
-    {"copy, bias_gelu_quick", bias_gelu_quick},
+    {"bias_gelu", bias_gelu},
+    {"bias_gelu_tanh", bias_gelu_tanh},
+    {"bias_gelu_quick", bias_gelu_quick},
     {"silu_mul", silu_mul},
     {"residual", residual},
     {"rotate", rotate},
