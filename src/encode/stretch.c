@@ -33,20 +33,24 @@ static void lay(const pare__encoder *e, pare__stretch *s, int32_t first, int32_t
     for (int32_t i = first; i <= end; i++) *cu++ = row_of(e, i) - s->row;
 }
 
-/* A stretch ends where the share of the pack that it begins in does; segments that are left empty join the last one. Windows
- * list rows of the whole pack: there it is one stretch. */
+/* Stretches of about equal length, even in number: two threads share them evenly. Windows list rows of the whole pack:
+ * there it is one. */
+static int64_t count_wanted(const pare__encoder *e)
+{
+    return e->m->hp.window ? 1 : pare__max64(e->pack.n / (2 * STRETCH_ROWS) * 2, 1);
+}
+
+/* A stretch ends at the bound that is nearest to its share of the pack; empty segments at the end join the last one. */
 void pare__stretches_cut(pare__encoder *e)
 {
     const int32_t n_extent = count_extents(e);
-    const int64_t wanted = e->m->hp.window ? 1 : pare__max64(e->pack.n / STRETCH_ROWS, 1);
-    const int64_t n = pare__max64(e->pack.n, 1);
+    const int64_t wanted = count_wanted(e), n = pare__max64(e->pack.n, 1);
     int64_t *cu = e->stretches.cu;
     e->stretches.n = 0;
     for (int32_t first = 0, end = 0; first < n_extent; first = end) {
-        const int64_t slice = pare__ceil_div((row_of(e, first) + 1) * wanted, n); /* behind that of the row */
-        const int64_t to = pare__slice(n, slice, wanted);
+        const int64_t share = (2 * row_of(e, first) * wanted + n) / (2 * n), to = pare__slice(n, share + 1, wanted);
         do end++;
-        while (end < n_extent && (row_of(e, end) < to || row_of(e, end) == e->pack.n));
+        while (end < n_extent && (row_of(e, end) + row_of(e, end + 1) < 2 * to || row_of(e, end) == n));
         lay(e, &e->stretches.at[e->stretches.n++], first, end, cu);
         cu += end - first + 1;
     }
