@@ -130,6 +130,29 @@ static void check_element(const problem *p, int64_t i, int64_t j)
                   mul->name, (long long)p->m, (long long)p->n, (long long)p->k, (long long)i, (long long)j, got, want);
 }
 
+/* Sums that go on: from c itself, and from somewhere else into c. */
+static void check_adding(const problem *p)
+{
+    float *plus = matrix(p->m, p->n, p->ldc), *from = matrix(p->m, 0, p->ldc);
+    float *c = matrix(p->m, 0, p->ldc);
+    memcpy(from, plus, (size_t)(p->m * p->ldc) * sizeof *from);
+    mul->add(p->m, p->n, p->k, p->a, p->lda, p->packed, from, c, p->ldc);
+    mul->add(p->m, p->n, p->k, p->a, p->lda, p->packed, from, from, p->ldc);
+    for (int64_t i = 0; i < p->m * p->ldc; i++) {
+        if (i % p->ldc >= p->n) {
+            ck_assert(isnan(c[i]) && isnan(from[i]));
+            continue;
+        }
+        const double want = (double)p->c[i] + (double)plus[i];
+        ck_assert(c[i] == from[i]);
+        ck_assert_msg(fabs((double)c[i] - want) <= 1e-6 * (double)(p->k + 1), "%s: %.9g instead of %.9g", mul->name,
+                      (double)c[i], want);
+    }
+    pare__free(plus);
+    pare__free(from);
+    pare__free(c);
+}
+
 /* Elements are right, the gaps behind rows and the end are as they were. */
 static void check_product(const problem *p)
 {
@@ -150,6 +173,7 @@ START_TEST(products)
                 for (int q = 0; q < COUNT(depths); q++) {
                     problem p = pose(heights[i], widths[j], depths[q]);
                     check_product(&p);
+                    check_adding(&p);
                     drop(&p);
                 }
     }

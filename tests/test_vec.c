@@ -129,6 +129,12 @@ static void check_sums(int64_t n)
     vec->bias(got, b, c, n);
     pare__vec_c.bias(want, b, c, n);
     compare("bias", n, 0, 0);
+    vec->minus(got, b, c, n);
+    pare__vec_c.minus(want, b, c, n);
+    compare("minus", n, 0, 0);
+    vec->minus(got, c, got, n);
+    pare__vec_c.minus(want, c, want, n);
+    compare("minus in place", n, 0, 0);
     for (int k = 0; k < 4; k++) {
         prepare(a, n);
         vec->residual(got, b, k & 1 ? c : NULL, k & 2 ? a : NULL, n);

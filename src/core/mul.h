@@ -27,6 +27,9 @@ typedef struct pare__mul {
     /* c = a . packed; c [m, n] only is written. a and c do not overlap. */
     void (*run)(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *packed, float *c,
                 int64_t ldc);
+    /* c = plus + a . packed, summed in that order; plus [m, n] has c's distance between rows, may be c, NULL = 0. */
+    void (*add)(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *packed, const float *plus,
+                float *c, int64_t ldc);
 } pare__mul;
 
 /* Double accumulation: the oracle. The other tables hang on theirs of vec.h. */

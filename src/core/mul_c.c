@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The oracle: products and packing of mul.h as their definitions, summed in double. Source: mul.h. */
+#include <stddef.h>
+
 #include "core/mul.h"
 
 enum { COLS = 4 };
@@ -25,15 +27,21 @@ static void pack_t(float *to, const float *b, int64_t ldb, int64_t k, int64_t n)
         for (int64_t col = 0; col < padded; col++) to[place(p, col, k)] = col < n ? b[col * ldb + p] : 0;
 }
 
-static void run(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *packed, float *c,
-                int64_t ldc)
+static void add(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *packed, const float *plus,
+                float *c, int64_t ldc)
 {
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < n; j++) {
-            double sum = 0;
+            double sum = plus ? (double)plus[i * ldc + j] : 0;
             for (int64_t p = 0; p < k; p++) sum += (double)a[i * lda + p] * packed[place(p, j, k)];
             c[i * ldc + j] = (float)sum;
         }
+}
+
+static void run(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *packed, float *c,
+                int64_t ldc)
+{
+    add(m, n, k, a, lda, packed, NULL, c, ldc);
 }
 
 const pare__mul pare__mul_c = {
@@ -44,4 +52,5 @@ const pare__mul pare__mul_c = {
     .pack_t = pack_t,
     .pack_row = pack_row,
     .run = run,
+    .add = add,
 };

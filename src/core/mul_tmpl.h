@@ -52,20 +52,22 @@ static void pack_t(float *to, const float *b, int64_t ldb, int64_t k, int64_t n)
 
 /* ---- multiplying ----------------------------------------------------------------------------------------------- */
 
-/* c [rows, n] += a [rows, k] . panel [k, MUL_COLS] for n columns in `vecs` vectors, or = where it is the first part of a
- * sum; rows and vecs are constants where it is inlined. */
+/* c [rows, n] = plus + a [rows, k] . panel [k, MUL_COLS] for n columns in `vecs` vectors; rows and vecs are constants
+ * where it is inlined. With every row of the panel `pace` bytes of what comes next are asked for. */
 static inline __attribute__((always_inline)) void multiply(const int rows, const int vecs, int64_t n, int64_t k,
-                                                           int is_first, const float *a, int64_t lda,
-                                                           const float *panel, float *c, int64_t ldc)
+                                                           const float *a, int64_t lda, const float *panel,
+                                                           const float *plus, float *c, int64_t ldc, const char *ahead,
+                                                           int64_t pace)
 {
     vf acc[MUL_ROWS][2];
 
     UNROLL for (int r = 0; r < rows; r++)
     {
-        acc[r][0] = is_first ? v_set(0) : row_load(c + r * ldc, 0, n, 0);
-        acc[r][1] = is_first || vecs == 1 ? v_set(0) : row_load(c + r * ldc, VN, n, 0);
+        acc[r][0] = plus ? row_load(plus + r * ldc, 0, n, 0) : v_set(0);
+        acc[r][1] = plus && vecs > 1 ? row_load(plus + r * ldc, VN, n, 0) : v_set(0);
     }
-    for (int64_t p = 0; p < k; p++, panel += MUL_COLS) {
+    for (int64_t p = 0; p < k; p++, panel += MUL_COLS, ahead += pace) {
+        __builtin_prefetch(ahead, 0, 2);
         const vf right0 = v_load(panel), right1 = vecs > 1 ? v_load(panel + VN) : right0;
         UNROLL for (int r = 0; r < rows; r++)
         {
@@ -81,48 +83,59 @@ static inline __attribute__((always_inline)) void multiply(const int rows, const
     }
 }
 
-typedef void (*block_fn)(int64_t n, int64_t k, int is_first, const float *a, int64_t lda, const float *panel, float *c,
-                         int64_t ldc);
+typedef void (*block_fn)(int64_t n, int64_t k, const float *a, int64_t lda, const float *panel, const float *plus,
+                         float *c, int64_t ldc, const char *ahead, int64_t pace);
 
 #define BLOCK(rows)                                                                                                    \
-    static void block_##rows(int64_t n, int64_t k, int is_first, const float *a, int64_t lda, const float *panel,      \
-                             float *c, int64_t ldc)                                                                    \
+    static void block_##rows(int64_t n, int64_t k, const float *a, int64_t lda, const float *panel, const float *plus, \
+                             float *c, int64_t ldc, const char *ahead, int64_t pace)                                   \
     {                                                                                                                  \
         if (n > VN)                                                                                                    \
-            multiply(rows, 2, n, k, is_first, a, lda, panel, c, ldc);                                                  \
+            multiply(rows, 2, n, k, a, lda, panel, plus, c, ldc, ahead, pace);                                         \
         else                                                                                                           \
-            multiply(rows, 1, n, k, is_first, a, lda, panel, c, ldc);                                                  \
+            multiply(rows, 1, n, k, a, lda, panel, plus, c, ldc, ahead, pace);                                         \
     }
 #define BLOCK_NAME(rows) block_##rows,
 
 MUL_EACH_ROW(BLOCK)
 static const block_fn blocks[MUL_ROWS] = {MUL_EACH_ROW(BLOCK_NAME)};
 
-/* All blocks of rows, of about equal height, times k rows of one panel. */
-static void run_panel(int64_t m, int64_t n, int64_t k, int is_first, const float *a, int64_t lda, const float *panel,
-                      float *c, int64_t ldc)
+/* All blocks of rows, of about equal height, times k rows of one panel, while the panel at `ahead` comes into cache. */
+static void run_panel(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *panel,
+                      const float *plus, float *c, int64_t ldc, const char *ahead)
 {
     const int64_t n_block = (m + MUL_ROWS - 1) / MUL_ROWS;
+    const int64_t pace = n_block ? MUL_COLS * (int64_t)sizeof(float) / n_block : 0;
 
     for (int64_t i = 0; i < n_block; i++) {
         const int64_t row = m * i / n_block, rows = m * (i + 1) / n_block - row;
-        blocks[rows - 1](n, k, is_first, a + row * lda, lda, panel, c + row * ldc, ldc);
+        blocks[rows - 1](n, k, a + row * lda, lda, panel, plus ? plus + row * ldc : NULL, c + row * ldc, ldc,
+                         ahead + i * pace * k, pace);
     }
 }
 
 /* Long sums in parts, so that a part of a panel stays in cache while the rows pass by. */
-static void run(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *packed, float *c,
-                int64_t ldc)
+static void add(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *packed, const float *plus,
+                float *c, int64_t ldc)
 {
     int64_t p = 0;
 
     do {
         const int64_t part = k - p < MUL_DEEP + MUL_DEEP / 2 ? k - p : MUL_DEEP;
-        for (int64_t col = 0; col < n; col += MUL_COLS)
-            run_panel(m, n - col < MUL_COLS ? n - col : MUL_COLS, part, p == 0, a + p, lda,
-                      packed + col * k + p * MUL_COLS, c + col, ldc);
+        for (int64_t col = 0; col < n; col += MUL_COLS) {
+            const float *panel = packed + col * k + p * MUL_COLS;
+            run_panel(m, n - col < MUL_COLS ? n - col : MUL_COLS, part, a + p, lda, panel, plus ? plus + col : NULL,
+                      c + col, ldc, (const char *)(panel + MUL_COLS * k));
+        }
+        plus = c;
         p += part;
     } while (p < k);
+}
+
+static void run(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *packed, float *c,
+                int64_t ldc)
+{
+    add(m, n, k, a, lda, packed, NULL, c, ldc);
 }
 
 static const pare__mul products = {
@@ -133,4 +146,5 @@ static const pare__mul products = {
     .pack_t = pack_t,
     .pack_row = pack_row,
     .run = run,
+    .add = add,
 };

@@ -10,8 +10,8 @@
  *   quantise                        back within (0.5 + 1e-4) scale; same bytes, scale and zero in every table
  *   dequantise                      2e-7 |y - b| and one rounding; same bytes in every table
  *   dequantise_gelu, _tanh, _quick  absolute 2e-4 (a step of 8 bits is some 0.02 there)
- *   max, bias, conversions, sad     exact (float to bf16: the nearest); axpy, residual, dequantise_add and rotate
- *                                   within one rounding
+ *   max, bias, minus, sad           exact, and so are conversions (float to bf16: the nearest); axpy, residual,
+ *                                   dequantise_add and rotate within one rounding
  * NaN and infinities neither crash nor spread beyond their row. */
 #ifndef PARE_CORE_VEC_H
 #define PARE_CORE_VEC_H
@@ -44,7 +44,8 @@ typedef struct pare__vec {
     /* Its exponentials alone: x = exp(scale x + bias - the largest of them); for both, scale > 0. Returns what they are to
      * be multiplied by, 1 / their sum; 0 for a row of only -inf, whose x is 0, and for none. */
     float (*softmax_raw)(float *x, int64_t n, float scale, const float *bias);
-    void (*bias)(float *y, const float *x, const float *b, int64_t n); /* y = x + b; y may be x */
+    void (*bias)(float *y, const float *x, const float *b, int64_t n);  /* y = x + b; y may be x */
+    void (*minus)(float *y, const float *a, const float *b, int64_t n); /* y = a - b; y may be a or b */
     /* y = erf GELU of x + b; b may be NULL, y may be x */
     void (*bias_gelu)(float *y, const float *x, const float *b, int64_t n);
     void (*bias_gelu_tanh)(float *y, const float *x, const float *b, int64_t n);

@@ -109,6 +109,11 @@ static void bias(float *y, const float *x, const float *b, int64_t n)
     for (int64_t i = 0; i < n; i++) y[i] = x[i] + b[i];
 }
 
+static void minus(float *y, const float *a, const float *b, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) y[i] = a[i] - b[i];
+}
+
 static void residual(float *y, const float *x, const float *b, const float *scale, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
@@ -227,6 +232,7 @@ const pare__vec pare__vec_c = {
     .softmax = softmax,
     .softmax_raw = softmax_raw,
     .bias = bias,
+    .minus = minus,
     .bias_gelu = bias_gelu,
     .bias_gelu_tanh = bias_gelu_tanh,
     .bias_gelu_quick = bias_gelu_quick,

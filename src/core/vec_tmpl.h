@@ -289,6 +289,11 @@ static void bias(float *y, const float *x, const float *b, int64_t n)
     for (int64_t i = 0; i < n; i += VN) row_store(y, i, n, row_load(x, i, n, 0) + row_load(b, i, n, 0));
 }
 
+static void minus(float *y, const float *a, const float *b, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += VN) row_store(y, i, n, row_load(a, i, n, 0) - row_load(b, i, n, 0));
+}
+
 static void residual(float *y, const float *x, const float *b, const float *scale, int64_t n)
 {
     for (int64_t i = 0; i < n; i += VN) {
@@ -501,6 +506,7 @@ const pare__vec VEC_TABLE = {
     .softmax = softmax,
     .softmax_raw = softmax_raw,
     .bias = bias,
+    .minus = minus,
     .bias_gelu = bias_gelu,
     .bias_gelu_tanh = bias_gelu_tanh,
     .bias_gelu_quick = bias_gelu_quick,

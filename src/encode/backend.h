@@ -23,6 +23,7 @@ typedef struct pare__backend {
 extern const pare__backend *const pare__backends[]; /* ends with NULL; [0] is the default */
 extern const pare__backend pare__backend_openblas;
 extern const pare__backend pare__backend_onednn; /* where libdnnl was found */
+extern const pare__backend pare__backend_strassen;
 extern const pare__backend pare__backend_native;
 extern const pare__backend pare__backend_c; /* plain C, the oracle */
 

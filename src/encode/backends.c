@@ -9,5 +9,5 @@
 #define ONEDNN
 #endif
 
-const pare__backend *const pare__backends[] = {&pare__backend_openblas, &pare__backend_native, ONEDNN &pare__backend_c,
-                                               NULL};
+const pare__backend *const pare__backends[] = {&pare__backend_openblas, &pare__backend_strassen, &pare__backend_native,
+                                               ONEDNN &pare__backend_c, NULL};

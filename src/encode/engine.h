@@ -16,7 +16,7 @@ typedef enum { PARE__OPERAND_F32, PARE__OPERAND_BF16, PARE__OPERAND_U8 } pare__o
 enum {
     PARE__MAX_TILE_ROWS = 384,  /* of any engine */
     PARE__MAX_PANEL_COLS = 512, /* of any engine */
-    PARE__GRAIN_COLS = 32,      /* panels are cut at multiples of this */
+    PARE__GRAIN_COLS = 32,      /* panels are cut at multiples of this, or of what the engine says */
     PARE__GRAIN_ROWS = 4        /* engines may read x and write acc for rows rounded up to this */
 };
 
@@ -36,6 +36,7 @@ typedef struct pare__engine {
     pare__operand operand;
     int32_t tile_rows;    /* most rows of a product, a multiple of PARE__GRAIN_ROWS */
     int32_t panel_cols;   /* columns of a panel are about this, at most panel_cols + PARE__GRAIN_COLS */
+    int32_t grain_cols;   /* panels are cut at multiples of this, which divides panel_cols; 0 = PARE__GRAIN_COLS */
     int32_t chain_rows;   /* from this many rows on, tiles go through all products of a chain one after the other */
     int narrow_attention; /* attention may multiply 16-bit numbers: its rows come of 8-bit products anyway */
     int borrows;          /* reads the weights where they lie; they must stay */

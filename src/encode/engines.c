@@ -114,9 +114,10 @@ int pare__engine_at(int32_t i, pare__engine_choice *out)
 pare__columns pare__panel_columns(const pare__prepared *p, int32_t panel)
 {
     const int32_t width = p->n_out / p->n_part, part = panel / p->n_panel, i = panel % p->n_panel;
-    const int64_t grains = (width + PARE__GRAIN_COLS - 1) / PARE__GRAIN_COLS;
-    const int64_t first = pare__slice(grains, i, p->n_panel) * PARE__GRAIN_COLS;
-    const int64_t end = pare__slice(grains, i + 1, p->n_panel) * PARE__GRAIN_COLS;
+    const int32_t grain = p->engine->grain_cols ? p->engine->grain_cols : PARE__GRAIN_COLS;
+    const int64_t grains = (width + grain - 1) / grain;
+    const int64_t first = pare__slice(grains, i, p->n_panel) * grain;
+    const int64_t end = pare__slice(grains, i + 1, p->n_panel) * grain;
     return (pare__columns){(int32_t)(part * width + first), (int32_t)((end < width ? end : width) - first)};
 }
 
