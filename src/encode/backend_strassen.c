@@ -29,7 +29,7 @@ enum {
     GRAIN_COLS = 2 * PARE__MUL_MAX_COLS, /* halves of panels are whole blocks of registers */
     CHAIN_ROWS = 1024,
     LEAST_CUT = 128,    /* layers of less than this on a side are multiplied whole, */
-    MOST_CUT = 1 << 14, /* and rows of more than this */
+    MOST_CUT = 1 << 13, /* and rows of more than this */
     SCRATCH = TILE_ROWS / 2 * (MOST_CUT / 2) * (int)sizeof(float)
 };
 
