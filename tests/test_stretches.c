@@ -6,6 +6,7 @@
 #include <check.h>
 
 #include "core/rank.h"
+#include "encode/backend.h"
 #include "encoder_kit.h"
 
 enum { SEGMENTS = 40, UNITS = REF_GRID_H * REF_GRID_W, THREADS = 4, ALL = (1 << PARE__WANT_COUNT) - 1 };
@@ -208,6 +209,7 @@ START_TEST(threads_do_not_matter_to_engines)
 {
     pare__engine_choice c;
     for (int32_t i = 0; pare__engine_at(i, &c); i++) {
+        if (c.backend->init) ck_assert_int_eq(c.backend->init(NULL, NULL), 0);
         const pare__encode_plan plan = {.engine = c.engine};
         if (c.engine->runs()) check_threads(&plan, counts[_i]);
     }
