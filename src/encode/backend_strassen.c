@@ -25,7 +25,7 @@
 
 enum {
     TILE_ROWS = 144,
-    PANEL_COLS = 192,
+    PANEL_COLS = 256,
     GRAIN_COLS = 2 * PARE__MUL_MAX_COLS, /* halves of panels are whole blocks of registers */
     CHAIN_ROWS = 1024,
     LEAST_CUT = 128,    /* layers of less than this on a side are multiplied whole, */
