@@ -203,15 +203,18 @@ END_TEST
 /* As many keys as there may be, all alike, of the largest values: sums of whole numbers hold them. */
 START_TEST(largest_sums_fit)
 {
-    enum { N = 2048, HEAD = 32 };
-    static const int64_t cu[] = {0, N};
+    enum { N = 8, PAST = 2040, HEAD = 32 };
+    static const int64_t cu[] = {0, N}, past_cu[] = {0, PAST};
+    static const int32_t past_row[PAST];
     const pare__narrow *const table[] = {NULL, &pare__narrow_c, pare__narrow_best()};
-    ck_assert_int_le(pare__attention_scratch(N, HEAD), ex.scratch_size);
+    ck_assert_int_le(pare__attention_scratch(N + PAST, HEAD), ex.scratch_size);
     attention a = make(1, HEAD, cu, 1);
     float *qkv = (float *)(uintptr_t)a.job.qkv;
-    for (int64_t i = 0; i < N * 3 * HEAD; i++) qkv[i] = i % (3 * HEAD) % 2 ? -3 : 3;
+    for (int64_t i = 0; i < N * 3 * HEAD; i++) qkv[i] = i % 2 ? -3 : 3;
+    a.job.past = qkv + HEAD;
+    a.job.past_row = past_row;
+    a.job.past_cu = past_cu;
     ex.narrow = table[_i];
-    a.job.col_mean = NULL;
     pare__attention_run(&ex, &a.job);
     for (int64_t i = 0; i < N * HEAD; i++) ck_assert_float_eq_tol(a.job.out[i], i % 2 ? -3.f : 3.f, 1e-3f);
     finish(&a);

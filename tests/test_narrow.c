@@ -81,22 +81,36 @@ END_TEST
 
 /* ---- exponents --------------------------------------------------------------------------------------------------- */
 
-/* Within the error that is promised, in place, nothing behind the row touched. */
+enum { ROWS = 11, LD = (MAX / PARE__NARROW_GRAIN + 1) * PARE__NARROW_GRAIN + 3 };
+
+/* Within the error that is promised; what is behind the row and its zeros is not touched. */
+static void check_row(const int32_t *sums, const int32_t *want, const int32_t *got, int64_t n, const float *bias)
+{
+    const int16_t *p = (const int16_t *)(const void *)want, *q = (const int16_t *)(const void *)got;
+    int64_t end = n;
+    for (int64_t i = 0; i < n; i++) {
+        ck_assert_int_ge(q[i], 0);
+        ck_assert_double_le(abs(q[i] - p[i]), 1 + 1e-4 * p[i]);
+        ck_assert(bias == NULL || bias[i] != -INFINITY || q[i] == 0);
+    }
+    for (; end % PARE__NARROW_GRAIN; end++) ck_assert_int_eq(q[end], 0);
+    ck_assert_mem_eq(q + end, (const int16_t *)(const void *)sums + end, (size_t)(2 * LD - end) * sizeof *q);
+}
+
 static void check_exponents(const pare__narrow *t, int64_t n, float scale, const float *bias, float most)
 {
-    int32_t sums[MAX + 1], place[MAX + 1];
-    int16_t want[MAX], *got = (int16_t *)(void *)place;
-    for (int64_t i = 0; i <= MAX; i++) sums[i] = (int32_t)(number() * 9e5f);
-    memcpy(place, sums, sizeof place);
-    const float share = oracle->exponents(want, sums, n, scale, bias, most);
-    const float fast = t->exponents(got, place, n, scale, bias, most);
-    ck_assert_double_le(fabs((double)fast - (double)share), 1e-4 * (double)share);
-    for (int64_t i = 0; i < n; i++) {
-        ck_assert_int_ge(got[i], 0);
-        ck_assert_double_le(abs(got[i] - want[i]), 1 + 1e-4 * want[i]);
-        ck_assert(bias == NULL || bias[i] != -INFINITY || got[i] == 0);
+    int32_t sums[ROWS * LD], want[ROWS * LD], got[ROWS * LD];
+    float share[2][ROWS];
+    for (int64_t i = 0; i < ROWS * LD; i++) sums[i] = (int32_t)(number() * 9e5f);
+    for (int64_t i = 0; i < ROWS; i++) share[0][i] = share[1][i] = (float)(1 + i) / ROWS;
+    memcpy(want, sums, sizeof sums);
+    memcpy(got, sums, sizeof sums);
+    oracle->exponents(want, LD, ROWS, n, scale, bias, most, share[0]);
+    t->exponents(got, LD, ROWS, n, scale, bias, most, share[1]);
+    for (int64_t i = 0; i < ROWS; i++) {
+        ck_assert_double_le(fabs((double)share[0][i] - (double)share[1][i]), 1e-4 * (double)share[0][i]);
+        check_row(sums + i * LD, want + i * LD, got + i * LD, n, bias);
     }
-    ck_assert_mem_eq(place + n, sums + n, sizeof *sums);
 }
 
 START_TEST(exponents_match_oracle)
@@ -120,16 +134,26 @@ START_TEST(exponents_by_hand)
     if (!t) return;
     const int32_t sums[] = {0, 10, -1000000, 10};
     const float none[] = {-INFINITY, -INFINITY, -INFINITY, -INFINITY}, some[] = {0, 0, 0, -INFINITY};
-    int16_t p[4] = {9, 9, 9, 9};
-    ck_assert(t->exponents(p, sums, 4, 1, none, 1000) == 0);
+    int32_t row[PARE__NARROW_GRAIN];
+    const int16_t *p = (const int16_t *)(const void *)row;
+    float share = 1;
+    memcpy(row, sums, sizeof sums);
+    t->exponents(row, 0, 1, 4, 1, none, 1000, &share);
+    ck_assert(share == 0);
     for (int i = 0; i < 4; i++) ck_assert_int_eq(p[i], 0);
-    ck_assert_float_eq_tol(t->exponents(p, sums, 4, .1f, some, 10000), 1e-4f / 1.3678794f, 1e-8f);
+    memcpy(row, sums, sizeof sums);
+    share = .1f;
+    t->exponents(row, 0, 1, 4, 1, some, 10000, &share);
+    ck_assert_float_eq_tol(share, 1e-4f / 1.3678794f, 1e-8f);
     ck_assert_int_le(abs(p[0] - 3679), 1);
     ck_assert_int_le(abs(p[1] - 10000), 1);
     ck_assert_int_eq(p[2], 0);
     ck_assert_int_eq(p[3], 0);
-    ck_assert(t->exponents(p, sums, 0, 1, NULL, 1000) == 0);
-    t->exponents(p, sums, 4, INFINITY, NULL, 1000); /* 0 * inf: no number, but nothing out of bounds either */
+    t->exponents(row, 0, 1, 0, 1, NULL, 1000, &share);
+    ck_assert(share == 0);
+    memcpy(row, sums, sizeof sums);
+    share = INFINITY; /* 0 * inf: no number, but nothing out of bounds either */
+    t->exponents(row, 0, 1, 4, 1, NULL, 1000, &share);
     for (int i = 0; i < 4; i++) ck_assert(p[i] >= 0 && p[i] <= 1001);
 }
 END_TEST

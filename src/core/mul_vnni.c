@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* mul16.h and mul8.h for AVX512-VNNI: 16 sums of two or four products an instruction. A panel is two vectors wide; a block
- * of c, 12 rows of a panel, fills the registers as in mul_tmpl.h. Each smaller number of rows is compiled for itself. Two
- * 16-bit or four 8-bit numbers are a word here: both kinds run through the same loops. */
+ * of c, 12 rows of a panel, fills the registers as in mul_tmpl.h. Each smaller number of rows, and one vector for a panel
+ * that is at most half full, is compiled for itself. Two 16-bit or four 8-bit numbers are a word here: both kinds run
+ * through the same loops. */
 #include <immintrin.h>
 #include <string.h>
 
@@ -73,13 +74,13 @@ static inline __attribute__((always_inline)) void add(int is_bytes, __m512i *acc
         __asm__("vpdpwssd %2, %1, %0" : "+v"(*acc) : "v"(left), "v"(right));
 }
 
-/* c [rows, n] = start + a . panel over n_word words; a in bytes, lda of them between rows. */
-static inline __attribute__((always_inline)) void multiply(const int rows, const int is_bytes, int64_t n,
-                                                           int64_t n_word, const char *a, int64_t lda,
+/* c [rows, n] = start + a . panel over n_word words, n columns in `vecs` vectors; a in bytes, lda of them between rows. */
+static inline __attribute__((always_inline)) void multiply(const int rows, const int vecs, const int is_bytes,
+                                                           int64_t n, int64_t n_word, const char *a, int64_t lda,
                                                            const int32_t *panel, const int32_t *start, int32_t *c,
                                                            int64_t ldc)
 {
-    const __mmask16 second = n > VN ? lanes(VN, n) : 0;
+    const __mmask16 second = vecs > 1 ? lanes(VN, n) : 0;
     __m512i acc[ROWS][2], start0 = _mm512_setzero_si512(), start1 = start0;
 
     if (start) {
@@ -92,20 +93,20 @@ static inline __attribute__((always_inline)) void multiply(const int rows, const
         acc[r][1] = start1;
     }
     for (int64_t p = 0; p < n_word; p++, panel += COLS) {
-        const __m512i right0 = _mm512_loadu_si512(panel), right1 = _mm512_loadu_si512(panel + VN);
+        const __m512i right0 = _mm512_loadu_si512(panel), right1 = _mm512_loadu_si512(panel + VN * (vecs - 1));
         UNROLL for (int r = 0; r < rows; r++)
         {
             int32_t word;
             memcpy(&word, a + r * lda + 4 * p, sizeof word);
             const __m512i left = _mm512_set1_epi32(word);
             add(is_bytes, &acc[r][0], left, right0);
-            add(is_bytes, &acc[r][1], left, right1);
+            if (vecs > 1) add(is_bytes, &acc[r][1], left, right1);
         }
     }
     UNROLL for (int r = 0; r < rows; r++)
     {
         _mm512_mask_storeu_epi32(c + r * ldc, lanes(0, n), acc[r][0]);
-        _mm512_mask_storeu_epi32(c + r * ldc + VN, second, acc[r][1]);
+        if (vecs > 1) _mm512_mask_storeu_epi32(c + r * ldc + VN, second, acc[r][1]);
     }
 }
 
@@ -116,7 +117,10 @@ typedef void (*block_fn)(int64_t n, int64_t n_word, const char *a, int64_t lda, 
     static void kind##_##rows(int64_t n, int64_t n_word, const char *a, int64_t lda, const int32_t *panel,             \
                               const int32_t *start, int32_t *c, int64_t ldc)                                           \
     {                                                                                                                  \
-        multiply(rows, is_bytes, n, n_word, a, lda, panel, start, c, ldc);                                             \
+        if (n > VN)                                                                                                    \
+            multiply(rows, 2, is_bytes, n, n_word, a, lda, panel, start, c, ldc);                                      \
+        else                                                                                                           \
+            multiply(rows, 1, is_bytes, n, n_word, a, lda, panel, start, c, ldc);                                      \
     }
 #define PAIRS(rows) BLOCK(pairs, 0, rows)
 #define QUADS(rows) BLOCK(quads, 1, rows)

@@ -10,6 +10,8 @@
 #include "core/mul16.h"
 #include "core/mul8.h"
 
+enum { PARE__NARROW_GRAIN = 16 };
+
 typedef struct pare__narrow {
     const char *name;
     const pare__mul8 *mul8;
@@ -21,10 +23,12 @@ typedef struct pare__narrow {
     /* (x - centre) * factor to the nearest whole number, half to even, within +-127, plus add (0: signed bytes; 128:
      * unsigned ones); centre NULL = 0. Returns the sum of the numbers before add. */
     int32_t (*bytes)(uint8_t *q, const float *x, const float *centre, int64_t n, float factor, int32_t add);
-    /* p = most * e^(scale * sum + bias - the largest of them) to the nearest whole number, +-1 and 1e-4 of it where
-     * |scale * sum| < 100; bias may be NULL, scale >= 0, most <= 32767. Returns what p is to be multiplied by, 1 / its sum before it was rounded; a row of
-     * only -inf is all 0 and returns 0. p may be sums: rows shrink in place. */
-    float (*exponents)(int16_t *p, const int32_t *sums, int64_t n, float scale, const float *bias, float most);
+    /* Rows of sums become rows of p = most * e^(share * scale * sum + bias - the largest of them), in place: [rows, n], ld
+     * sums, hence 2 ld numbers between rows. p is the nearest whole number, +-1 and 1e-4 of it where |share * scale * sum|
+     * < 100, and 0 behind n up to whole PARE__NARROW_GRAIN; bias may be NULL, share, scale >= 0, most <= 32767. share [rows]
+     * becomes what p is to be multiplied by, 1 / its sum before it was rounded; a row of only -inf is all 0 and has 0. */
+    void (*exponents)(int32_t *sums, int64_t ld, int64_t rows, int64_t n, float scale, const float *bias, float most,
+                      float *share);
     void (*add)(float *y, const int16_t *p, int64_t n, float scale);                        /* y += scale * p */
     void (*widen)(float *y, const int32_t *x, const float *factor, float scale, int64_t n); /* y = scale * factor * x */
 } pare__narrow;

@@ -35,31 +35,33 @@ static int32_t bytes(uint8_t *q, const float *x, const float *centre, int64_t n,
     return sum;
 }
 
-static int32_t sum_at(const int32_t *sums, int64_t i)
+/* Byte for byte, because numbers lie where sums were. */
+static void put(int32_t *row, int64_t i, int16_t v) { memcpy((char *)row + i * (int64_t)sizeof v, &v, sizeof v); }
+
+static double logit(const int32_t *row, int64_t i, double scale, const float *bias)
 {
     int32_t v;
-    memcpy(&v, (const char *)sums + i * (int64_t)sizeof v, sizeof v);
-    return v;
+    memcpy(&v, (const char *)row + i * (int64_t)sizeof v, sizeof v);
+    return scale * v + (bias ? (double)bias[i] : 0);
 }
 
-/* Byte for byte, because p may be sums. */
-static void put(int16_t *p, int64_t i, int16_t v) { memcpy((char *)p + i * (int64_t)sizeof v, &v, sizeof v); }
-
-static double logit(const int32_t *sums, int64_t i, float scale, const float *bias)
-{
-    return (double)scale * sum_at(sums, i) + (bias ? (double)bias[i] : 0);
-}
-
-static float exponents(int16_t *p, const int32_t *sums, int64_t n, float scale, const float *bias, float most)
+static float exponents_of(int32_t *row, int64_t n, double scale, const float *bias, float most)
 {
     double top = -INFINITY, total = 0;
-    for (int64_t i = 0; i < n; i++) top = fmax(top, logit(sums, i, scale, bias));
+    for (int64_t i = 0; i < n; i++) top = fmax(top, logit(row, i, scale, bias));
     for (int64_t i = 0; i < n; i++) {
-        const double e = top == -INFINITY ? 0 : exp(logit(sums, i, scale, bias) - top);
+        const double e = top == -INFINITY ? 0 : exp(logit(row, i, scale, bias) - top);
         total += most * e;
-        put(p, i, isnan(e) ? (int16_t)0 : (int16_t)nearbyint(most * e));
+        put(row, i, isnan(e) ? (int16_t)0 : (int16_t)nearbyint(most * e));
     }
+    for (int64_t i = n; i % PARE__NARROW_GRAIN; i++) put(row, i, 0);
     return top == -INFINITY ? 0 : (float)(1 / total);
+}
+
+static void exponents(int32_t *sums, int64_t ld, int64_t rows, int64_t n, float scale, const float *bias, float most,
+                      float *share)
+{
+    for (int64_t i = 0; i < rows; i++) share[i] = exponents_of(sums + i * ld, n, (double)scale * share[i], bias, most);
 }
 
 static void add(float *y, const int16_t *p, int64_t n, float scale)

@@ -7,7 +7,7 @@
 
 #include "core/narrow.h"
 
-enum { VN = 16 };
+enum { VN = 16, AHEAD = 8 };
 
 #define LOG2_E 1.44269504f
 
@@ -72,18 +72,24 @@ static int32_t bytes(uint8_t *q, const float *x, const float *centre, int64_t n,
 
 /* ---- exponents --------------------------------------------------------------------------------------------------- */
 
-/* most * 2^x, as its whole powers times a cubic in what is left of x, [0, 1): relative error 8e-5. 0 where x is -inf. */
-typedef struct cubic {
-    __m512 c0, c1, c2, c3;
-} cubic;
+/* What is the same for a row: x = scale * sum + bias + above, and most * 2^x as its whole powers times a cubic in what is
+ * left of x, [0, 1): relative error 8e-5. */
+typedef struct exponent {
+    __m512 scale, above, c0, c1, c2, c3;
+} exponent;
 
-static inline cubic cubic_of(float most)
+static inline exponent exponent_of(float scale, float top, float most)
 {
-    return (cubic){_mm512_set1_ps(most * 0.99992522f), _mm512_set1_ps(most * 0.69583353f),
-                   _mm512_set1_ps(most * 0.22606717f), _mm512_set1_ps(most * 0.07802452f)};
+    return (exponent){.scale = _mm512_set1_ps(scale),
+                      .above = _mm512_set1_ps(-top),
+                      .c0 = _mm512_set1_ps(most * 0.99992522f),
+                      .c1 = _mm512_set1_ps(most * 0.69583353f),
+                      .c2 = _mm512_set1_ps(most * 0.22606717f),
+                      .c3 = _mm512_set1_ps(most * 0.07802452f)};
 }
 
-static inline __m512 power(const cubic *c, __m512 x)
+/* 0 where x is -inf. */
+static inline __m512 power(const exponent *c, __m512 x)
 {
     const __m512 r = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
     const __m512 y = _mm512_fmadd_ps(_mm512_fmadd_ps(_mm512_fmadd_ps(c->c3, r, c->c2), r, c->c1), r, c->c0);
@@ -106,6 +112,7 @@ static float largest(const int32_t *sums, const float *bias, int64_t n, float sc
     __m512 top = _mm512_set1_ps(-INFINITY);
     __m512i most = _mm512_set1_epi32(INT32_MIN);
 
+    if (n <= 0) return -INFINITY;
     for (int64_t i = 0; bias && i < n; i += VN)
         top = _mm512_max_ps(logit(sums, bias, i, lanes(i, n), factor, zero), top);
     if (bias) return _mm512_reduce_max_ps(top);
@@ -114,35 +121,47 @@ static float largest(const int32_t *sums, const float *bias, int64_t n, float sc
     return scale * (float)_mm512_reduce_max_epi32(most);
 }
 
-static inline __attribute__((always_inline)) float weigh(int16_t *p, const int32_t *sums, const float *bias, int64_t n,
-                                                         float scale, float top, float most)
+/* Where the numbers of a row lie. What is behind n becomes 0 with the rest of its vector: a store under a mask would take
+ * longer than all of it. */
+static inline __attribute__((always_inline)) __m512 weigh(int32_t *row, const float *bias, int64_t i, __mmask16 mask,
+                                                          const exponent *x)
 {
-    const __m512 factor = _mm512_set1_ps(scale), above = _mm512_set1_ps(-top);
-    const cubic curve = cubic_of(most);
+    const __m512 e = power(x, logit(row, bias, i, mask, x->scale, x->above));
+    _mm256_storeu_si256((__m256i *)(void *)((int16_t *)(void *)row + i), _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(e)));
+    return e;
+}
+
+static inline __attribute__((always_inline)) float weigh_row(int32_t *row, const float *bias, int64_t n,
+                                                             const exponent *x)
+{
     __m512 total = _mm512_setzero_ps();
     int64_t i = 0;
-
-    for (; i + VN <= n; i += VN) {
-        const __m512 e = power(&curve, logit(sums, bias, i, 0xffff, factor, above));
-        total = _mm512_add_ps(total, e);
-        _mm256_storeu_si256((__m256i *)(void *)(p + i), _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(e)));
-    }
-    if (i < n) {
-        const __m512 e = power(&curve, logit(sums, bias, i, lanes(i, n), factor, above));
-        total = _mm512_add_ps(total, e);
-        _mm256_mask_storeu_epi16(p + i, lanes(i, n), _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(e)));
-    }
+    for (; i + VN <= n; i += VN) total = _mm512_add_ps(total, weigh(row, bias, i, 0xffff, x));
+    if (i < n) total = _mm512_add_ps(total, weigh(row, bias, i, lanes(i, n), x));
     return 1 / _mm512_reduce_add_ps(total);
 }
 
-static float exponents(int16_t *p, const int32_t *sums, int64_t n, float scale, const float *bias, float most)
+static float exponents_of(int32_t *row, int64_t n, float scale, const float *bias, float top, float most)
 {
-    const float factor = scale * LOG2_E, top = n > 0 ? largest(sums, bias, n, factor) : -INFINITY;
-    if (top == -INFINITY) {
-        memset(p, 0, (size_t)(n > 0 ? n : 0) * sizeof *p);
-        return 0;
+    const exponent x = exponent_of(scale, top, most);
+    if (top != -INFINITY) return bias ? weigh_row(row, bias, n, &x) : weigh_row(row, NULL, n, &x);
+    memset(row, 0, (size_t)((n + VN - 1) / VN * VN) * sizeof(int16_t));
+    return 0;
+}
+
+/* The largest of some rows first: a row does not wait for its own. */
+static void exponents(int32_t *sums, int64_t ld, int64_t rows, int64_t n, float scale, const float *bias, float most,
+                      float *share)
+{
+    float top[AHEAD];
+    for (int64_t i = 0; i < rows; i++) {
+        const int64_t end = rows - i < AHEAD ? rows - i : AHEAD;
+        for (int64_t k = 0; i % AHEAD == 0 && k < end; k++) {
+            share[i + k] *= scale * LOG2_E;
+            top[k] = largest(sums + (i + k) * ld, bias, n, share[i + k]);
+        }
+        share[i] = exponents_of(sums + i * ld, n, share[i], bias, top[i % AHEAD], most);
     }
-    return bias ? weigh(p, sums, bias, n, factor, top, most) : weigh(p, sums, NULL, n, factor, top, most);
 }
 
 /* ---- back to floats ---------------------------------------------------------------------------------------------- */

@@ -358,11 +358,7 @@ static void tile_narrow(const work *w, const span *s, const room *r, const float
     narrow_queries(w, s, r, first, rows);
     narrow->mul8->run(rows, s->m, hd, (const uint8_t *)r->queries, hd, (const int8_t *)r->keys,
                       (const int32_t *)r->marks, sums, r->ld);
-    for (int64_t i = 0; i < rows; i++) {
-        int16_t *row = whole + i * 2 * r->ld;
-        r->share[i] = narrow->exponents(row, sums + i * r->ld, s->m, scale * r->share[i], bias, most);
-        if (s->m % 2) row[s->m] = 0;
-    }
+    narrow->exponents(sums, r->ld, rows, s->m, scale, bias, most, r->share);
     keep_narrow_rows(w, s, r, first, rows);
     if (!j->out) return;
     narrow->mul16->run(rows, hd, s->m, whole, 2 * r->ld, (const int16_t *)(const void *)r->values, values, hd);
