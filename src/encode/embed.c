@@ -9,7 +9,9 @@
 typedef struct work {
     pare__encoder *e;
     const pare__segment *seg;
-    int32_t n_seg;
+    const pare__stretch *s;
+    const pare__desk *d;
+    int64_t first, n; /* units of the stretch */
 } work;
 
 /* ---- positions --------------------------------------------------------------------------------------------------- */
@@ -129,13 +131,13 @@ static void gather(void *arg, int64_t task, int32_t worker)
     (void)worker;
     const work *w = (const work *)arg;
     const pare__pack *p = &w->e->pack;
-    const int64_t stride = pare__float_stride(w->e->m->w.patch.n_in), end = pare__grain_end(task, p->n_unit);
-    int32_t s = 0;
-    for (int64_t u = task * PARE__ROW_GRAIN; u < end; u++) {
+    const int64_t stride = pare__float_stride(w->e->m->w.patch.n_in), end = w->first + pare__grain_end(task, w->n);
+    int32_t s = w->s->seg;
+    for (int64_t u = w->first + task * PARE__ROW_GRAIN; u < end; u++) {
         const int32_t *thw = p->thw + u * 3;
         int64_t row;
         const int32_t n = pare__unit_rows(p, u, &s, &row);
-        float *out = w->e->wide + row * stride;
+        float *out = w->d->wide + (row - w->s->row) * stride;
         if (thw[2] < 0 || w->seg[s].tokens)
             memset(out, 0, (size_t)n * (size_t)stride * sizeof(float));
         else
@@ -171,9 +173,9 @@ static void place(void *arg, int64_t task, int32_t worker)
     (void)worker;
     const work *w = (const work *)arg;
     const pare__pack *p = &w->e->pack;
-    const int64_t end = pare__grain_end(task, p->n_unit);
-    int32_t s = 0;
-    for (int64_t u = task * PARE__ROW_GRAIN; u < end; u++) {
+    const int64_t end = w->first + pare__grain_end(task, w->n);
+    int32_t s = w->s->seg;
+    for (int64_t u = w->first + task * PARE__ROW_GRAIN; u < end; u++) {
         const int32_t *thw = p->thw + u * 3;
         int64_t row;
         const int32_t n = pare__unit_rows(p, u, &s, &row);
@@ -184,34 +186,40 @@ static void place(void *arg, int64_t task, int32_t worker)
     }
 }
 
-static void embed_pixels(const work *w)
+static void embed_stretch(const void *arg, const pare__stretch *s, const pare__desk *d)
 {
-    pare__encoder *e = w->e;
+    work w = *(const work *)arg;
+    const pare__encoder *e = w.e;
     const pare_model *m = e->m;
-    const int64_t n = e->pack.n, n_task = pare__grains(e->pack.n_unit), d = m->hp.dim;
-    pare__pool_run(e->ex.pool, n_task, gather, (void *)(uintptr_t)w);
+    float *x = e->pack.x + s->row * e->pack.d;
+    w.s = s;
+    w.d = d;
+    w.first = e->pack.ucu[s->seg];
+    w.n = e->pack.ucu[s->seg + s->n_seg] - w.first;
+    pare__pool_run(d->ex.pool, pare__grains(w.n), gather, &w);
     const pare__linear_job job = {.w = &e->weights->patch,
                                   .bias = m->w.patch.b,
-                                  .x = e->wide,
+                                  .x = d->wide,
                                   .ldx = pare__float_stride(m->w.patch.n_in),
-                                  .y = e->pack.x,
-                                  .ldy = d,
-                                  .rows = n,
+                                  .y = x,
+                                  .ldy = e->pack.d,
+                                  .rows = s->n,
                                   .epilogue = PARE__EPILOGUE_BIAS};
-    pare__linear_run(&e->ex, &job, 1);
-    pare__pool_run(e->ex.pool, n_task, place, (void *)(uintptr_t)w);
-    if (m->w.pre_norm.w) pare__norm_run(&e->ex, m->hp.norm, &m->w.pre_norm, m->hp.eps, e->pack.x, n, d, e->pack.x);
+    pare__linear_run(&d->ex, &job, 1);
+    pare__pool_run(d->ex.pool, pare__grains(w.n), place, &w);
+    if (m->w.pre_norm.w) pare__norm_run(&d->ex, m->hp.norm, &m->w.pre_norm, m->hp.eps, x, s->n, e->pack.d, x);
 }
 
 int pare__embed_run(pare__encoder *e, const pare__segment *seg, int32_t n_seg, pare_error *err)
 {
     const pare__pack *p = &e->pack;
-    const work w = {e, seg, n_seg};
+    const work w = {.e = e, .seg = seg};
     int32_t n_given = 0;
     int rc = find_positions(e, seg, n_seg, err);
     if (rc < 0) return rc;
     for (int32_t s = 0; s < n_seg; s++) n_given += seg[s].tokens != NULL;
-    if (n_given < n_seg) embed_pixels(&w);
+    pare__stretches_cut(e);
+    if (n_given < n_seg) pare__stretches_run(e, embed_stretch, &w);
     for (int32_t s = 0; s < n_seg; s++) {
         if (!seg[s].tokens) continue;
         memcpy(p->x + p->cu[s] * p->d, seg[s].tokens, (size_t)(p->cu[s + 1] - p->cu[s]) * (size_t)p->d * sizeof(float));
