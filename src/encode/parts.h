@@ -22,8 +22,8 @@ typedef struct pare__exec {
     pare__pool *pool; /* NULL = the caller alone */
     const pare__vec *vec;
     const pare__narrow *narrow; /* what attention multiplies by instead of floats, or NULL */
-    float *scratch;           /* [workers, scratch_size] */
-    int64_t scratch_size;     /* floats per worker */
+    float *scratch;             /* [workers, scratch_size] */
+    int64_t scratch_size;       /* floats per worker */
     char *operand;      /* rows as the engine multiplies them: room for those of any layer, whole cache lines each */
     float *row_scale;   /* [cap_rows] of 8-bit operands */
     int32_t *row_zero;  /* [cap_rows] */
