@@ -127,6 +127,23 @@ START_TEST(exponents_match_oracle)
 }
 END_TEST
 
+/* Far beyond what precision is promised for, the largest still fits 16 bits. */
+START_TEST(large_exponents_fit)
+{
+    const pare__narrow *t = _i ? pare__narrow_best() : oracle;
+    const float bias[PARE__NARROW_GRAIN] = {0};
+    int32_t row[PARE__NARROW_GRAIN];
+    const int16_t *p = (const int16_t *)(const void *)row;
+    if (!t) return;
+    for (int i = 0; i < 4000; i++) {
+        float share = .37f + 1e-4f * (float)i;
+        for (int k = 0; k < PARE__NARROW_GRAIN; k++) row[k] = k == i % PARE__NARROW_GRAIN ? 900000 + i : -i;
+        t->exponents(row, PARE__NARROW_GRAIN, 1, PARE__NARROW_GRAIN, .1f, i % 2 ? bias : NULL, 32767, &share);
+        for (int k = 0; k < PARE__NARROW_GRAIN; k++) ck_assert(k == i % PARE__NARROW_GRAIN ? p[k] > 30000 : p[k] == 0);
+    }
+}
+END_TEST
+
 /* Of either table. */
 START_TEST(exponents_by_hand)
 {
@@ -224,6 +241,7 @@ int main(void)
     tcase_add_test(t, rows_match_oracle);
     tcase_add_test(t, bytes_by_hand);
     tcase_add_test(t, exponents_match_oracle);
+    tcase_add_loop_test(t, large_exponents_fit, 0, 2);
     tcase_add_loop_test(t, exponents_by_hand, 0, 2);
     tcase_add_test(t, floats_match_oracle);
     tcase_add_loop_test(t, products_match_oracle, 0, 200);

@@ -88,9 +88,10 @@ static inline exponent exponent_of(float scale, float top, float most)
                       .c3 = _mm512_set1_ps(most * 0.07802452f)};
 }
 
-/* 0 where x is -inf. */
+/* 0 where x is -inf. Rounding can leave more than 0 of the largest, which would not fit 16 bits. */
 static inline __m512 power(const exponent *c, __m512 x)
 {
+    x = _mm512_min_ps(_mm512_setzero_ps(), x); /* NaN stays */
     const __m512 r = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
     const __m512 y = _mm512_fmadd_ps(_mm512_fmadd_ps(_mm512_fmadd_ps(c->c3, r, c->c2), r, c->c1), r, c->c0);
     return _mm512_scalef_ps(y, x); /* it rounds x down itself */
