@@ -270,6 +270,7 @@ static int run_live(pare_live *live, const stream *s, int first, int n_window)
     return rc ? rc : pare_live_get(live, &stats, &err);
 }
 
+/* A failed assertion would close the model under a thread that still encodes: the queue is closed before the first. */
 START_TEST(a_warm_queue_allocates_nothing)
 {
     const stream *s = &streams[2];
@@ -277,13 +278,13 @@ START_TEST(a_warm_queue_allocates_nothing)
     const pare_live_opts opts = {.struct_size = sizeof opts, .reducer = &reducer, .drop = PARE_DROP_OLDEST};
     pare_live *live = NULL;
     ck_assert_msg(pare_live_open(&live, models[s->model], &opts, &err) == 0, "%s", err.text);
-    ck_assert_int_eq(run_live(live, s, 0, WARM), 0);
+    int rc = run_live(live, s, 0, WARM);
     atomic_store(&is_counting, 1);
-    const int rc = run_live(live, s, WARM, MEASURED);
+    if (!rc) rc = run_live(live, s, WARM, MEASURED);
     const long n = counted();
+    pare_live_close(&live);
     ck_assert_msg(rc == 0, "%d: %s", rc, err.text);
     ck_assert_msg(n == 0, "%ld allocations in %d windows", n, MEASURED);
-    pare_live_close(&live);
 }
 END_TEST
 
@@ -297,7 +298,8 @@ static long resident(void)
     return pages * sysconf(_SC_PAGESIZE);
 }
 
-/* Pushed as fast as the policy lets: frames are dropped, results come late, and nothing grows. */
+/* Pushed as fast as the policy lets: frames are dropped, results come late, and nothing grows. How far the encoder comes
+ * meanwhile is the machine's affair: it has touched its memory before. */
 START_TEST(ten_thousand_frames_leave_no_trace)
 {
     enum { LONG = 10000, FIRST = 1000 };
@@ -309,7 +311,8 @@ START_TEST(ten_thousand_frames_leave_no_trace)
     pare_result *result;
     long before = 0;
     int rc = pare_live_open(&live, models[s->model], &opts, &err);
-    for (int i = 0; i < LONG && rc >= 0; i++) {
+    if (rc == 0) rc = run_live(live, s, 0, WARM);
+    for (int i = WARM * WINDOW; i < LONG && rc >= 0; i++) {
         const pare_frame f = frame_of(s, i);
         rc = pare_live_push(live, &f, &err);
         if (rc == 0 && i % WINDOW == 0) rc = pare_live_pull(live, i % 64 ? 0 : 0.01, &result, &err);
@@ -317,14 +320,14 @@ START_TEST(ten_thousand_frames_leave_no_trace)
         if (i == FIRST) before = resident();
     }
     const long grown = resident() - before;
+    if (rc >= 0) rc = pare_live_get(live, &stats, &err);
+    pare_live_close(&live);
     ck_assert_msg(rc >= 0, "%s", err.text);
     ck_assert_int_gt(before, 0);
     ck_assert_msg(grown <= 1 << 20, "%ld bytes more after %d frames", grown, LONG);
-    ck_assert_int_eq(pare_live_get(live, &stats, &err), 0);
     ck_assert_int_eq(stats.n_pushed, LONG);
     ck_assert_int_gt(stats.n_decided, 0);
     ck_assert_int_le(stats.n_decided + stats.n_dropped, LONG);
-    pare_live_close(&live);
 }
 END_TEST
 
