@@ -102,7 +102,8 @@ PARE_API int pare_runtime_get(pare_runtime_info *info, pare_error *err);
 /* ---- engines ------------------------------------------------------------------------------------------------ */
 
 /* One way to multiply: a backend at a precision of the encoder's linear layers. Attention, norms and activations are f32
- * (between layers in int8, attention multiplies numbers of 12 to 16 bits); a backend that is `auto` at f32 is what a reducer takes when it is not told. */
+ * (between layers in int8, attention multiplies whole numbers of 8 to 16 bits where that is faster); a backend that is
+ * `auto` at f32 is what a reducer takes when it is not told. */
 typedef struct pare_engine {
     uint32_t struct_size;
     const char *backend;   /* "openblas" */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Products in registers of 8-bit whole numbers, summed in 32 bits: c [m, n] = start [n] + a [m, k] . b [k, n], a unsigned, b signed and
- * packed into panels of `cols` columns, four rows side by side: [panel][ceil(k / 4)][cols][4], zero-padded. vpdpbusd does
- * that at four times the rate of floats, without saturating. Single-threaded, allocates nothing. */
+/* Products in registers of 8-bit whole numbers, summed in 32 bits: c [m, n] = start [n] + a [m, k] . b [k, n], a unsigned,
+ * b signed and packed into panels of `cols` columns, four rows side by side: [panel][ceil(k / 4)][cols][4], zero-padded.
+ * vpdpbusd does that at four times the rate of floats, without saturating. Single-threaded, allocates nothing. */
 #ifndef PARE_CORE_MUL8_H
 #define PARE_CORE_MUL8_H
 

@@ -37,8 +37,8 @@ typedef struct pare__engine {
     int32_t tile_rows;    /* most rows of a product, a multiple of PARE__GRAIN_ROWS */
     int32_t panel_cols;   /* columns of a panel are about this, at most panel_cols + PARE__GRAIN_COLS */
     int32_t grain_cols;   /* panels are cut at multiples of this, which divides panel_cols; 0 = PARE__GRAIN_COLS */
-    int32_t chain_rows;   /* from this many rows on, tiles go through all products of a chain one after the other */
-    int narrow_attention; /* attention may multiply 16-bit numbers: its rows come of 8-bit products anyway */
+    int32_t chain_rows;   /* from this many rows on, tiles go through a whole chain if there is one for every thread */
+    int narrow_attention; /* attention may multiply whole numbers: its rows come of 8-bit products anyway */
     int borrows;          /* reads the weights where they lie; they must stay */
     int (*runs)(void);    /* this CPU has what it needs */
     int (*is_fast)(void); /* `auto` may take it: measured to be the fastest where this says so */

@@ -23,9 +23,9 @@ typedef struct chain {
 } chain;
 
 /* Rows [first, first + n) of a layer; what the engine multiplies of them begins at `base` bytes of the operand. */
-typedef struct stretch {
+typedef struct tile {
     int64_t first, n, base;
-} stretch;
+} tile;
 
 /* ---- operands ---------------------------------------------------------------------------------------------------- */
 
@@ -59,13 +59,13 @@ static int64_t widest_pitch(const pare__linear_job *job, int32_t n)
     return pare__ceil_div(pitch, PARE__ALIGN) * PARE__ALIGN;
 }
 
-static const void *operand_at(const pare__exec *ex, const pare__linear_job *j, stretch at)
+static const void *operand_at(const pare__exec *ex, const pare__linear_job *j, tile at)
 {
     return is_as_it_is(j) ? (const void *)(j->x + at.first * j->ldx) : ex->operand + at.base;
 }
 
 /* One row of x, normalised into `spare` where asked, becomes the operand's row r. */
-static void convert_row(const pare__exec *ex, const pare__linear_job *j, stretch at, int64_t r, float *spare)
+static void convert_row(const pare__exec *ex, const pare__linear_job *j, tile at, int64_t r, float *spare)
 {
     const int64_t k = j->w->n_in;
     const float *x = j->x + r * j->ldx;
@@ -84,7 +84,7 @@ static void convert_row(const pare__exec *ex, const pare__linear_job *j, stretch
         memcpy(to, x, (size_t)k * sizeof(float));
 }
 
-static void prepare_rows(const pare__exec *ex, const pare__linear_job *j, stretch at, int32_t worker)
+static void prepare_rows(const pare__exec *ex, const pare__linear_job *j, tile at, int32_t worker)
 {
     float *spare = ex->scratch + worker * ex->scratch_size;
     for (int64_t r = at.first; r < at.first + at.n; r++) convert_row(ex, j, at, r, spare);
@@ -105,7 +105,7 @@ void pare__activate(const pare__vec *vec, pare__act act, float *y, const float *
 static int is_bytes(const pare__linear_job *j) { return j->w->engine->operand == PARE__OPERAND_U8; }
 
 /* acc [n, cols] of 8-bit operands. */
-static pare__product8 product_of(const pare__exec *ex, const pare__linear_job *j, stretch at, pare__columns c,
+static pare__product8 product_of(const pare__exec *ex, const pare__linear_job *j, tile at, pare__columns c,
                                  const float *acc)
 {
     return (pare__product8){.acc = (const int32_t *)(const void *)acc,
@@ -129,7 +129,7 @@ static void activate_product(const pare__vec *vec, pare__act act, float *y, int6
         vec->dequantise_gelu_quick(y, ldy, p);
 }
 
-static void finish_bytes(const pare__exec *ex, const pare__linear_job *j, stretch at, pare__columns c, const float *acc)
+static void finish_bytes(const pare__exec *ex, const pare__linear_job *j, tile at, pare__columns c, const float *acc)
 {
     const pare__product8 p = product_of(ex, j, at, c, acc);
     float *y = j->y + at.first * j->ldy + c.first;
@@ -141,8 +141,7 @@ static void finish_bytes(const pare__exec *ex, const pare__linear_job *j, stretc
         ex->vec->dequantise(y, j->ldy, &p);
 }
 
-static void finish_floats(const pare__exec *ex, const pare__linear_job *j, stretch at, pare__columns c,
-                          const float *acc)
+static void finish_floats(const pare__exec *ex, const pare__linear_job *j, tile at, pare__columns c, const float *acc)
 {
     const pare__vec *vec = ex->vec;
     const float *b = j->bias ? j->bias + c.first : NULL, *scale = j->scale ? j->scale + c.first : NULL;
@@ -171,7 +170,7 @@ static void pass_gate(const pare__vec *vec, pare__act act, float *y, float *gate
 }
 
 /* Rows of a panel with their bias, in place. */
-static void widen(const pare__exec *ex, const pare__linear_job *j, stretch at, pare__columns c, float *acc)
+static void widen(const pare__exec *ex, const pare__linear_job *j, tile at, pare__columns c, float *acc)
 {
     if (is_bytes(j)) {
         const pare__product8 p = product_of(ex, j, at, c, acc);
@@ -181,7 +180,7 @@ static void widen(const pare__exec *ex, const pare__linear_job *j, stretch at, p
     }
 }
 
-static void finish_gated(const pare__exec *ex, const pare__linear_job *j, stretch at, pare__columns c, float *gate,
+static void finish_gated(const pare__exec *ex, const pare__linear_job *j, tile at, pare__columns c, float *gate,
                          float *up)
 {
     widen(ex, j, at, c, gate);
@@ -193,13 +192,13 @@ static void finish_gated(const pare__exec *ex, const pare__linear_job *j, stretc
 /* ---- one tile times one panel ------------------------------------------------------------------------------------ */
 
 /* acc = x W^T of the panel, as the engine leaves it. */
-static void multiply(const pare__exec *ex, const pare__linear_job *j, stretch at, int32_t panel, float *acc, void *room)
+static void multiply(const pare__exec *ex, const pare__linear_job *j, tile at, int32_t panel, float *acc, void *room)
 {
     const pare__prepared *w = j->w;
     if (w->engine->product(w, panel, at.n, operand_at(ex, j, at), acc, room)) atomic_store(ex->failed, 1);
 }
 
-static void run_panel(const pare__exec *ex, const pare__linear_job *j, stretch at, int32_t panel, int32_t worker)
+static void run_panel(const pare__exec *ex, const pare__linear_job *j, tile at, int32_t panel, int32_t worker)
 {
     const pare__columns c = pare__panel_columns(j->w, panel);
     float *acc = ex->scratch + worker * ex->scratch_size;
@@ -222,33 +221,33 @@ static int64_t count_tiles(int64_t rows, int64_t tile_rows)
     return n > 1 ? n + n % 2 : n;
 }
 
-static stretch tile_at(const chain *c, int64_t i)
+static tile tile_at(const chain *c, int64_t i)
 {
     const int64_t rows = c->job->rows, grains = pare__ceil_div(rows, PARE__GRAIN_ROWS);
     const int64_t first = pare__slice(grains, i, c->n_tile) * PARE__GRAIN_ROWS;
-    return (stretch){first, pare__min64(pare__slice(grains, i + 1, c->n_tile) * PARE__GRAIN_ROWS, rows) - first,
-                     first * c->pitch};
+    return (tile){first, pare__min64(pare__slice(grains, i + 1, c->n_tile) * PARE__GRAIN_ROWS, rows) - first,
+                  first * c->pitch};
 }
 
 static void prepare_grain(void *arg, int64_t task, int32_t worker)
 {
     const chain *c = (const chain *)arg;
     const int64_t first = task * PARE__ROW_GRAIN;
-    prepare_rows(c->ex, c->job, (stretch){first, pare__min64(PARE__ROW_GRAIN, c->job->rows - first), first * c->pitch},
+    prepare_rows(c->ex, c->job, (tile){first, pare__min64(PARE__ROW_GRAIN, c->job->rows - first), first * c->pitch},
                  worker);
 }
 
 static void run_tile(void *arg, int64_t task, int32_t worker)
 {
     const chain *c = (const chain *)arg;
-    const stretch at = tile_at(c, task % c->n_tile);
+    const tile at = tile_at(c, task % c->n_tile);
     if (at.n > 0) run_panel(c->ex, c->job, at, (int32_t)(task / c->n_tile), worker);
 }
 
 static void run_through(void *arg, int64_t task, int32_t worker)
 {
     const chain *c = (const chain *)arg;
-    const stretch at = tile_at(c, task), here = {0, at.n, worker * c->most * c->pitch};
+    const tile at = tile_at(c, task), here = {0, at.n, worker * c->most * c->pitch};
     pare__exec ex = *c->ex;
     if (ex.row_scale) ex.row_scale += at.first, ex.row_zero += at.first;
     for (int32_t i = 0; at.n > 0 && i < c->n; i++) {

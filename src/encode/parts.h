@@ -202,7 +202,7 @@ struct pare__encoder {
     float *spare;          /* [cap_rows, dim] where a map writes */
     int32_t *spare_thw;    /* [cap_rows, 3] */
     float *log_size;       /* [cap_rows] */
-    float *part;           /* [2 n_head, cap_rows] */
+    float *part;           /* [2 n_head, cap_rows], each stretch its own [2 n_head, n] */
     float *value;          /* [3, 256] what the network sees of a u8 value */
     float *mean;           /* [cap_rows, dim] pack.tokens; NULL where a unit is one patch */
     float *stat;           /* [2, cap_rows] CLS row, column mean by row; NULL where a unit is one patch */
