@@ -102,9 +102,10 @@ static void find_qkv(const pass *p, const pare__stretch *s, const pare__desk *d)
 {
     const pare__encoder *e = p->e;
     const pare__block_w *w = &e->m->w.block[p->block];
+    const pare__engine_block *prepared = &e->weights->block[p->block];
     float *qkv = qkv_of(p, s, d);
     const pare__linear_job job =
-        layer(e, s, &e->weights->block[p->block].qkv, &w->qkv, &w->norm1, hidden(e, s), qkv, PARE__EPILOGUE_BIAS);
+        layer(e, s, &prepared->qkv, &w->qkv, &prepared->norm1.w, hidden(e, s), qkv, PARE__EPILOGUE_BIAS);
     pare__linear_run(&d->ex, &job, 1);
     if (e->m->hp.qk_norm) pare__pool_run(d->ex.pool, pare__grains(s->n), norm_qk_rows, &(qk_job){e, w, qkv, s->n});
     if (e->m->hp.rope) pare__rope_run(e, &d->ex, s, qkv);
@@ -150,7 +151,7 @@ static void mlp(const pass *p, const pare__stretch *s, const pare__desk *d)
     const pare__engine_block *prepared = &e->weights->block[p->block];
     const pare__epilogue act = e->m->hp.gated ? PARE__EPILOGUE_GATED : PARE__EPILOGUE_ACT;
     float *x = hidden(e, s);
-    pare__linear_job job[] = {layer(e, s, &prepared->fc1, &w->fc1, &w->norm2, x, d->wide, act),
+    pare__linear_job job[] = {layer(e, s, &prepared->fc1, &w->fc1, &prepared->norm2.w, x, d->wide, act),
                               layer(e, s, &prepared->fc2, &w->fc2, NULL, d->wide, x, PARE__EPILOGUE_RESIDUAL)};
     job[0].ldy = job[1].ldx;
     job[1].scale = w->scale2;

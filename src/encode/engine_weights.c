@@ -5,12 +5,15 @@
 #include "core/cache.h"
 #include "core/mem.h"
 #include "encode/backend.h"
+#include "encode/balance.h"
 
 typedef struct request {
     pare__prepared *to;
     const pare__linear *from;
     const pare__engine *engine;
     int32_t n_part;
+    const pare__norm_w *norm;  /* in front of it, or NULL */
+    pare__engine_norm *behind; /* what `norm` becomes */
     pare_error err;
 } request;
 
@@ -28,6 +31,17 @@ static void add(maker *k, pare__prepared *to, const pare__linear *from, const pa
     if (from->w) k->todo[k->n++] = (request){.to = to, .from = from, .engine = engine, .n_part = n_part};
 }
 
+/* The same of a layer behind a norm. */
+static void add_behind(maker *k, pare__engine_norm *behind, const pare__norm_w *norm, pare__prepared *to,
+                       const pare__linear *from, const pare__engine *engine, int32_t n_part)
+{
+    behind->w = *norm;
+    add(k, to, from, engine, n_part);
+    if (!from->w || !norm->w || engine->operand != PARE__OPERAND_U8) return;
+    k->todo[k->n - 1].norm = norm;
+    k->todo[k->n - 1].behind = behind;
+}
+
 static void list_layers(maker *k, pare__engine_weights *p)
 {
     const pare__weights *w = &k->m->w;
@@ -40,9 +54,9 @@ static void list_layers(maker *k, pare__engine_weights *p)
     for (int32_t b = 0; b < p->n_block; b++) {
         const pare__block_w *from = &w->block[b];
         pare__engine_block *to = &p->block[b];
-        add(k, &to->qkv, &from->qkv, p->engine, 1);
+        add_behind(k, &to->norm1, &from->norm1, &to->qkv, &from->qkv, p->engine, 1);
         add(k, &to->proj, &from->proj, p->engine, 1);
-        add(k, &to->fc1, &from->fc1, p->engine, k->m->hp.gated ? 2 : 1);
+        add_behind(k, &to->norm2, &from->norm2, &to->fc1, &from->fc1, p->engine, k->m->hp.gated ? 2 : 1);
         add(k, &to->fc2, &from->fc2, p->engine, 1);
     }
 }
@@ -53,8 +67,14 @@ static void prepare_one(void *arg, int64_t task, int32_t worker)
     const maker *k = (const maker *)arg;
     request *r = &k->todo[task];
     const pare__linear *l = r->from;
+    pare__balanced balanced = {0};
     pare__model_need(k->m, l->w);
-    if (pare__prepare(r->to, r->engine, l->w, l->n_in, l->n_out, r->n_part, &r->err)) return;
+    if (r->norm && pare__balance(r->norm, l, &balanced, &r->err)) return;
+    const int rc =
+        pare__prepare(r->to, r->engine, balanced.w ? balanced.w : l->w, l->n_in, l->n_out, r->n_part, &r->err);
+    pare__free(balanced.w);
+    if (r->norm) *r->behind = (pare__engine_norm){balanced.norm, balanced.memory};
+    if (rc) return;
     if (!r->engine->borrows) pare__model_unneed(k->m, l->w, (int64_t)l->n_in * l->n_out);
 }
 
@@ -71,6 +91,8 @@ void pare__engine_weights_free(pare__engine_weights **weights)
     for (int32_t b = 0; p->block && b < p->n_block; b++) {
         pare__prepared *layer[] = {&p->block[b].qkv, &p->block[b].proj, &p->block[b].fc1, &p->block[b].fc2};
         for (size_t i = 0; i < sizeof layer / sizeof *layer; i++) pare__prepared_fini(layer[i]);
+        pare__free(p->block[b].norm1.memory);
+        pare__free(p->block[b].norm2.memory);
     }
     pare__free(p->block);
     pare__free(p);

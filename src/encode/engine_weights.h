@@ -9,8 +9,15 @@
 #include "encode/engine.h"
 #include "model/model.h"
 
+/* A norm as its layer's engine wants it: the model's, or one that shares its scales with the layer (balance.h). */
+typedef struct pare__engine_norm {
+    pare__norm_w w;
+    float *memory; /* NULL: the model's */
+} pare__engine_norm;
+
 typedef struct pare__engine_block {
     pare__prepared qkv, proj, fc1, fc2;
+    pare__engine_norm norm1, norm2;
 } pare__engine_block;
 
 typedef struct pare__engine_weights {
